@@ -1,0 +1,1 @@
+# Everything a person does with this repository. `make help` lists it.

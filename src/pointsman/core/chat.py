@@ -1,0 +1,246 @@
+"""A conversation in no dialect: what every dialect is decoded to and encoded from when caller and provider differ.
+
+An ordered list of typed blocks carries everything that two dialects share. What only one dialect knows travels beside
+it as `Extras`: opaque JSON that remembers the dialect (and, for signatures, the model) it came from, so that the way
+back to that dialect restores it and any other dialect drops it by name. An encoder therefore returns what it wrote
+*and* what it could not express.
+
+The same blocks serve requests, whole answers and, as `Delta`s addressed to a block index, streams. Nothing here is
+touched when caller and provider speak the same dialect; the bytes pass through.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pointsman.core.usage import Usage
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+Finish = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error"]
+
+
+class Extras(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields that only their own dialect understands.
+
+    Attributes:
+        dialect: where they came from.
+        model: the upstream model that made them, where they are bound to it (signatures, encrypted content).
+        fields: field name to raw JSON.
+    """
+
+    dialect: str
+    model: str = ""
+    fields: dict[str, msgspec.Raw]
+
+
+class _Block(msgspec.Struct, frozen=True, kw_only=True):
+    extras: tuple[Extras, ...] = ()
+
+
+class Text(_Block, frozen=True, kw_only=True, tag="text"):
+    """Plain text."""
+
+    text: str
+
+
+class Media(_Block, frozen=True, kw_only=True, tag="media"):
+    """An image, document, audio or video part: by data (base64), by URL or by the provider's file id."""
+
+    kind: Literal["image", "document", "audio", "video"]
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+    file_id: str = ""
+    name: str = ""
+
+
+class Reasoning(_Block, frozen=True, kw_only=True, tag="reasoning"):
+    """Thinking. `signature` is opaque and bound to the model; `encrypted` is thinking that we cannot read."""
+
+    text: str = ""
+    signature: str = ""
+    encrypted: str = ""
+    summary: bool = False
+
+
+class ToolCall(_Block, frozen=True, kw_only=True, tag="tool_call"):
+    """The model calls a tool of the caller's. `arguments` is the JSON text as the model wrote it, `{}` if none."""
+
+    id: str
+    name: str
+    arguments: str = "{}"
+
+
+class ToolResult(_Block, frozen=True, kw_only=True, tag="tool_result"):
+    """What a tool of the caller's gave back."""
+
+    call_id: str
+    content: tuple[Block, ...] = ()
+    name: str = ""
+    is_error: bool = False
+
+
+class Refusal(_Block, frozen=True, kw_only=True, tag="refusal"):
+    """The model declines, in words."""
+
+    text: str
+
+
+class Opaque(_Block, frozen=True, kw_only=True, tag="opaque"):
+    """A block that only its own dialect knows (server tools, citations as blocks, compaction); kept raw, in place."""
+
+    dialect: str
+    kind: str
+    raw: msgspec.Raw
+
+
+Block = Text | Media | Reasoning | ToolCall | ToolResult | Refusal | Opaque
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn."""
+
+    role: Role
+    blocks: tuple[Block, ...] = ()
+    name: str = ""
+    extras: tuple[Extras, ...] = ()
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that the caller offers. `schema` is JSON Schema, raw. A server tool has `raw` instead."""
+
+    name: str
+    description: str = ""
+    schema: msgspec.Raw = msgspec.Raw(b"{}")
+    strict: bool | None = None
+    extras: tuple[Extras, ...] = ()
+
+
+class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether tools may, must or must not be called, and whether several at once."""
+
+    mode: Literal["auto", "none", "required", "named"] = "auto"
+    name: str = ""
+    parallel: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """Structured output: any JSON, or JSON of a schema."""
+
+    kind: Literal["text", "json", "json_schema"] = "text"
+    name: str = ""
+    schema: msgspec.Raw | None = None
+    strict: bool | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for an answer. None means that the caller did not say."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    response_format: ResponseFormat | None = None
+    max_output: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    choices: int = 1
+    logprobs: int | None = None
+    reasoning_effort: str = ""
+    reasoning_budget: int | None = None
+    stream: bool = False
+    stream_usage: bool = False
+    user: str = ""
+    extras: tuple[Extras, ...] = ()
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer of possibly several. `finish_raw` is the provider's own word."""
+
+    index: int = 0
+    blocks: tuple[Block, ...] = ()
+    finish: Finish | None = None
+    finish_raw: str = ""
+    logprobs: msgspec.Raw | None = None
+    extras: tuple[Extras, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer."""
+
+    id: str
+    model: str
+    choices: tuple[Choice, ...]
+    created: int = 0
+    usage: Usage | None = None
+    extras: tuple[Extras, ...] = ()
+
+
+class BlockStart(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
+    """A block begins; `block` holds what is known of it (id and name of a tool call)."""
+
+    choice: int = 0
+    index: int
+    block: Block
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
+    """More of a block: `field` is the block's field that grows (`text`, `arguments`, `signature`, `encrypted`)."""
+
+    choice: int = 0
+    index: int
+    field: Literal["text", "arguments", "signature", "encrypted"]
+    text: str
+
+
+class BlockEnd(msgspec.Struct, frozen=True, kw_only=True, tag="end"):
+    """A block is complete."""
+
+    choice: int = 0
+    index: int
+
+
+class AnswerStart(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
+    """The stream's head."""
+
+    id: str
+    model: str
+    created: int = 0
+
+
+class ChoiceEnd(msgspec.Struct, frozen=True, kw_only=True, tag="finish"):
+    """A choice is complete."""
+
+    choice: int = 0
+    finish: Finish
+    finish_raw: str = ""
+
+
+class UsageReport(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
+    """Usage so far; the last one counts."""
+
+    usage: Usage
+
+
+Event = AnswerStart | BlockStart | Delta | BlockEnd | ChoiceEnd | UsageReport
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the target dialect could not express: where it stood and why it went."""
+
+    path: str
+    reason: str
+
+
+class Encoded(msgspec.Struct, frozen=True, kw_only=True):
+    """What an encoder wrote and what it had to leave out."""
+
+    body: bytes
+    dropped: tuple[Dropped, ...] = ()

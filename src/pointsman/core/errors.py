@@ -1,0 +1,322 @@
+"""Every error that Pointsman raises, in one tree.
+
+    PointsmanError
+    + CallerError                 fault "caller": the request has to change
+    |  - InvalidJson              400 invalid_json
+    |  - InvalidRequest           400 invalid_request
+    |  - UnsupportedParameter     400 unsupported_parameter
+    |  - ContextTooLong           400 context_length_exceeded
+    |  - MissingKey               401 missing_api_key
+    |  - InvalidKey               401 invalid_api_key
+    |  - Forbidden                403 not_permitted
+    |  - NotFound                 404 not_found
+    |  - UnknownModel             404 model_not_found
+    |  - MethodNotAllowed         405 method_not_allowed
+    |  - SlowSender               408 request_timeout
+    |  - BodyTooLarge             413 body_too_large
+    |  - HeadersTooLarge          431 headers_too_large
+    |  - CallerGone               499 caller_gone
+    + GatewayError                fault "gateway": the operator has to act
+    |  - InternalError            500 internal_error
+    |  - ConfigError              500 invalid_configuration
+    |  - MissingExtra             501 missing_extra
+    |  - NoCandidate              503 no_candidate
+    |  - Overloaded               503 overloaded
+    |  - StoreUnavailable         503 store_unavailable
+    + UpstreamError               fault "upstream": another provider may answer
+       - ConnectFailed            502 connect_failed
+       - UpstreamCut              502 upstream_cut
+       - UpstreamGarbage          502 upstream_garbage
+       - UpstreamTimeout          504 upstream_timeout
+       - UpstreamRefused          the provider's status, upstream_refused
+       - AllAttemptsFailed        the status of the last failure, all_attempts_failed
+
+Each class answers five questions: `code` (stable, for programs), `status` (HTTP), `fault` (whose), `retryable` (is the
+same request worth sending again?) and, per instance, `hint` (the way out, for people). A dialect prints any of them
+in its own shape; nothing else in the code base builds an error body.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Fault = Literal["caller", "gateway", "upstream"]
+Phase = Literal["connect", "first_byte", "between_bytes", "total"]
+
+
+class PointsmanError(Exception):
+    """Root of the tree; never raised itself."""
+
+    code: ClassVar[str] = "internal_error"
+    default_status: ClassVar[int] = 500
+    fault: ClassVar[Fault] = "gateway"
+    default_retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "", param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.param = param
+
+    @property
+    def status(self) -> int:
+        """HTTP status that the caller sees."""
+        return self.default_status
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed when it is sent again."""
+        return self.default_retryable
+
+
+class CallerError(PointsmanError):
+    """The request cannot be served as it is."""
+
+    code = "invalid_request"
+    default_status = 400
+    fault = "caller"
+
+
+class InvalidJson(CallerError):
+    """The body is not JSON."""
+
+    code = "invalid_json"
+
+
+class InvalidRequest(CallerError):
+    """The body is JSON of the wrong shape."""
+
+
+class UnsupportedParameter(CallerError):
+    """A parameter that no permitted model takes, under the policy `refuse`."""
+
+    code = "unsupported_parameter"
+
+
+class ContextTooLong(CallerError):
+    """The request is larger than every permitted model's context window."""
+
+    code = "context_length_exceeded"
+
+
+class MissingKey(CallerError):
+    """No key was sent where one is demanded."""
+
+    code = "missing_api_key"
+    default_status = 401
+
+
+class InvalidKey(CallerError):
+    """The key is unknown, expired or revoked."""
+
+    code = "invalid_api_key"
+    default_status = 401
+
+
+class Forbidden(CallerError):
+    """The key is good but may not do this."""
+
+    code = "not_permitted"
+    default_status = 403
+
+
+class NotFound(CallerError):
+    """No such path or object."""
+
+    code = "not_found"
+    default_status = 404
+
+
+class UnknownModel(CallerError):
+    """No route, model or provider of that name; the message names the nearest ones."""
+
+    code = "model_not_found"
+    default_status = 404
+
+
+class MethodNotAllowed(CallerError):
+    """The path exists, with another method."""
+
+    code = "method_not_allowed"
+    default_status = 405
+
+
+class SlowSender(CallerError):
+    """The request did not arrive whole in time."""
+
+    code = "request_timeout"
+    default_status = 408
+    default_retryable = True
+
+
+class BodyTooLarge(CallerError):
+    """The body exceeds `server.max_body`."""
+
+    code = "body_too_large"
+    default_status = 413
+
+
+class HeadersTooLarge(CallerError):
+    """The header block exceeds its limit."""
+
+    code = "headers_too_large"
+    default_status = 431
+
+
+class CallerGone(CallerError):
+    """The caller hung up; nobody reads this error, the ledger keeps it."""
+
+    code = "caller_gone"
+    default_status = 499
+
+
+class GatewayError(PointsmanError):
+    """Something of ours is missing, full or broken."""
+
+
+class InternalError(GatewayError):
+    """A defect of ours."""
+
+
+class ConfigError(GatewayError):
+    """The configuration is refused; `where` is `file:line:column`, 1-based, where known."""
+
+    code = "invalid_configuration"
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(f"{where}: {message}" if where else message, hint=hint)
+        self.where = where
+        self.bare = message
+
+
+class MissingExtra(GatewayError):
+    """A feature needs a package that is not installed; the hint says which extra brings it."""
+
+    code = "missing_extra"
+    default_status = 501
+
+
+class NoCandidate(GatewayError):
+    """No model is left after the filters; the message says what each one lacked."""
+
+    code = "no_candidate"
+    default_status = 503
+
+
+class Overloaded(GatewayError):
+    """A bounded queue of ours is full."""
+
+    code = "overloaded"
+    default_status = 503
+    default_retryable = True
+
+
+class StoreUnavailable(GatewayError):
+    """The store does not answer and the request cannot do without it."""
+
+    code = "store_unavailable"
+    default_status = 503
+    default_retryable = True
+
+
+class UpstreamError(PointsmanError):
+    """One attempt failed at the provider; the executor may go on to the next step."""
+
+    code = "upstream_error"
+    default_status = 502
+    fault = "upstream"
+    default_retryable = True
+
+
+class ConnectFailed(UpstreamError):
+    """No connection: refused, unreachable, unresolved, TLS."""
+
+    code = "connect_failed"
+
+
+class UpstreamCut(UpstreamError):
+    """The connection ended before the answer did."""
+
+    code = "upstream_cut"
+
+
+class UpstreamGarbage(UpstreamError):
+    """The provider sent what its dialect does not allow."""
+
+    code = "upstream_garbage"
+
+
+class UpstreamTimeout(UpstreamError):
+    """A phase took longer than its limit (seconds)."""
+
+    code = "upstream_timeout"
+    default_status = 504
+
+    def __init__(self, message: str, *, phase: Phase, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.phase: Phase = phase
+
+
+class UpstreamRefused(UpstreamError):
+    """The provider answered with an error of its own.
+
+    Args:
+        message: the provider's text, or a summary where it sent none.
+        status: the status the caller should see (already normalised, e.g. 529 becomes 503).
+        body: the provider's body, untouched, for callers of the same dialect.
+        kind: our code for the error class where known, e.g. `context_length_exceeded`.
+        retry_after: seconds to wait, where the provider said so.
+        retryable: whether another attempt may succeed.
+    """
+
+    code = "upstream_refused"
+
+    def __init__(  # noqa: PLR0913 - an error answer has that many parts, all of them optional
+        self,
+        message: str,
+        *,
+        status: int,
+        body: bytes = b"",
+        content_type: bytes = b"application/json",
+        kind: str = "upstream_refused",
+        retry_after: float | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self._status = status
+        self._retryable = retryable
+        self.body = body
+        self.content_type = content_type
+        self.kind = kind
+        self.retry_after = retry_after
+
+    @property
+    def status(self) -> int:
+        """The provider's status, normalised."""
+        return self._status
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt, here or elsewhere, may succeed."""
+        return self._retryable
+
+
+class AllAttemptsFailed(UpstreamError):
+    """Every step of the plan failed; `tried` says what, in order, for the caller to read."""
+
+    code = "all_attempts_failed"
+
+    def __init__(self, last: UpstreamError, tried: tuple[str, ...]) -> None:
+        super().__init__(f"All {len(tried)} attempts failed: " + "; ".join(tried))
+        self.last = last
+        self.tried = tried
+
+    @property
+    def status(self) -> int:
+        """The status of the last failure."""
+        return self.last.status
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait, where the last provider said so."""
+        return self.last.retry_after if isinstance(self.last, UpstreamRefused) else None

@@ -1,0 +1,158 @@
+"""Providers and models as the rest of the house sees them: compiled, frozen, ready for look-ups."""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal
+
+import msgspec
+
+from pointsman.core.money import nanos
+from pointsman.core.usage import Usage
+
+Tier = Literal["economy", "workhorse", "frontier", "specialised"]
+TIERS: tuple[Tier, ...] = ("economy", "workhorse", "frontier", "specialised")
+ParamPolicy = Literal["drop", "refuse"]
+
+
+class Ability(enum.IntFlag):
+    """What a model can do and a request can need; a bit set, so that a filter is one `&`."""
+
+    TOOLS = 1
+    VISION = 2
+    JSON_SCHEMA = 4
+    AUDIO_INPUT = 8
+    REASONING = 16
+    LOGPROBS = 32
+    DOCUMENTS = 64
+    COMPLETIONS = 128  # the old text completion endpoint
+    EMBEDDINGS = 256
+    AUDIO_OUTPUT = 512
+    IMAGE_OUTPUT = 1024
+    JSON_MODE = 2048
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model costs, in pico-dollars per token (per request for `request`).
+
+    A kind without a price of its own falls back as its provider bills it: cached input and cache writes as input,
+    reasoning as output, audio as its text kind. `source` and `since` (ISO date) say where the price comes from.
+    """
+
+    input: int
+    output: int
+    cache_read: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    reasoning: int | None = None
+    input_audio: int | None = None
+    output_audio: int | None = None
+    request: int = 0
+    source: str = ""
+    since: str = ""
+
+    def cost(self, usage: Usage) -> int:
+        """Nano-dollars for one answer."""
+        read, write, write_1h = usage.cache_read, usage.cache_write, usage.cache_write_1h
+        picos = (usage.input - read - write - write_1h - usage.input_audio) * self.input
+        picos += (usage.output - usage.reasoning - usage.output_audio) * self.output
+        if read:
+            picos += read * (self.input if self.cache_read is None else self.cache_read)
+        if write or write_1h:
+            short = self.input if self.cache_write is None else self.cache_write
+            picos += write * short
+            picos += write_1h * (short if self.cache_write_1h is None else self.cache_write_1h)
+        if usage.reasoning:
+            picos += usage.reasoning * (self.output if self.reasoning is None else self.reasoning)
+        if usage.input_audio:
+            picos += usage.input_audio * (self.input if self.input_audio is None else self.input_audio)
+        if usage.output_audio:
+            picos += usage.output_audio * (self.output if self.output_audio is None else self.output_audio)
+        return nanos(max(picos, 0) + self.request)
+
+
+class TimeLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Longest time for each phase of an attempt, in seconds."""
+
+    connect: float = 5.0
+    first_byte: float = 60.0
+    between_bytes: float = 60.0
+    total: float = 600.0
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """Who answers.
+
+    Attributes:
+        name: the configured name.
+        dialect: wire format it speaks, e.g. `openai-chat`.
+        base_url: where, without a trailing slash; paths such as `/chat/completions` are appended.
+        api_key_env: name of the environment variable with the key; empty where none is needed.
+        auth_header, auth_prefix: how the key is sent (`authorization`, `Bearer `).
+        credentials: `own` sends our key; `caller` forwards the caller's own.
+        headers: sent with every request.
+        private: data sent there never leave the premises.
+        stream_usage: takes `stream_options.include_usage`.
+        jurisdiction, regions, retention: where the data go, as far as known.
+        local: discovered on this machine or embedded.
+        ca_file, proxy: for the connection; empty means the system's.
+    """
+
+    name: str
+    dialect: str
+    base_url: str
+    api_key_env: str = ""
+    auth_header: str = "authorization"
+    auth_prefix: str = "Bearer "
+    credentials: Literal["own", "caller"] = "own"
+    headers: tuple[tuple[str, str], ...] = ()
+    private: bool = False
+    stream_usage: bool = True
+    jurisdiction: str = ""
+    regions: tuple[str, ...] = ()
+    retention: str = ""
+    local: bool = False
+    ca_file: str = ""
+    proxy: str = ""
+    limits: TimeLimits = TimeLimits()
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a provider can run, under the name it has in the configuration.
+
+    Attributes:
+        name: how callers and records call it: the configured name, else `provider/model`.
+        provider: who runs it.
+        upstream: the model's name at the provider.
+        tier: economy … specialised; None where nothing is known.
+        context: context window in tokens; 0 unknown.
+        max_output: longest answer in tokens; 0 unknown.
+        abilities: what it can do; None where nothing is known (then it is not filtered by ability).
+        price: None is unpriced, which is never free.
+        params: defaults for body fields that the caller left out.
+        extra_headers: sent with every request to this model.
+        refused_params: body fields that this model refuses.
+        param_policy: what to do when a caller sends one of them.
+        retires, replaced_by: ISO date of the end and the successor's name, where announced.
+    """
+
+    name: str
+    provider: Provider
+    upstream: str
+    tier: Tier | None = None
+    context: int = 0
+    max_output: int = 0
+    abilities: Ability | None = None
+    price: Price | None = None
+    params: tuple[tuple[str, msgspec.Raw], ...] = ()
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    refused_params: frozenset[str] = frozenset()
+    param_policy: ParamPolicy = "drop"
+    deprecated: bool = False
+    retires: str = ""
+    replaced_by: str = ""
+
+    @property
+    def family(self) -> str:
+        """`provider/model`, the name that needs no configuration."""
+        return f"{self.provider.name}/{self.upstream}"

@@ -1,0 +1,66 @@
+"""Money in exact integers: prices in pico-dollars per unit, sums in nano-dollars.
+
+A price list speaks of US dollars per million tokens with up to six decimals. A millionth of a millionth of a dollar
+(a pico-dollar, 1e-12) makes every such price a whole number per token, so that a sum of tokens times prices is exact;
+it is rounded once, half to even, to nano-dollars (1e-9), which is what the ledger keeps.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+NANOS_PER_USD = 1_000_000_000
+PICOS_PER_NANO = 1_000
+_MICRO = Decimal(1_000_000)
+
+
+def usd(value: str | float | Decimal) -> Decimal:
+    """Read an amount of US dollars exactly as it was written (a float by its shortest text).
+
+    Raises:
+        ValueError: not a finite number.
+    """
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"not an amount of money: {value!r}") from None
+    if not amount.is_finite():
+        raise ValueError(f"not a finite amount of money: {value!r}")
+    return amount
+
+
+def picos_per_token(usd_per_million: str | float | Decimal) -> int:
+    """Pico-dollars per token from US dollars per million tokens.
+
+    Raises:
+        ValueError: negative, not a number, or finer than a pico-dollar per token.
+    """
+    amount = usd(usd_per_million)
+    if amount < 0:
+        raise ValueError(f"a price cannot be negative: {usd_per_million}")
+    picos = amount * _MICRO
+    if picos != picos.to_integral_value():
+        picos = picos.quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+    return int(picos)
+
+
+def usd_per_million(picos: int) -> Decimal:
+    """US dollars per million tokens from pico-dollars per token."""
+    return Decimal(picos) / _MICRO
+
+
+def nanos(picos: int) -> int:
+    """Round pico-dollars to nano-dollars, half to even, once, at settlement."""
+    whole, rest = divmod(picos, PICOS_PER_NANO)
+    if rest * 2 > PICOS_PER_NANO or (rest * 2 == PICOS_PER_NANO and whole % 2):
+        whole += 1
+    return whole
+
+
+def usd_text(amount_nanos: int) -> str:
+    """Nano-dollars as a plain decimal string of dollars without trailing zeros: `0.0000041`."""
+    sign = "-" if amount_nanos < 0 else ""
+    whole, rest = divmod(abs(amount_nanos), NANOS_PER_USD)
+    if not rest:
+        return f"{sign}{whole}"
+    return f"{sign}{whole}.{rest:09d}".rstrip("0")

@@ -1,0 +1,101 @@
+"""What became of a call: one `Outcome` with its `Attempt`s; the ledger keeps it, every observer reads it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pointsman.core.plan import Needs, Plan
+from pointsman.core.usage import Usage
+
+Status = Literal["ok", "refused", "failed", "cancelled"]
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One real request to a provider.
+
+    Attributes:
+        number: 1-based order within the call.
+        provider, model, upstream: who was asked, our name for it, its own name for it.
+        started: nanoseconds since the epoch.
+        duration: nanoseconds until its end.
+        first_byte: nanoseconds until the first content byte; None if none came.
+        status: HTTP status of the provider; 0 where none came.
+        error: `code` of our error tree; empty when it succeeded.
+        usage: tokens, where known.
+        cost: nano-dollars; None is unpriced or unknown.
+    """
+
+    number: int
+    provider: str
+    model: str
+    upstream: str
+    started: int
+    duration: int
+    first_byte: int | None = None
+    status: int = 0
+    error: str = ""
+    detail: str = ""
+    usage: Usage | None = None
+    cost: int | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One call from its first byte in to its last byte out.
+
+    Attributes:
+        id: the call's id, also `x-request-id`.
+        started: nanoseconds since the epoch.
+        duration: nanoseconds, whole call.
+        overhead: nanoseconds of that spent in the gateway itself.
+        first_byte: nanoseconds until the first content byte left us; None if none did.
+        surface: what was called, e.g. `chat.completions`.
+        asked: the model name that the caller wrote.
+        key: id of the caller's key; empty without keys.
+        status: `ok`; `refused` (our no, or the provider's no to this request); `failed` (nobody could answer);
+            `cancelled` (caller left).
+        http_status: what the caller saw.
+        error: `code` of our error tree, empty when ok.
+        plan: the decision; None when it was refused before there was one.
+        needs: the features that the decision was made from.
+        attempts: in order.
+        usage: of the answer that was delivered.
+        cost: nano-dollars over all attempts; None where the answering model is unpriced.
+        finish: the provider's finish reason.
+        answer_id: the id inside the answer, for look-ups by callers.
+        session, tags, user: as the caller labelled it.
+    """
+
+    id: str
+    started: int
+    duration: int
+    surface: str
+    dialect: str
+    asked: str
+    status: Status
+    http_status: int
+    overhead: int = 0
+    first_byte: int | None = None
+    key: str = ""
+    error: str = ""
+    detail: str = ""
+    plan: Plan | None = None
+    needs: Needs | None = None
+    attempts: tuple[Attempt, ...] = ()
+    usage: Usage | None = None
+    cost: int | None = None
+    finish: str = ""
+    answer_id: str = ""
+    session: str = ""
+    tags: str = ""
+    user: str = ""
+    request_body: bytes | None = None
+    answer_body: bytes | None = None
+
+    @property
+    def served_by(self) -> Attempt | None:
+        """The attempt whose answer was delivered, whole or in part."""
+        if not self.attempts or self.status in ("refused", "failed"):
+            return None
+        return self.attempts[-1]

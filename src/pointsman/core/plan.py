@@ -1,0 +1,97 @@
+"""What a route decides for one call: needs in, plan out. Everything here is a value; deciding is in `routing/`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pointsman.core.model import Ability, Model
+
+StepStart = Literal["at_once", "after_failure"]
+DropReason = Literal[
+    "ability", "context", "retired", "dialect", "permission", "excluded", "credentials", "parameter", "unavailable"
+]
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request asks of a model, and the features that decisions are made from (never the text).
+
+    Attributes:
+        dialect: the caller's dialect.
+        abilities: the set it needs.
+        input_tokens: estimated prompt tokens.
+        output_tokens: the most it may write; 0 unknown.
+        messages: number of messages.
+        tools: number of tools offered.
+        images: number of images.
+        stream: whether the answer is streamed.
+        choices: number of answers asked for (`n`).
+        body_bytes: size of the request body.
+    """
+
+    dialect: str
+    abilities: Ability = Ability(0)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    messages: int = 0
+    tools: int = 0
+    images: int = 0
+    stream: bool = False
+    choices: int = 1
+    body_bytes: int = 0
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One model in a plan and when it starts."""
+
+    model: Model
+    start: StepStart = "after_failure"
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that was left out: what it lacked, for machines (`reason`) and for people (`detail`)."""
+
+    model: str
+    reason: DropReason
+    detail: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The decision for one call.
+
+    Attributes:
+        route: the route's name; a model called by its own name is a route of one.
+        strategy: which planner made it: `fixed`, `chain`, `cheapest`.
+        steps: in order; never empty.
+        dropped: every model of the pool that is not a step.
+        reason: one line for people: why the first step is first.
+        propensity: probability with which this plan was drawn; 1.0 for a deterministic policy.
+        policy: version of the policy that decided (digest of the configuration in force).
+        warnings: for the caller, e.g. a model about to be retired.
+    """
+
+    route: str
+    strategy: str
+    steps: tuple[Step, ...]
+    dropped: tuple[Dropped, ...] = ()
+    reason: str = ""
+    propensity: float = 1.0
+    policy: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything outside the request that a planner may look at, taken once per call.
+
+    Attributes:
+        now: nanoseconds since the epoch.
+        draw: the random number of this call, in [0, 1).
+        dialects: dialects that can be spoken to providers now.
+        unavailable: names of providers that cannot be asked now (no key, not running) with the reason.
+    """
+
+    now: int
+    draw: float = 0.0
+    dialects: frozenset[str] = frozenset()
+    unavailable: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,1 @@
+"""Dialects: what bytes mean, in both directions, whole and streamed."""
