@@ -1,0 +1,84 @@
+"""Admission: who is calling, and what the caller asks of the gateway itself."""
+
+from __future__ import annotations
+
+from pointsman.core.call import Arrival
+from pointsman.core.errors import InvalidKey, InvalidRequest, MissingKey
+from pointsman.core.ports import Principal
+from pointsman.line.parts import Parts, Wishes
+
+_LABEL = 200
+_NO_WISHES = Wishes()
+_NOBODY = Principal()
+
+
+def admit(parts: Parts, arrival: Arrival) -> Principal:
+    """Who is calling.
+
+    Raises:
+        MissingKey, InvalidKey: where keys are demanded.
+    """
+    if not parts.keys.demanded:
+        return _NOBODY
+    secret = bearer(arrival)
+    if not secret:
+        raise MissingKey(
+            "No API key was sent",
+            hint="send `Authorization: Bearer KEY`; make a key with `pointsman keys create NAME`",
+        )
+    principal = parts.keys.check(secret)
+    if principal is None:
+        raise InvalidKey(
+            f"The API key ending in `{secret[-4:]}` is not valid here"
+            if len(secret) > 12
+            else "The API key is not valid",
+            hint="list keys with `pointsman keys list`",
+        )
+    return principal
+
+
+def bearer(arrival: Arrival) -> str:
+    """The key that the caller sent to us, in any of the usual places."""
+    lookup = arrival.lookup
+    own = lookup.get(b"x-pointsman-key")
+    if own:
+        return own.decode("latin-1")
+    value = lookup.get(b"authorization")
+    if value and value[:7].lower() == b"bearer ":
+        return value[7:].strip().decode("latin-1")
+    other = lookup.get(b"x-api-key") or lookup.get(b"api-key")
+    return other.decode("latin-1") if other else ""
+
+
+def wishes(arrival: Arrival) -> Wishes:
+    """What the caller asks of the gateway by header.
+
+    Raises:
+        InvalidRequest: a header is not the number it should be.
+    """
+    lookup = arrival.lookup
+    timeout = _number(lookup.get(b"x-pointsman-timeout"), "x-pointsman-timeout", 3600.0)
+    retries = _number(lookup.get(b"x-pointsman-retries"), "x-pointsman-retries", 9.0)
+    if retries is not None and retries != int(retries):
+        raise InvalidRequest("The header x-pointsman-retries must be a whole number", param="x-pointsman-retries")
+    session, tags = lookup.get(b"x-pointsman-session"), lookup.get(b"x-pointsman-tags")
+    if timeout is None and retries is None and session is None and tags is None:
+        return _NO_WISHES
+    return Wishes(
+        timeout=timeout,
+        retries=None if retries is None else int(retries),
+        session=session.decode("latin-1")[:_LABEL] if session else "",
+        tags=tags.decode("latin-1")[:_LABEL] if tags else "",
+    )
+
+
+def _number(raw: bytes | None, name: str, most: float) -> float | None:
+    if raw is None:
+        return None
+    try:
+        value = float(raw)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most or (value == 0 and name.endswith("timeout")):
+        raise InvalidRequest(f"The header {name} must be a number up to {most:g}", param=name)
+    return value

@@ -1,0 +1,196 @@
+"""Runs any plan: steps in order, until one has an answer that may be delivered.
+
+Up to here nothing has reached the caller, so any failure that another provider may mend moves on to the next step.
+What no other provider can mend (a request that is wrong in itself) ends the plan at once, with the provider's words.
+
+A whole answer is read and understood before it counts; a stream is read up to its first content. So a broken answer
+is a failed attempt, not a broken reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+
+from pointsman.core.errors import (
+    AllAttemptsFailed,
+    CallerError,
+    UpstreamError,
+    UpstreamGarbage,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from pointsman.core.model import Model, TimeLimits
+from pointsman.core.plan import Plan, Step
+from pointsman.core.ports import UpstreamResponse
+from pointsman.line.parts import Call, Parts, Won
+from pointsman.line.trail import Trail
+from pointsman.wire.port import AnswerFacts, Outgoing
+
+_MAX_ATTEMPTS = 10
+_MAX_ERROR_BODY = 256 * 1024
+_HELD_BYTES = 256 * 1024
+_RETRY_PAUSE = 0.25
+_LONGEST_PAUSE = 5.0
+_ELSEWHERE = frozenset({401, 402, 403, 404})
+"""Refusals of our credentials or of a name: useless to repeat here, another provider may still answer."""
+
+
+async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
+    """Run `plan` until a step wins.
+
+    Raises:
+        UpstreamError: the only attempt's failure, or `AllAttemptsFailed`.
+        CallerError: the request is wrong in itself.
+    """
+    last: UpstreamError | None = None
+    refused: CallerError | None = None
+    deadline = _deadline(parts, call)
+    alone = len(plan.steps) == 1
+    for step, pause in schedule(plan, call.wishes.retries):
+        if last is not None and not _goes_on(last, alone=alone):
+            break
+        if pause and last is not None and not await _rest(parts, pause, last, deadline):
+            break
+        trail.begin(step.model)
+        try:
+            return await _attempt(parts, call, step.model, _limits(parts, step.model, deadline), trail)
+        except UpstreamError as error:
+            last = error
+            trail.finish(error=error, cost=0)
+        except CallerError as error:  # this model cannot be asked so; the next may
+            refused = error
+            trail.finish(error=error, cost=0)
+    if last is None:
+        assert refused is not None  # noqa: S101 - a plan has at least one step
+        raise refused
+    if len(trail.attempts) == 1 or (isinstance(last, UpstreamRefused) and not last.retryable):
+        raise last
+    raise AllAttemptsFailed(last, trail.tried)
+
+
+def schedule(plan: Plan, retries: int | None) -> Iterator[tuple[Step, float]]:
+    """Steps in the order of their attempts, each with the pause before it (seconds).
+
+    Without a wish every step is tried once; a plan of one step gets one quick second try, since nobody else can
+    serve the call. With a wish of `retries` there are at most that many attempts after the first, round and round.
+    """
+    steps = plan.steps
+    count = max(len(steps), 2) if retries is None else retries + 1
+    for number in range(min(count, _MAX_ATTEMPTS)):
+        round_number, index = divmod(number, len(steps))
+        pause = min(_RETRY_PAUSE * 2 ** (round_number - 1), _LONGEST_PAUSE) if round_number else 0.0
+        yield steps[index], pause
+
+
+def _goes_on(error: UpstreamError, *, alone: bool) -> bool:
+    """Whether the next attempt can do better than the one that failed; `alone`: it would ask the same model again."""
+    if isinstance(error, UpstreamRefused):
+        if error.status in _ELSEWHERE:
+            return not alone
+        if error.status == 429 and alone:
+            return error.retry_after is not None
+    elif isinstance(error, UpstreamTimeout) and alone:
+        return False
+    return error.retryable
+
+
+async def _rest(parts: Parts, pause: float, error: UpstreamError, deadline: int | None) -> bool:
+    """Wait before asking the same provider again; False when the wait would be too long."""
+    asked = error.retry_after if isinstance(error, UpstreamRefused) else None
+    wait = max(pause, asked or 0.0)
+    if wait > _LONGEST_PAUSE:
+        return False
+    if deadline is not None and parts.clock.monotonic() + wait * 1e9 >= deadline:
+        return False
+    await asyncio.sleep(wait)
+    return True
+
+
+def _deadline(parts: Parts, call: Call) -> int | None:
+    timeout = call.wishes.timeout
+    return None if timeout is None else parts.clock.monotonic() + int(timeout * 1e9)
+
+
+def _limits(parts: Parts, model: Model, deadline: int | None) -> TimeLimits:
+    limits = model.provider.limits
+    if deadline is None:
+        return limits
+    left = max((deadline - parts.clock.monotonic()) / 1e9, 0.001)
+    return msgspec.structs.replace(
+        limits,
+        total=min(limits.total, left),
+        first_byte=min(limits.first_byte, left),
+        connect=min(limits.connect, left),
+    )
+
+
+async def _attempt(parts: Parts, call: Call, model: Model, limits: TimeLimits, trail: Trail) -> Won:
+    outgoing = call.dialect.write_request(call.incoming, model)
+    request = parts.sender.prepare(model, outgoing, call.arrival, limits)
+    monotonic = parts.clock.monotonic
+    asked = monotonic()
+    try:
+        response = await parts.carrier.send(request)
+        try:
+            return await _read(call, model, outgoing, response)
+        except BaseException:
+            await response.aclose()
+            raise
+    finally:
+        trail.waited += monotonic() - asked
+
+
+async def _read(call: Call, model: Model, outgoing: Outgoing, response: UpstreamResponse) -> Won:
+    if not 200 <= response.status < 300:
+        raise await _refusal(call, response)
+    if call.incoming.stream:
+        return await _open_stream(call, model, outgoing, response)
+    body = await response.read()
+    facts = call.dialect.read_answer(body)
+    return Won(model=model, response=response, body=body, facts=facts, outgoing=outgoing)
+
+
+async def _refusal(call: Call, response: UpstreamResponse) -> UpstreamError:
+    """The provider's error answer in our words."""
+    if 300 <= response.status < 400:
+        return UpstreamGarbage(f"The provider answered with a redirect ({response.status}), which is not followed")
+    try:
+        body = await response.read()
+    except UpstreamError:
+        body = b""  # the status alone says enough; a cut error page must not hide it
+    return call.dialect.read_error(response.status, response.headers, body[:_MAX_ERROR_BODY])
+
+
+async def _open_stream(call: Call, model: Model, outgoing: Outgoing, response: UpstreamResponse) -> Won:
+    """Read a stream up to its first content."""
+    kind = response.header(b"content-type").lower()
+    if kind.startswith((b"application/json", b"text/html")):
+        call.dialect.read_answer(await response.read())
+        raise UpstreamGarbage("The provider answered a request for a stream with a whole body")
+    relay = call.dialect.relay(call.incoming, model.price)
+    held: list[bytes] = []
+    size = 0
+    ended = False
+    while not relay.has_content:
+        chunk = await response.next_chunk()
+        if not chunk:
+            held.append(relay.close())
+            ended = True
+            break
+        out = relay.feed(chunk)
+        size += len(out)
+        held.append(out)
+        if size > _HELD_BYTES:
+            break  # a stream of nothing but comments: let the caller see that it is alive
+    return Won(
+        model=model,
+        response=response,
+        body=b"".join(held),
+        facts=AnswerFacts(),
+        outgoing=outgoing,
+        relay=relay,
+        ended=ended,
+    )

@@ -1,0 +1,104 @@
+"""What the line is made of: the ports it asks, and the frozen values that its stages hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from pointsman.core.call import Arrival
+from pointsman.core.clock import Clock, Draw, Ids
+from pointsman.core.model import Model, TimeLimits
+from pointsman.core.plan import Needs, Plan
+from pointsman.core.ports import Carrier, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
+from pointsman.wire.port import AnswerFacts, Dialect, Incoming, Outgoing, Relay
+
+
+class Router(Protocol):
+    """Turns a name and needs into a plan; pure given the configuration in force."""
+
+    def plan(self, asked: str, needs: Needs, *, now: int, draw: float) -> Plan:
+        """Decide.
+
+        Raises:
+            UnknownModel: nothing of that name.
+            NoCandidate, ContextTooLong, UnsupportedParameter: nothing left after the filters.
+        """
+        ...
+
+
+class Sender(Protocol):
+    """Builds the request to a provider: URL, credentials, headers."""
+
+    def prepare(self, model: Model, outgoing: Outgoing, arrival: Arrival, limits: TimeLimits) -> UpstreamRequest:
+        """One request, ready to send.
+
+        Raises:
+            ConnectFailed: the provider's credentials are missing.
+        """
+        ...
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the line asks, put together by `compose.py`."""
+
+    dialects: Mapping[str, Dialect]
+    router: Router
+    sender: Sender
+    carrier: Carrier
+    keys: Keys
+    recorder: Recorder
+    clock: Clock
+    ids: Ids
+    draw: Draw
+    keep_content: bool = False
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller asks of the gateway itself, by header.
+
+    Attributes:
+        timeout: seconds for the whole call; None leaves the limits as configured.
+        retries: attempts after the first, at most; None leaves the plan as it is.
+        session, tags: labels for the record.
+    """
+
+    timeout: float | None = None
+    retries: int | None = None
+    session: str = ""
+    tags: str = ""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that was parsed and admitted."""
+
+    id: str
+    started: int
+    arrival: Arrival
+    dialect: Dialect
+    incoming: Incoming
+    principal: Principal
+    wishes: Wishes
+
+
+class Won(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that may be delivered: the whole answer, or a stream up to its first content.
+
+    Attributes:
+        model: who answers.
+        response: open; whoever holds this value closes it.
+        body: the whole answer, or the stream's first bytes for the caller.
+        facts: of the whole answer; of a stream see `relay.facts`.
+        relay: the stream's relay; None for a whole answer.
+        ended: the stream's body is already at its end.
+        outgoing: what was sent, with what was dropped.
+    """
+
+    model: Model
+    response: UpstreamResponse
+    body: bytes
+    facts: AnswerFacts
+    outgoing: Outgoing
+    relay: Relay | None = None
+    ended: bool = False

@@ -1,0 +1,121 @@
+"""The commit point and what follows it. Nobody else writes an answer to the caller.
+
+Before `reply.start` or `reply.whole` is called here, nothing has been promised. After it, a failure of the provider
+can only be told: the stream gets the dialect's error event, never a clean end.
+"""
+
+from __future__ import annotations
+
+from pointsman.core.errors import UpstreamError
+from pointsman.core.money import usd_text
+from pointsman.core.plan import Plan
+from pointsman.core.ports import Reply, UpstreamResponse
+from pointsman.line.parts import Call, Parts, Won
+from pointsman.line.trail import Trail
+
+_FORWARDED = (b"x-ratelimit-", b"openai-", b"anthropic-", b"retry-after")
+_JSON = (b"content-type", b"application/json")
+_STREAM = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+_MAX_HEADER = 512
+
+
+async def deliver_whole(parts: Parts, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
+    """Send a whole answer."""
+    price, usage = won.model.price, won.facts.usage
+    cost = price.cost(usage) if price is not None and usage is not None else None
+    body = call.dialect.annotate(won.body, cost) if cost is not None else won.body
+    headers = answer_headers(call, plan, won, trail)
+    headers.append(_JSON)
+    if cost is not None:
+        headers.append((b"x-pointsman-cost-usd", usd_text(cost).encode()))
+    now = parts.clock.monotonic()
+    trail.content(now)
+    headers.append(_timing(now - call.arrival.received - trail.waited, trail.waited))
+    await reply.whole(200, headers, body)
+
+
+async def deliver_stream(parts: Parts, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
+    """Send a stream to its end.
+
+    Raises:
+        UpstreamError: the provider failed after the commit point; the caller has been told.
+    """
+    relay = won.relay
+    assert relay is not None  # noqa: S101 - deliver_stream is for streams
+    headers = answer_headers(call, plan, won, trail)
+    headers += _STREAM
+    now = parts.clock.monotonic()
+    trail.content(now)
+    headers.append(_timing(now - call.arrival.received - trail.waited, trail.waited))
+    await reply.start(200, headers)
+    await reply.write(won.body)
+    ended = won.ended
+    next_chunk, feed, write = won.response.next_chunk, relay.feed, reply.write
+    try:
+        while not ended:
+            chunk = await next_chunk()
+            if chunk:
+                await write(feed(chunk))
+            else:
+                await write(relay.close())
+                ended = True
+    except UpstreamError as error:
+        await write(call.dialect.write_stream_error(error, call.id))
+        await reply.end()
+        raise
+    await reply.end()
+
+
+def answer_headers(call: Call, plan: Plan, won: Won, trail: Trail) -> list[tuple[bytes, bytes]]:
+    """The headers of every answer that a provider gave."""
+    model = won.model
+    headers = [
+        (b"x-request-id", call.id.encode()),
+        (b"x-pointsman-model", header_value(model.name)),
+        (b"x-pointsman-provider", header_value(model.provider.name)),
+        (b"x-pointsman-route", header_value(plan.route)),
+        (b"x-pointsman-attempts", b"%d" % trail.number),
+        (b"x-pointsman-decision", header_value(decision(plan, won))),
+    ]
+    warnings = list(plan.warnings)
+    if won.outgoing.dropped:
+        paths = ", ".join(d.path for d in won.outgoing.dropped)
+        headers.append((b"x-pointsman-dropped", header_value(paths)))
+    if model.price is None:
+        warnings.append(f"{model.name} is unpriced: its cost is unknown, not zero")
+    if warnings:
+        headers.append((b"x-pointsman-warning", header_value("; ".join(warnings))))
+    _forward(won.response, headers)
+    return headers
+
+
+def decision(plan: Plan, won: Won) -> str:
+    """The decision in one line: strategy; model; why; how many were dropped."""
+    text = f"{plan.strategy}; {won.model.name}"
+    if plan.reason:
+        text += f"; {plan.reason}"
+    if plan.dropped:
+        text += f"; dropped={len(plan.dropped)}"
+    return text
+
+
+def header_value(text: str) -> bytes:
+    """Text as a header value: printable ASCII, bounded."""
+    raw = text.encode("ascii", "replace")[:_MAX_HEADER]
+    return raw if raw.isalnum() else bytes(c if 32 <= c < 127 else 63 for c in raw)
+
+
+def _forward(response: UpstreamResponse, headers: list[tuple[bytes, bytes]]) -> None:
+    for name, value in response.headers:
+        if name.startswith(_FORWARDED):
+            headers.append((name, value))
+        elif name == b"x-request-id":
+            headers.append((b"x-pointsman-upstream-request-id", value))
+
+
+def _timing(own: int, upstream: int) -> tuple[bytes, bytes]:
+    return (b"server-timing", b"pointsman;dur=%.3f, upstream;dur=%.3f" % (max(own, 0) / 1e6, upstream / 1e6))

@@ -1,0 +1,109 @@
+"""Settlement: from a call's notes to one frozen outcome, whatever became of it."""
+
+from __future__ import annotations
+
+from pointsman.core.call import Arrival
+from pointsman.core.errors import CallerGone, PointsmanError, UpstreamRefused
+from pointsman.core.outcome import Outcome, Status
+from pointsman.core.plan import Plan
+from pointsman.core.ports import Principal
+from pointsman.core.usage import Usage
+from pointsman.line.parts import Parts, Wishes, Won
+from pointsman.line.trail import Trail
+from pointsman.wire.port import AnswerFacts, Dialect, Incoming, Surface
+
+_LABEL = 200
+_DETAIL = 2_000
+_CHARS_PER_TOKEN = 4
+_NOTHING = AnswerFacts()
+
+
+class Run:
+    """One call's notes on its way down the line; turned into one frozen outcome at its end."""
+
+    def __init__(self, parts: Parts, arrival: Arrival, surface: Surface, dialect: Dialect) -> None:
+        self.parts = parts
+        self.arrival = arrival
+        self.surface = surface
+        self.dialect = dialect
+        self.started = parts.clock.now()
+        self.id = parts.ids.new(self.started)
+        self.trail = Trail(parts.clock)
+        self.principal = Principal()
+        self.incoming: Incoming | None = None
+        self.wishes = Wishes()
+        self.plan: Plan | None = None
+        self.won: Won | None = None
+        self.cost: int | None = None
+
+    def settle(self, error: PointsmanError | None) -> None:
+        """Book the call, once, whatever became of it."""
+        won, trail = self.won, self.trail
+        facts = _NOTHING
+        if won is not None:
+            facts = self._facts(won, error)
+            price = won.model.price
+            self.cost = price.cost(facts.usage) if price is not None and facts.usage is not None else None
+            trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=self.cost)
+        else:
+            trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)
+        self.parts.recorder.record(self._outcome(error, facts))
+
+    def _facts(self, won: Won, error: PointsmanError | None) -> AnswerFacts:
+        """What is known of the answer; where the provider could not say, usage is estimated and marked so."""
+        if won.relay is None:
+            return won.facts
+        facts = won.relay.facts
+        if facts.usage is None and error is not None and self.incoming is not None:
+            usage = Usage(
+                input=self.incoming.needs.input_tokens,
+                output=won.relay.written // _CHARS_PER_TOKEN,
+                estimated=True,
+            )
+            return AnswerFacts(id=facts.id, model=facts.model, finish=facts.finish, usage=usage)
+        return facts
+
+    def _outcome(self, error: PointsmanError | None, facts: AnswerFacts) -> Outcome:
+        now, arrival, incoming, trail = self.parts.clock.monotonic(), self.arrival, self.incoming, self.trail
+        duration = now - arrival.received
+        won = self.won
+        first = trail.attempts[-1].first_byte if won is not None and trail.attempts else None
+        streamed = incoming is not None and incoming.stream
+        return Outcome(
+            id=self.id,
+            started=self.started,
+            duration=duration,
+            overhead=max(duration - trail.waited, 0) if not streamed else 0,
+            first_byte=first,
+            surface=self.surface,
+            dialect=self.dialect.name,
+            asked=incoming.model[:_LABEL] if incoming is not None else "",
+            key=self.principal.id,
+            status=status_of(error),
+            http_status=200 if won is not None else (error.status if error is not None else 200),
+            error=error.code if error is not None else "",
+            detail=error.message[:_DETAIL] if error is not None else "",
+            plan=self.plan,
+            needs=incoming.needs if incoming is not None else None,
+            attempts=tuple(trail.attempts),
+            usage=facts.usage,
+            cost=self.cost,
+            finish=facts.finish,
+            answer_id=facts.id,
+            session=self.wishes.session,
+            tags=self.wishes.tags,
+            user=incoming.user if incoming is not None else "",
+            request_body=arrival.body if self.parts.keep_content else None,
+            answer_body=won.body if won is not None and won.relay is None and self.parts.keep_content else None,
+        )
+
+
+def status_of(error: PointsmanError | None) -> Status:
+    """How a call that ended with `error` counts."""
+    if error is None:
+        return "ok"
+    if isinstance(error, CallerGone):
+        return "cancelled"
+    if error.fault == "caller" or (isinstance(error, UpstreamRefused) and not error.retryable):
+        return "refused"
+    return "failed"

@@ -1,0 +1,80 @@
+"""The notes that one call takes while it runs: attempts, times, what was tried. Private to its call, so mutable."""
+
+from __future__ import annotations
+
+from pointsman.core.clock import Clock
+from pointsman.core.errors import PointsmanError, UpstreamRefused
+from pointsman.core.model import Model
+from pointsman.core.outcome import Attempt
+from pointsman.core.usage import Usage
+
+_MAX_DETAIL = 2_000
+
+
+class Trail:
+    """What happened so far. Times are nanoseconds."""
+
+    __slots__ = ("_attempt_at", "_attempt_started", "_clock", "attempts", "first_byte", "model", "number", "waited")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._attempt_at = 0
+        self._attempt_started = 0
+        self.attempts: list[Attempt] = []
+        self.model: Model | None = None
+        self.number = 0
+        self.first_byte: int | None = None
+        self.waited = 0
+
+    def begin(self, model: Model) -> None:
+        """An attempt starts now."""
+        self.number += 1
+        self.model = model
+        self._attempt_started = self._clock.now()
+        self._attempt_at = self._clock.monotonic()
+        self.first_byte = None
+
+    def content(self, now: int) -> None:
+        """The first content byte of this attempt came at `now` (monotonic)."""
+        self.first_byte = now - self._attempt_at
+
+    def finish(
+        self,
+        *,
+        status: int = 0,
+        error: PointsmanError | None = None,
+        usage: Usage | None = None,
+        cost: int | None = None,
+    ) -> None:
+        """The attempt that `begin` started is over; safe to call when none is open."""
+        model = self.model
+        if model is None:
+            return
+        self.model = None
+        if isinstance(error, UpstreamRefused):
+            status = error.status
+        self.attempts.append(
+            Attempt(
+                number=self.number,
+                provider=model.provider.name,
+                model=model.name,
+                upstream=model.upstream,
+                started=self._attempt_started,
+                duration=self._clock.monotonic() - self._attempt_at,
+                first_byte=self.first_byte,
+                status=status,
+                error=error.code if error is not None else "",
+                detail=error.message[:_MAX_DETAIL] if error is not None else "",
+                usage=usage,
+                cost=cost,
+            )
+        )
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """One line per failed attempt, for people."""
+        return tuple(
+            f"{a.model} at {a.provider}: {a.error}{f' ({a.status})' if a.status else ''}"
+            for a in self.attempts
+            if a.error
+        )

@@ -1,0 +1,98 @@
+"""The line: what happens to every call, readable from top to bottom.
+
+    bytes -> parse -> admit -> plan -> attempt -> relay -> settle -> record -> bytes
+
+Recall (caches), reserve (budgets) and judge (scorers) take their places between these when they exist.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pointsman.core.call import Arrival
+from pointsman.core.errors import AllAttemptsFailed, CallerGone, InternalError, PointsmanError, UpstreamRefused
+from pointsman.core.ports import Reply
+from pointsman.line import executor, relay
+from pointsman.line.admit import admit, wishes
+from pointsman.line.parts import Call, Parts
+from pointsman.line.settle import Run
+from pointsman.wire.port import Dialect, Surface
+
+_log = logging.getLogger("pointsman.line")
+
+
+class Line:
+    """Serves calls. One per configuration in force; holds no state of its own."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def walk(self, arrival: Arrival, surface: Surface, dialect: Dialect, reply: Reply) -> None:
+        """Serve one call from its first byte to its record.
+
+        Every error of ours becomes an answer in the caller's dialect. Cancelling means that the caller has left:
+        the upstream request is closed, what was used is booked, and the cancellation goes on.
+        """
+        run = Run(self.parts, arrival, surface, dialect)
+        try:
+            await self._serve(run, reply)
+        except PointsmanError as error:
+            run.settle(error)
+            await refuse(error, run, reply)
+        except asyncio.CancelledError:
+            run.settle(CallerGone("The caller left before the answer was complete"))
+            raise
+        except Exception:  # noqa: BLE001 - a named edge: a defect of ours becomes an answer and a record
+            _log.exception("call %s failed inside the gateway", run.id)
+            defect = InternalError("The gateway failed on this request", hint="see its log for this request id")
+            run.settle(defect)
+            await refuse(defect, run, reply)
+
+    async def _serve(self, run: Run, reply: Reply) -> None:
+        parts, arrival = self.parts, run.arrival
+        run.principal = admit(parts, arrival)
+        run.incoming = incoming = run.dialect.read_request(arrival.body, run.surface)
+        run.wishes = wishes(arrival)
+        call = Call(
+            id=run.id,
+            started=run.started,
+            arrival=arrival,
+            dialect=run.dialect,
+            incoming=incoming,
+            principal=run.principal,
+            wishes=run.wishes,
+        )
+        run.plan = plan = parts.router.plan(incoming.model, incoming.needs, now=run.started, draw=parts.draw.random())
+        run.won = won = await executor.run(parts, call, plan, run.trail)
+        try:
+            if won.relay is None:
+                await relay.deliver_whole(parts, call, plan, won, run.trail, reply)
+            else:
+                await relay.deliver_stream(parts, call, plan, won, run.trail, reply)
+        finally:
+            await won.response.aclose()
+        run.settle(None)
+
+
+async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
+    """Tell the caller, in its dialect; where the answer has begun, `relay` has done so already.
+
+    A provider's own error body passes untouched to a caller of its own dialect.
+    """
+    if reply.started:
+        return
+    headers: list[tuple[bytes, bytes]] = [(b"x-request-id", run.id.encode())]
+    if run.plan is not None:
+        headers.append((b"x-pointsman-route", relay.header_value(run.plan.route)))
+        headers.append((b"x-pointsman-attempts", b"%d" % run.trail.number))
+    if isinstance(error, (UpstreamRefused, AllAttemptsFailed)) and error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % max(0, -int(-error.retry_after // 1))))
+    if not error.retryable:
+        headers.append((b"x-should-retry", b"false"))
+    if isinstance(error, UpstreamRefused) and error.body:
+        body, kind = error.body, error.content_type
+    else:
+        body, kind = run.dialect.write_error(error, run.id), b"application/json"
+    headers.append((b"content-type", kind))
+    await reply.whole(error.status, headers, body)
