@@ -1,0 +1,238 @@
+"""One `pointsman.yaml` as frozen values: the only place where a key is named, limited, defaulted and described.
+
+The decoder, the JSON Schema and the reference page all read these classes. `None` means "not said here": the
+catalogue's word counts, then the product's default. Amounts of money are exact decimals, arbitrary JSON is kept as its
+exact text.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from pointsman.config.types import (
+    AbilityName,
+    Count,
+    EnvName,
+    FilePath,
+    HeaderName,
+    HeaderText,
+    Json,
+    Label,
+    Origin,
+    Port,
+    ProxyUrl,
+    Retries,
+    RootPath,
+    Seconds,
+    Size,
+    StoreUrl,
+    Tokens,
+    Url,
+    Usd,
+    UsdPerRequest,
+)
+from pointsman.core.model import ParamPolicy, Tier
+
+
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping with known keys; an unknown one is an error."""
+
+
+class Timeouts(_Section, frozen=True, kw_only=True):
+    """The longest time for each phase of an attempt; what is left out is inherited."""
+
+    connect: Annotated[Seconds | None, Meta(description="Until the connection stands, TLS included.")] = None
+    first_byte: Annotated[Seconds | None, Meta(description="From the request sent to the answer's first byte.")] = None
+    between_bytes: Annotated[Seconds | None, Meta(description="Between two pieces of an answer.")] = None
+    total: Annotated[Seconds | None, Meta(description="The whole attempt.")] = None
+
+
+class Provider(_Section, frozen=True, kw_only=True):
+    """Who answers. `{}` (or nothing) takes everything from the catalogue."""
+
+    dialect: Annotated[
+        Label | None,
+        Meta(description="Wire format, e.g. `openai-chat`. Needed where the catalogue does not know the provider."),
+    ] = None
+    base_url: Annotated[
+        Url | None,
+        Meta(description="Where; paths such as `/chat/completions` follow. Needed like `dialect`."),
+    ] = None
+    api_key_env: Annotated[
+        EnvName | None,
+        Meta(description="Name of the environment variable that holds the key; empty text where none is needed."),
+    ] = None
+    auth_header: Annotated[HeaderName | None, Meta(description="Header that carries the key.")] = None
+    auth_prefix: Annotated[
+        HeaderText | None, Meta(description="What stands before the key in it, e.g. `'Bearer '`.")
+    ] = None
+    credentials: Annotated[
+        Literal["own", "caller"],
+        Meta(description="`own`: our key is sent. `caller`: the caller's own credentials are passed on."),
+    ] = "own"
+    headers: Annotated[dict[HeaderName, HeaderText], Meta(description="Sent with every request; never a key.")] = field(
+        default_factory=dict
+    )
+    private: Annotated[bool | None, Meta(description="Data sent there never leave the premises.")] = None
+    stream_usage: Annotated[bool | None, Meta(description="Takes `stream_options.include_usage`.")] = None
+    jurisdiction: Annotated[Label | None, Meta(description="Whose law binds the provider, e.g. `EU`.")] = None
+    regions: Annotated[tuple[Label, ...] | None, Meta(description="Where it computes.")] = None
+    retention: Annotated[Label | None, Meta(description="How long it keeps content, e.g. `none` or `30 days`.")] = None
+    ca_file: Annotated[
+        FilePath | None, Meta(description="PEM file with the authorities to trust; otherwise the system's.")
+    ] = None
+    proxy: Annotated[ProxyUrl | None, Meta(description="Proxy for it; otherwise `$HTTPS_PROXY` and friends.")] = None
+    timeouts: Annotated[Timeouts, Meta(description="Time limits for its attempts.")] = Timeouts()
+
+
+class Price(_Section, frozen=True, kw_only=True):
+    """US dollars per million tokens, read exactly as written. A kind left out is billed as its nearest kind."""
+
+    input: Annotated[Usd, Meta(description="Prompt tokens. 0 is free; without `price` a model is unpriced.")]
+    output: Annotated[Usd, Meta(description="Completion tokens.")]
+    cached_input: Annotated[Usd | None, Meta(description="Read from the prompt cache; else as `input`.")] = None
+    cache_write: Annotated[Usd | None, Meta(description="Written to it for 5 minutes; else as `input`.")] = None
+    cache_write_1h: Annotated[Usd | None, Meta(description="Written for an hour; else as `cache_write`.")] = None
+    reasoning: Annotated[Usd | None, Meta(description="Tokens spent thinking; else as `output`.")] = None
+    input_audio: Annotated[Usd | None, Meta(description="Audio read; else as `input`.")] = None
+    output_audio: Annotated[Usd | None, Meta(description="Audio written; else as `output`.")] = None
+    request: Annotated[UsdPerRequest | None, Meta(description="US dollars for each request, on top.")] = None
+
+
+class Model(_Section, frozen=True, kw_only=True):
+    """Something a provider can run. What is left out comes from the catalogue, where it knows the model."""
+
+    provider: Annotated[Label, Meta(description="Who runs it: a name under `providers`, or one of the catalogue.")]
+    model: Annotated[
+        Label | None,
+        Meta(
+            description="Its name at the provider; otherwise the name it has here. One `*` stands for any text: "
+            '`"gpt-*"` under a name with a `*` of its own carries the text over.'
+        ),
+    ] = None
+    tier: Annotated[Tier | None, Meta(description="How strong it is.")] = None
+    context: Annotated[Tokens | None, Meta(description="Context window.")] = None
+    max_output: Annotated[Tokens | None, Meta(description="Longest answer.")] = None
+    abilities: Annotated[tuple[AbilityName, ...] | None, Meta(description="What it can do, complete.")] = None
+    price: Annotated[Price | None, Meta(description="What it costs.")] = None
+    params: Annotated[
+        dict[str, Json], Meta(description="Body fields for requests that leave them out, e.g. `{temperature: 0.2}`.")
+    ] = field(default_factory=dict)
+    extra_headers: Annotated[
+        dict[HeaderName, HeaderText], Meta(description="Sent with every request to it; never a key.")
+    ] = field(default_factory=dict)
+    refuses: Annotated[tuple[Label, ...] | None, Meta(description="Body fields that it does not take.")] = None
+    unsupported: Annotated[
+        ParamPolicy,
+        Meta(description="When a caller sends one of them: `drop` it with a warning header, or `refuse` the request."),
+    ] = "drop"
+    base: Annotated[
+        Label | None, Meta(description="The model that a fine-tuned one inherits its facts and price from.")
+    ] = None
+
+
+class Route(_Section, frozen=True, kw_only=True):
+    """A policy that a caller uses as a model name. Exactly one of `pool` and `try`."""
+
+    pool: Annotated[
+        tuple[Label, ...], Meta(description="Models to choose from: names under `models`, or `provider/model`.")
+    ] = ()
+    try_: Annotated[
+        tuple[Label, ...], Meta(description="A fixed chain: the first is asked, the rest are fallbacks in order.")
+    ] = field(name="try", default=())
+    description: Annotated[str, Meta(max_length=2000, description="For people.")] = ""
+    timeouts: Annotated[Timeouts, Meta(description="Time limits for its attempts; they win over the provider's.")] = (
+        Timeouts()
+    )
+    retries: Annotated[
+        Retries | None, Meta(description="Further attempts on the same model before the next one is asked.")
+    ] = None
+
+
+class Tls(_Section, frozen=True, kw_only=True):
+    """Serve HTTPS."""
+
+    cert: Annotated[FilePath, Meta(description="PEM file with the certificate chain.")]
+    key: Annotated[FilePath, Meta(description="PEM file with the private key.")]
+
+
+class Server(_Section, frozen=True, kw_only=True):
+    """Where and how it listens. A change of these needs a restart."""
+
+    host: Annotated[Label, Meta(description="Address to bind. Any other than loopback demands keys.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port to bind; 0 takes a free one.")] = 4545
+    root_path: Annotated[RootPath, Meta(description="Path under which a reverse proxy shows it, e.g. `/llm`.")] = ""
+    cors: Annotated[tuple[Origin, ...], Meta(description="Origins whose pages may call, or `*`.")] = ()
+    tls: Annotated[Tls | None, Meta(description="Certificate and key; without them plain HTTP.")] = None
+    max_body: Annotated[Size, Meta(description="Largest request body.")] = 32 * 1024 * 1024
+    header_timeout: Annotated[Seconds, Meta(description="Until a request's headers are complete.")] = 10.0
+    body_timeout: Annotated[Seconds, Meta(description="Until its body is complete.")] = 60.0
+    workers: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Processes.")] = 1
+    max_in_flight: Annotated[
+        Count, Meta(description="Calls served at once in a process; more are refused with 503.")
+    ] = 4096
+
+
+class Local(_Section, frozen=True, kw_only=True):
+    """The embedded model (extra `[local]`), for demonstration. `local: false` switches it off."""
+
+    enabled: Annotated[bool, Meta(description="Whether it is offered.")] = True
+    model: Annotated[Label | None, Meta(description="Which one; otherwise the one `pointsman pull` fetches.")] = None
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | None, Meta(description="Threads; otherwise all cores but one.")
+    ] = None
+    context: Annotated[Tokens | None, Meta(description="Context window; otherwise the model's own.")] = None
+
+
+class Prices(_Section, frozen=True, kw_only=True):
+    """Where prices come from. `pointsman prices update` refreshes them on request."""
+
+    update: Annotated[
+        Literal["never", "daily", "weekly"], Meta(description="How often they are refreshed in the background.")
+    ] = "never"
+    url: Annotated[
+        Url | None, Meta(description="From where; otherwise the public lists the catalogue is built on.")
+    ] = None
+
+
+class Log(_Section, frozen=True, kw_only=True):
+    """What is written to the terminal."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="From which level on.")] = "info"
+    format: Annotated[Literal["text", "json"], Meta(description="For people or for machines.")] = "text"
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """The whole file. Every key is optional: without a file, providers are on whose key is in the environment."""
+
+    providers: Annotated[dict[str, Provider], Meta(description="Who answers, by name.")] = field(default_factory=dict)
+    models: Annotated[dict[str, Model], Meta(description="What they run, by the name that callers use.")] = field(
+        default_factory=dict
+    )
+    routes: Annotated[dict[str, Route], Meta(description="Policies over models, by the name that callers use.")] = (
+        field(default_factory=dict)
+    )
+    server: Annotated[Server, Meta(description="Where and how it listens.")] = Server()
+    store: Annotated[
+        StoreUrl, Meta(description="The ledger: a SQLite file (`~` is the home folder) or a PostgreSQL database.")
+    ] = "sqlite:///pointsman.db"
+    store_env: Annotated[
+        EnvName | None,
+        Meta(description="Name of the variable that holds the store's URL, where that contains a password."),
+    ] = None
+    store_content: Annotated[bool, Meta(description="Keep the text of requests and answers too.")] = False
+    discover: Annotated[
+        bool, Meta(description="Look for Ollama, LM Studio, vLLM and llama.cpp on their usual local ports.")
+    ] = True
+    local: Annotated[
+        Local,
+        Meta(description="The embedded model: `true`, `false` or a mapping.", extra={"shorthand": "enabled"}),
+    ] = Local()
+    prices: Annotated[Prices, Meta(description="How prices are refreshed.")] = Prices()
+    log: Annotated[Log, Meta(description="What is written to the terminal.")] = Log()
+    keys: Annotated[
+        Literal["auto", "required"],
+        Meta(description="`auto`: callers need a key unless the server is bound to loopback. `required`: always."),
+    ] = "auto"

@@ -1,0 +1,113 @@
+"""The kinds of value that the configuration is made of, each with its limits and how to speak of it.
+
+`expects` completes "expected …" in an error, `hint` is the way out; both, and the pattern, also feed the JSON Schema
+and the reference page.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+AbilityName = Literal[
+    "tools",
+    "vision",
+    "json_schema",
+    "audio_input",
+    "reasoning",
+    "logprobs",
+    "documents",
+    "completions",
+    "embeddings",
+    "audio_output",
+    "image_output",
+    "json_mode",
+]
+"""The abilities of `core.model.Ability`, in lower case (a test holds the two together)."""
+
+EnvName = Annotated[
+    str,
+    Meta(
+        pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+        extra={
+            "type": "name of a variable",
+            "expects": "the name of an environment variable",
+            "hint": "write the bare name, e.g. OPENAI_API_KEY",
+        },
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        extra={
+            "type": "URL",
+            "expects": "a URL with http:// or https://, without user, query or fragment",
+            "hint": "e.g. http://127.0.0.1:9000/v1",
+        },
+    ),
+]
+ProxyUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?|socks5h?)://[^\s/?#@]+/?$",
+        extra={
+            "type": "URL",
+            "expects": "a proxy's URL, e.g. http://proxy.example:3128, without user and password",
+            "hint": "a proxy that wants a password is taken from $HTTPS_PROXY: leave `proxy` out",
+        },
+    ),
+]
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#@]+)$",
+        extra={"expects": "`*` or an origin such as https://app.example", "hint": "scheme and host, no path"},
+    ),
+]
+RootPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        extra={"expects": "a path such as /llm, without a slash at its end"},
+    ),
+]
+HeaderName = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", extra={"expects": "the name of an HTTP header"}),
+]
+HeaderText = Annotated[
+    str,
+    Meta(pattern=r"^[\x20-\x7e]*$", extra={"expects": "printable ASCII text in one line"}),
+]
+Label = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^\S(.*\S)?$", extra={"expects": "a name"})]
+StoreUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(sqlite:///.+|postgresql://.+)$",
+        extra={
+            "type": "URL",
+            "expects": "sqlite:///FILE or postgresql://HOST/DATABASE",
+            "hint": "e.g. sqlite:///pointsman.db; a URL with a password goes into a variable: `store_env: NAME`",
+        },
+    ),
+]
+FilePath = Annotated[str, Meta(min_length=1, extra={"type": "file", "expects": "a file's path"})]
+Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"type": "seconds"})]
+Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000, extra={"type": "tokens", "hint": "write it in digits: 128000"})]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Size = Annotated[int, Meta(ge=1024, le=1 << 40, extra={"type": "bytes or a size such as 50MB", "read": "size"})]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Retries = Annotated[int, Meta(ge=0, le=10)]
+
+Usd = Annotated[Decimal, Meta(extra={"type": "USD", "read": "usd", "most": "1000000", "places": 6})]
+"""US dollars per million tokens: at most six decimals, so that a token's price is a whole number of pico-dollars."""
+
+UsdPerRequest = Annotated[Decimal, Meta(extra={"type": "USD", "read": "usd", "most": "1000000", "places": 12})]
+"""US dollars for one request."""
+
+Json = msgspec.Raw
+"""Any JSON, as its exact text."""
