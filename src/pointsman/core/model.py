@@ -133,7 +133,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         extra_headers: sent with every request to this model.
         refused_params: body fields that this model refuses.
         param_policy: what to do when a caller sends one of them.
-        retires, replaced_by: ISO date of the end and the successor's name, where announced.
+        demonstration: works, but is not meant for real use (the embedded model); chosen only when nothing else is.
+        retires, replaced_by: ISO date of the end and the successor's name at the provider, where announced.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     extra_headers: tuple[tuple[str, str], ...] = ()
     refused_params: frozenset[str] = frozenset()
     param_policy: ParamPolicy = "drop"
+    demonstration: bool = False
     deprecated: bool = False
     retires: str = ""
     replaced_by: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -87,11 +88,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         now: nanoseconds since the epoch.
         draw: the random number of this call, in [0, 1).
-        dialects: dialects that can be spoken to providers now.
-        unavailable: names of providers that cannot be asked now (no key, not running) with the reason.
+        today: the date in UTC, ISO form, for retirements.
+        unavailable: provider name to the reason why it cannot be asked now (no key, not running).
     """
 
     now: int
+    today: str
     draw: float = 0.0
-    dialects: frozenset[str] = frozenset()
-    unavailable: tuple[tuple[str, str], ...] = ()
+    unavailable: Mapping[str, str] = msgspec.field(default_factory=dict)

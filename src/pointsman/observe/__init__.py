@@ -1,0 +1,1 @@
+"""Tell the outside: metrics from outcomes."""

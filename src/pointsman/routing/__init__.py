@@ -1,0 +1,1 @@
+"""From needs and facts to a plan."""

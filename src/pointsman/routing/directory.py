@@ -1,0 +1,154 @@
+"""The names in force: what a caller may write as `model`, resolved to a route.
+
+In this order: a route, a configured model, a wildcard of the configuration, `provider/model` of a configured provider,
+and last a bare model name that exactly the catalogue's provider of a configured provider knows (so that an application
+which writes `gpt-5-mini` works after changing nothing but its base URL).
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from pointsman.core.errors import UnknownModel
+from pointsman.core.model import Model, Provider
+
+RouteKind = Literal["pool", "try", "model"]
+_MAX_RESOLVED = 4096
+_MAX_SHOWN = 80
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that callers use and the models behind it: a pool to choose from, or a chain to try in order."""
+
+    name: str
+    kind: RouteKind
+    models: tuple[Model, ...]
+    description: str = ""
+
+
+class Facilities(Protocol):
+    """What the catalogue knows, as far as names need it."""
+
+    def model(self, provider: Provider, upstream: str) -> Model:
+        """A model of a configured provider by its own name; unpriced and without abilities where unknown."""
+        ...
+
+    def owner(self, upstream: str) -> str | None:
+        """The configured provider that a bare model name belongs to; None if none or unknown."""
+        ...
+
+    def names(self) -> list[str]:
+        """Names worth suggesting."""
+        ...
+
+
+class Directory:
+    """All names of one configuration. Immutable but for a bounded memory of resolved names."""
+
+    def __init__(
+        self,
+        *,
+        policy: str,
+        providers: Mapping[str, Provider],
+        models: Mapping[str, Model],
+        routes: Mapping[str, Route],
+        facilities: Facilities,
+        unavailable: Mapping[str, str],
+    ) -> None:
+        self.policy = policy
+        self.providers = dict(providers)
+        self.models = {name: model for name, model in models.items() if "*" not in name}
+        self.wildcards = [(name, model) for name, model in models.items() if "*" in name]
+        self.routes = dict(routes)
+        self.unavailable = dict(unavailable)
+        self._facilities = facilities
+        self._resolved: dict[str, Route] = {}
+
+    def resolve(self, asked: str) -> Route:
+        """The route behind a name.
+
+        Raises:
+            UnknownModel: with the nearest names.
+        """
+        route = self._resolved.get(asked)
+        if route is None:
+            route = self._find(asked)
+            if route is None:
+                raise self._unknown(asked)
+            if len(self._resolved) >= _MAX_RESOLVED:
+                self._resolved.clear()
+            self._resolved[asked] = route
+        return route
+
+    def successor(self, model: Model) -> Model | None:
+        """The model that replaces a retired one, at the same provider."""
+        if not model.replaced_by:
+            return None
+        return self._facilities.model(model.provider, model.replaced_by)
+
+    def _find(self, asked: str) -> Route | None:
+        route = self.routes.get(asked)
+        if route is not None:
+            return route
+        model = self.find_model(asked)
+        return None if model is None else Route(name=asked, kind="model", models=(model,))
+
+    def find_model(self, asked: str) -> Model | None:
+        """A model by configured name, wildcard, `provider/model` or bare catalogue name."""
+        model = self.models.get(asked)
+        if model is not None:
+            return model
+        for pattern, template in self.wildcards:
+            if fnmatch.fnmatchcase(asked, pattern):
+                return self._from_wildcard(asked, pattern, template)
+        provider_name, slash, upstream = asked.partition("/")
+        provider = self.providers.get(provider_name)
+        if slash and upstream and provider is not None:
+            return self._facilities.model(provider, upstream)
+        owner = self._facilities.owner(asked) if asked else None
+        if owner is not None and owner in self.providers:
+            return self._facilities.model(self.providers[owner], asked)
+        return None
+
+    def _from_wildcard(self, asked: str, pattern: str, template: Model) -> Model:
+        """A wildcard names many models: the part that `*` stands for carries over to the provider's name."""
+        prefix, _, suffix = pattern.partition("*")
+        middle = asked[len(prefix) : len(asked) - len(suffix)] if suffix else asked[len(prefix) :]
+        upstream = template.upstream.replace("*", middle, 1) if "*" in template.upstream else template.upstream
+        known = self._facilities.model(template.provider, upstream)
+        return msgspec.structs.replace(
+            known,
+            name=asked,
+            tier=template.tier or known.tier,
+            context=template.context or known.context,
+            max_output=template.max_output or known.max_output,
+            abilities=template.abilities if template.abilities is not None else known.abilities,
+            price=template.price or known.price,
+            params=template.params,
+            extra_headers=template.extra_headers,
+            refused_params=template.refused_params | known.refused_params,
+            param_policy=template.param_policy,
+        )
+
+    def _unknown(self, asked: str) -> UnknownModel:
+        shown = asked if len(asked) <= _MAX_SHOWN else asked[:_MAX_SHOWN] + "…"
+        own = [*self.routes, *self.models]
+        near = difflib.get_close_matches(asked[:_MAX_SHOWN], own, n=3, cutoff=0.5)
+        near += [
+            n for n in difflib.get_close_matches(asked[:_MAX_SHOWN], self._facilities.names(), n=3) if n not in near
+        ]
+        hint = f"did you mean {' or '.join(f'`{n}`' for n in near[:3])}? " if near else ""
+        provider = asked.partition("/")[0]
+        if "/" in asked and provider not in self.providers:
+            some = ", ".join(sorted(self.providers)[:8]) or "none"
+            hint += f"no provider `{provider}` is configured (configured: {some}); "
+        return UnknownModel(
+            f"There is no route or model named `{shown}`",
+            hint=hint + "`pointsman models` lists every name",
+            param="model",
+        )

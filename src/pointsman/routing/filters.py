@@ -1,0 +1,49 @@
+"""Filters: may this model serve this request at all? A reason for every no."""
+
+from __future__ import annotations
+
+from pointsman.core.model import Ability, Model
+from pointsman.core.plan import Dropped, Facts, Needs
+
+_WORDS = {
+    Ability.TOOLS: "tools",
+    Ability.VISION: "images",
+    Ability.JSON_SCHEMA: "JSON schema output",
+    Ability.JSON_MODE: "JSON output",
+    Ability.AUDIO_INPUT: "audio input",
+    Ability.AUDIO_OUTPUT: "audio output",
+    Ability.IMAGE_OUTPUT: "image output",
+    Ability.REASONING: "reasoning",
+    Ability.LOGPROBS: "log probabilities",
+    Ability.DOCUMENTS: "documents",
+    Ability.COMPLETIONS: "the old completions endpoint",
+    Ability.EMBEDDINGS: "embeddings",
+}
+_ASSUMED = Ability.LOGPROBS | Ability.COMPLETIONS | Ability.JSON_MODE
+"""Abilities that no catalogue records reliably: never a reason to drop a model."""
+
+
+def lacking(model: Model, needs: Needs, facts: Facts) -> Dropped | None:
+    """Why `model` cannot serve `needs` now; None if it can."""
+    provider = model.provider
+    if provider.dialect != needs.dialect:
+        return _drop(model, "dialect", f"speaks {provider.dialect}, the caller {needs.dialect}")
+    if facts.unavailable:
+        reason = facts.unavailable.get(provider.name)
+        if reason is not None:
+            return _drop(model, "credentials" if "$" in reason else "unavailable", reason)
+    if model.retires and model.retires <= facts.today:
+        return _drop(model, "retired", f"retired on {model.retires}, no successor known")
+    if model.abilities is not None:
+        missing = needs.abilities & ~model.abilities & ~_ASSUMED
+        if missing:
+            words = ", ".join(word for ability, word in _WORDS.items() if ability in missing)
+            return _drop(model, "ability", f"cannot do {words}")
+    # Tokens are estimated here: only a clear excess is a reason, the provider decides the close cases.
+    if model.context and needs.input_tokens * 4 > model.context * 5:
+        return _drop(model, "context", f"context {model.context:,} < about {needs.input_tokens:,} needed")
+    return None
+
+
+def _drop(model: Model, reason: str, detail: str) -> Dropped:
+    return Dropped(model=model.name, reason=reason, detail=detail)  # type: ignore[arg-type]
