@@ -1,0 +1,1 @@
+"""Carries encoded requests to providers and their bytes back; see README.md."""

@@ -1,0 +1,111 @@
+"""Open a TCP or TLS connection, several addresses raced (RFC 8305); every failure becomes one readable error."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+from pointsman.core.errors import ConnectFailed
+from pointsman.upstream.address import Address
+
+HEAD_START = 0.25
+"""Seconds that one address is tried alone before the next one joins (RFC 8305, section 5)."""
+
+P = TypeVar("P", bound=asyncio.Protocol)
+_Info = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+
+
+async def dial(address: Address, context: ssl.SSLContext | None, factory: Callable[[], P]) -> P:
+    """A protocol made by `factory`, connected. The caller bounds the time and may cancel.
+
+    Raises:
+        ConnectFailed: with host, port and reason.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        infos = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        sock = await _race(loop, _interleave(infos))
+        try:
+            name = address.host if context is not None else None
+            _, protocol = await loop.create_connection(factory, sock=sock, ssl=context, server_hostname=name)
+        except BaseException:
+            sock.close()
+            raise
+    except (OSError, UnicodeError) as error:
+        raise _failed(address, error) from error
+    return protocol
+
+
+def _interleave(infos: Sequence[_Info]) -> list[_Info]:
+    """The addresses with their families taking turns, the resolver's first choice first."""
+    first = [info for info in infos if info[0] == infos[0][0]]
+    other = [info for info in infos if info[0] != infos[0][0]]
+    return [info for info in chain.from_iterable(zip_longest(first, other)) if info is not None]
+
+
+async def _race(loop: asyncio.AbstractEventLoop, infos: list[_Info]) -> socket.socket:
+    """The first socket that connects; the others are closed."""
+    if len(infos) == 1:
+        return await _connect(loop, infos[0])
+    waiting = list(reversed(infos))
+    running: set[asyncio.Task[socket.socket]] = set()
+    failure: OSError = OSError("no address")
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(loop.create_task(_connect(loop, waiting.pop())))
+            patience = HEAD_START if waiting else None
+            done, running = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            won = [task for task in done if task.exception() is None]
+            for task in won[1:]:
+                task.result().close()
+            if won:
+                return won[0].result()
+            failure = next((e for e in (task.exception() for task in done) if isinstance(e, OSError)), failure)
+        raise failure
+    finally:
+        await _call_off(running)
+
+
+async def _call_off(tasks: set[asyncio.Task[socket.socket]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, socket.socket):
+            result.close()
+
+
+async def _connect(loop: asyncio.AbstractEventLoop, info: _Info) -> socket.socket:
+    family, kind, proto, _, where = info
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(sock, where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _failed(address: Address, error: OSError | UnicodeError) -> ConnectFailed:
+    label = address.label
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConnectFailed(
+            f"the certificate of {label} is not trusted: {error.verify_message}",
+            hint="if it is signed by a CA of your own, name that CA's file as `ca_file`",
+        )
+    if isinstance(error, ssl.SSLError):
+        return ConnectFailed(
+            f"no TLS connection to {label}: {error.reason or error}",
+            hint="is the port right, and does it speak TLS? http:// if it does not",
+        )
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return ConnectFailed(f"the name {address.host!r} does not resolve: {error.args[-1]}", hint="check `base_url`")
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectFailed(f"{label} refused the connection", hint="is the server running?")
+    return ConnectFailed(f"no connection to {label}: {error.strerror or str(error) or type(error).__name__}")
