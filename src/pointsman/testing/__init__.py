@@ -1,0 +1,43 @@
+"""Public doubles: a provider simulator, named faults, and a kit that checks a provider."""
+
+from pointsman.testing.bank import Question, builtin_bank
+from pointsman.testing.faults import FAULTS, Fault
+from pointsman.testing.journal import Entry
+from pointsman.testing.script import (
+    FaultRule,
+    Outage,
+    Pace,
+    Prices,
+    PromptCache,
+    Quota,
+    Script,
+    SimModel,
+    SimProvider,
+    Thinking,
+    load_script,
+    one_model,
+)
+from pointsman.testing.simulator import Simulator
+from pointsman.testing.threaded import running
+
+__all__ = [
+    "FAULTS",
+    "Entry",
+    "Fault",
+    "FaultRule",
+    "Outage",
+    "Pace",
+    "Prices",
+    "PromptCache",
+    "Question",
+    "Quota",
+    "Script",
+    "SimModel",
+    "SimProvider",
+    "Simulator",
+    "Thinking",
+    "builtin_bank",
+    "load_script",
+    "one_model",
+    "running",
+]

@@ -1,0 +1,298 @@
+"""The dialect `openai-chat` from the provider's side: chat completions, old completions, the list of models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pointsman.core.usage import Usage
+from pointsman.testing.dialect import Answer, Ask, Frame, Mark, Offer, Part, Refusal, ToolUse
+from pointsman.testing.script import SimModel
+from pointsman.testing.words import fragments
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_FINGERPRINT = "fp_simulated"
+_TYPES = {401: "invalid_request_error", 429: "requests", 403: "insufficient_permissions"}
+_DONE = b"data: [DONE]\n\n"
+
+
+class OpenAIChat:
+    """`openai-chat`."""
+
+    name = "openai-chat"
+
+    def surface(self, method: str, path: str) -> str:
+        """Which endpoint a path is."""
+        if method == "POST":
+            return {"/chat/completions": "chat", "/completions": "completions"}.get(path, "")
+        return "models" if path == "/models" or path.startswith("/models/") else ""
+
+    def key(self, headers: list[tuple[bytes, bytes]]) -> str:
+        """The bearer token."""
+        value = next((value for name, value in headers if name == b"authorization"), b"")
+        return value.decode("latin-1").removeprefix("Bearer ")
+
+    def listing(self, surface: str, path: str, models: tuple[SimModel, ...]) -> bytes | None:
+        """`GET /models` and `/models/{id}`."""
+        if surface != "models":
+            return None
+        cards = [{"id": m.name, "object": "model", "created": 1700000000, "owned_by": "simulator"} for m in models]
+        wanted = path.removeprefix("/models").strip("/")
+        if not wanted:
+            return _encode({"object": "list", "data": cards})
+        for card in cards:
+            if card["id"] == wanted:
+                return _encode(card)
+        raise Refusal(404, "model_not_found", f"The model '{wanted}' does not exist", "model")
+
+    def read(self, body: bytes, surface: str) -> Ask:
+        """Read a request."""
+        try:
+            fields = _decode(body)
+        except msgspec.DecodeError:
+            fields = None
+        if not isinstance(fields, dict):
+            message = "We could not parse the JSON body of your request."
+            raise Refusal(400, "", message)
+        needed = "messages" if surface == "chat" else "prompt"
+        for name in ("model", needed):
+            if not fields.get(name):
+                raise Refusal(400, "missing_required_parameter", f"Missing required parameter: '{name}'.", name)
+        try:
+            return _read_chat(fields) if surface == "chat" else _read_completions(fields)
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            message = f"Invalid type or value in your request: {error}"
+            raise Refusal(400, "invalid_type", message) from None
+
+    def whole(self, ask: Ask, answer: Answer, model: SimModel) -> bytes:
+        """A `chat.completion` or `text_completion`."""
+        chat = ask.surface == "chat"
+        head = {"id": answer.id, "object": "chat.completion" if chat else "text_completion", "created": answer.created}
+        make = _choice if chat else _text_choice
+        choices = [make(index, part, answer, ask, model) for index, part in enumerate(answer.parts)]
+        body: dict[str, Any] = {**head, "model": ask.model, "choices": choices}
+        if answer.usage is not None:
+            body["usage"] = _usage(answer.usage, answer.cost)
+        return _encode({**body, "service_tier": "default", "system_fingerprint": _FINGERPRINT})
+
+    def frames(self, ask: Ask, answer: Answer, model: SimModel) -> list[Frame]:
+        """Chunks, usage where it was asked for, `[DONE]`."""
+        chat = ask.surface == "chat"
+        shown = ask.usage or model.stream_usage == "always"
+        made = _Chunks(ask, answer, shown_usage=shown).all(model) if chat else _text_frames(ask, answer)
+        if answer.usage is not None and shown and model.stream_usage != "never":
+            kind = "chat.completion.chunk" if chat else "text_completion"
+            chunk = {"id": answer.id, "object": kind, "created": answer.created, "model": ask.model}
+            extra = {"service_tier": "default", "system_fingerprint": _FINGERPRINT} if chat else {}
+            chunk = {**chunk, **extra, "choices": [], "usage": _usage(answer.usage, answer.cost)}
+            made += [(Mark.USAGE, _data(_encode(chunk)))] * (2 if answer.usage_twice else 1)
+        made.append((Mark.END, _DONE))
+        return made
+
+    def error(self, refusal: Refusal) -> bytes:
+        """`{"error": {message, type, param, code}}`."""
+        kind = _TYPES.get(refusal.status, "invalid_request_error" if refusal.status < 500 else "server_error")
+        if refusal.code == "insufficient_quota":
+            kind = refusal.code
+        error = {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code or None}
+        return _encode({"error": error})
+
+    def error_frame(self, refusal: Refusal) -> bytes:
+        """The same as an event."""
+        return _data(self.error(refusal))
+
+
+def _data(body: bytes) -> bytes:
+    return b"data: %b\n\n" % body
+
+
+def _read_chat(fields: dict[str, Any]) -> Ask:
+    texts, images, text, role = [], 0, "", "user"
+    for message in fields["messages"]:
+        role = message["role"]
+        text, seen = _text_of(message.get("content"))
+        images += seen
+        texts.append(f"{role}: {text}")
+        texts.extend(f"{call['function']['arguments']}" for call in message.get("tool_calls") or ())
+    ask = _common(fields, "chat")
+    ask.text, ask.last_role, ask.prompt, ask.images = text, role, "\n".join(texts), images
+    limit = fields.get("max_completion_tokens") or fields.get("max_tokens")
+    ask.limit = None if limit is None else int(limit)
+    if fields.get("logprobs"):
+        ask.logprobs = int(fields.get("top_logprobs") or 0)
+    _read_tools(fields, ask)
+    form = fields.get("response_format") or {}
+    if form.get("type") == "json_schema":
+        ask.schema = form["json_schema"].get("schema") or {}
+    elif form.get("type") == "json_object":
+        ask.schema = {}
+    return ask
+
+
+def _read_completions(fields: dict[str, Any]) -> Ask:
+    prompt = fields["prompt"]
+    if isinstance(prompt, list):
+        prompt = prompt[0] if isinstance(prompt[0], str) else " ".join(map(str, prompt))
+    ask = _common(fields, "completions")
+    ask.text = ask.prompt = prompt
+    ask.limit = int(fields.get("max_tokens") or 16)
+    return ask
+
+
+def _common(fields: dict[str, Any], surface: str) -> Ask:
+    options = fields.get("stream_options")
+    stream = bool(fields.get("stream"))
+    if options and not stream:
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        raise Refusal(400, "invalid_value", message, "stream_options")
+    ask = Ask(surface=surface, model=str(fields["model"]), stream=stream, fields=frozenset(fields))
+    ask.usage = bool(options and options.get("include_usage"))
+    ask.choices = int(fields.get("n") or 1)
+    return ask
+
+
+def _text_of(content: Any) -> tuple[str, int]:
+    if content is None or isinstance(content, str):
+        return content or "", 0
+    texts = [part.get("text", "") for part in content if part["type"] in {"text", "refusal"}]
+    return "\n".join(texts), sum(part["type"] == "image_url" for part in content)
+
+
+def _read_tools(fields: dict[str, Any], ask: Ask) -> None:
+    functions = [tool["function"] for tool in fields.get("tools") or () if tool.get("type") == "function"]
+    ask.offers = tuple(Offer(name=f["name"], schema=f.get("parameters") or {}) for f in functions)
+    ask.parallel = fields.get("parallel_tool_calls") is not False
+    choice = fields.get("tool_choice")
+    if isinstance(choice, dict):
+        ask.forced, ask.named = (choice["function"]["name"],), True
+        if ask.forced[0] not in [offer.name for offer in ask.offers]:
+            message = f"Tool choice '{ask.forced[0]}' not found in 'tools' parameter."
+            raise Refusal(400, "invalid_value", message, "tool_choice")
+    elif choice == "required" and ask.offers:
+        ask.forced = (ask.offers[0].name,)
+    ask.may_call = choice != "none"
+
+
+def _usage(usage: Usage, cost: float | None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.total,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+    return body if cost is None else {**body, "cost": cost}
+
+
+def _call_id(answer_id: str, choice: int, index: int) -> str:
+    return f"call_{answer_id[-12:]}{choice:02d}{index:02d}"
+
+
+def _call(call: ToolUse, call_id: str) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _logprobs(pieces: list[str], wanted: int | None) -> dict[str, Any] | None:
+    if wanted is None:
+        return None
+    made = []
+    for piece in pieces:
+        # Any number will do that is below 0 and the same every time.
+        own = {"token": piece, "logprob": -0.01 * (1 + len(piece)), "bytes": list(piece.encode())}
+        others = [
+            {"token": f"{piece}{n}", "logprob": -2.0 - n, "bytes": list(f"{piece}{n}".encode())}
+            for n in range(1, wanted)
+        ]
+        made.append({**own, "top_logprobs": [own, *others][:wanted]})
+    return {"content": made, "refusal": None}
+
+
+def _choice(index: int, part: Part, answer: Answer, ask: Ask, model: SimModel) -> dict[str, Any]:
+    text = "".join(part.text)
+    message: dict[str, Any] = {"role": "assistant", "content": None if part.calls else text}
+    if part.thinking and model.thinking and model.thinking.field != "hidden":
+        message[model.thinking.field] = "".join(part.thinking)
+    if part.calls:
+        message["tool_calls"] = [_call(call, _call_id(answer.id, index, n)) for n, call in enumerate(part.calls)]
+    message |= {"refusal": None, "annotations": []}
+    logprobs = None if part.calls else _logprobs(part.text, ask.logprobs)
+    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": part.finish}
+
+
+def _text_choice(index: int, part: Part, _answer: Answer, _ask: Ask, _model: SimModel) -> dict[str, Any]:
+    return {"text": "".join(part.text), "index": index, "logprobs": None, "finish_reason": part.finish}
+
+
+class _Chunks:
+    """The chunks of one streamed chat answer. The parts that all chunks share are printed once."""
+
+    def __init__(self, ask: Ask, answer: Answer, *, shown_usage: bool) -> None:
+        self._ask = ask
+        self._answer = answer
+        self._head = (
+            b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,"service_tier":"default",'
+            b'"system_fingerprint":"%b","choices":[{"index":'
+            % (_encode(answer.id), answer.created, _encode(ask.model), _FINGERPRINT.encode())
+        )
+        self._tail = b'}],"usage":null}\n\n' if shown_usage else b"}]}\n\n"
+
+    def all(self, model: SimModel) -> list[Frame]:
+        """Choice by choice, as they are interleaved by index."""
+        made: list[Frame] = []
+        for index, part in enumerate(self._answer.parts):
+            made += self._part(index, part, model)
+        return made
+
+    def _frame(self, index: int, delta: bytes, logprobs: bytes = b"null", finish: bytes = b"null") -> bytes:
+        return b'%b%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b' % (
+            self._head,
+            index,
+            delta,
+            logprobs,
+            finish,
+            self._tail,
+        )
+
+    def _part(self, index: int, part: Part, model: SimModel) -> list[Frame]:
+        content = b"null" if part.calls else b'""'
+        head = b'{"role":"assistant","content":%b,"refusal":null}' % content
+        made = [(Mark.HEAD, self._frame(index, head))]
+        if model.thinking and model.thinking.field != "hidden":
+            field = model.thinking.field.encode()
+            made += [(Mark.CONTENT, self._frame(index, b'{"%b":%b}' % (field, _encode(t)))) for t in part.thinking]
+        step = max(model.pace.tokens_per_event, 1)
+        for start in range(0, len(part.text), step):
+            pieces = part.text[start : start + step]
+            logprobs = b"null" if self._ask.logprobs is None else _encode(_logprobs(pieces, self._ask.logprobs))
+            made.append((Mark.CONTENT, self._frame(index, b'{"content":%b}' % _encode("".join(pieces)), logprobs)))
+        made += [frame for n, call in enumerate(part.calls) for frame in self._call(index, n, call)]
+        made.append((Mark.FINISH, self._frame(index, b"{}", finish=_encode(part.finish))))
+        return made
+
+    def _call(self, index: int, number: int, call: ToolUse) -> list[Frame]:
+        opening = {
+            "index": number,
+            **_call(ToolUse(name=call.name, arguments=""), _call_id(self._answer.id, index, number)),
+        }
+        made = [(Mark.CONTENT, self._frame(index, b'{"tool_calls":[%b]}' % _encode(opening)))]
+        for piece in fragments(call.arguments):
+            delta = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}' % (number, _encode(piece))
+            made.append((Mark.CONTENT, self._frame(index, delta)))
+        return made
+
+
+def _text_frames(ask: Ask, answer: Answer) -> list[Frame]:
+    made = []
+    for index, part in enumerate(answer.parts):
+        for piece, finish in [*[(piece, None) for piece in part.text], ("", part.finish)]:
+            choice = {"text": piece, "index": index, "logprobs": None, "finish_reason": finish}
+            chunk = {"id": answer.id, "object": "text_completion", "created": answer.created, "choices": [choice]}
+            made.append((Mark.FINISH if finish else Mark.CONTENT, _data(_encode({**chunk, "model": ask.model}))))
+    return made
