@@ -28,10 +28,10 @@ class Line:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
-    async def walk(self, arrival: Arrival, surface: Surface, dialect: Dialect, reply: Reply) -> None:
+    async def walk(self, arrival: Arrival, surface: Surface, dialect: Dialect, reply: Reply) -> PointsmanError | None:
         """Serve one call from its first byte to its record.
 
-        Every error of ours becomes an answer in the caller's dialect. Cancelling means that the caller has left:
+        Every error of ours becomes an answer in the caller's dialect, and is also returned. Cancelling means that the caller has left:
         the upstream request is closed, what was used is booked, and the cancellation goes on.
         """
         run = Run(self.parts, arrival, surface, dialect)
@@ -40,6 +40,7 @@ class Line:
         except PointsmanError as error:
             run.settle(error)
             await refuse(error, run, reply)
+            return error
         except asyncio.CancelledError:
             run.settle(CallerGone("The caller left before the answer was complete"))
             raise
@@ -48,6 +49,8 @@ class Line:
             defect = InternalError("The gateway failed on this request", hint="see its log for this request id")
             run.settle(defect)
             await refuse(defect, run, reply)
+            return defect
+        return None
 
     async def _serve(self, run: Run, reply: Reply) -> None:
         parts, arrival = self.parts, run.arrival

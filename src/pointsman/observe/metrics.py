@@ -82,7 +82,7 @@ class Metrics:
         self.calls = Counter("gw_calls_total", "Calls by what became of them.", ("surface", "route", "status"))
         self.attempts = Counter(
             "gw_attempts_total",
-            "Requests to providers; `error` is empty for a success.",
+            "Requests to providers; no `error` is a success.",
             ("provider", "model", "error"),
         )
         self.tokens = Counter("gw_tokens_total", "Tokens by kind.", ("provider", "model", "type"))

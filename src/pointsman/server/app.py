@@ -1,0 +1,69 @@
+"""The application: every request goes through `App.handle`, and leaves with an answer.
+
+Order: in-flight limit, cross-origin rules, table of paths, handler. Data paths go straight to the line, which answers
+its own errors; errors of all other paths are printed here, in the dialect that the path belongs to.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from pointsman.core.call import Arrival
+from pointsman.core.errors import InternalError, Overloaded, PointsmanError
+from pointsman.core.ports import Headers, Reply
+from pointsman.server.cors import Cors
+from pointsman.server.http1 import ConstantHeaders, Limits
+from pointsman.server.table import Table
+from pointsman.wire.port import Dialect
+
+_log = logging.getLogger("pointsman.server")
+_JSON = (b"content-type", b"application/json")
+
+
+class App:
+    """Serves requests; satisfies the protocol's `Application`."""
+
+    def __init__(self, *, table: Table, dialect: Dialect, limits: Limits, cors: Cors, max_in_flight: int) -> None:
+        self.limits = limits
+        self.constant = ConstantHeaders()
+        self.in_flight = 0
+        self._table = table
+        self._dialect = dialect
+        self._cors = cors
+        self._most = max_in_flight
+
+    async def handle(self, arrival: Arrival, reply: Reply) -> None:
+        """Answer one request."""
+        if self._cors.origins and b"origin" in arrival.lookup:
+            cors_reply = self._cors.wrap(arrival, reply)
+            if cors_reply is None:
+                await self._cors.preflight(arrival, reply)
+                return
+            reply = cors_reply
+        self.in_flight += 1
+        try:
+            if self.in_flight > self._most:
+                raise Overloaded(f"{self._most} calls are already in flight", hint="try again shortly")  # noqa: TRY301
+            await self._table.find(arrival.method, arrival.path)(arrival, reply)
+        except PointsmanError as error:
+            await self._print(error, arrival.path, reply)
+        except Exception:  # noqa: BLE001 - a named edge: a defect becomes an answer, the process goes on
+            _log.exception("%s %s failed inside the gateway", arrival.method, arrival.path)
+            defect = InternalError("The gateway failed on this request", hint="see the gateway's log")
+            await self._print(defect, arrival.path, reply)
+        finally:
+            self.in_flight -= 1
+
+    def refuse(self, error: PointsmanError, path: str) -> tuple[int, Headers, bytes]:
+        """The answer to a request that never became whole, in the dialect of its path."""
+        del path  # one dialect so far; the others are chosen by path when they exist
+        request_id = secrets.token_hex(13)
+        headers = [_JSON, (b"x-request-id", request_id.encode())]
+        if isinstance(error, Overloaded):
+            headers.append((b"retry-after", b"1"))
+        return error.status, headers, self._dialect.write_error(error, request_id)
+
+    async def _print(self, error: PointsmanError, path: str, reply: Reply) -> None:
+        if not reply.started:
+            await reply.whole(*self.refuse(error, path))
