@@ -36,6 +36,10 @@ _OTHER_WORDS = {
 }
 
 
+_SHORT = 60
+_BARE = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
+
+
 class Missing:
     """Stands for a value that could not be read; its error is noted."""
 
@@ -44,7 +48,7 @@ MISSING = Missing()
 
 
 class Extra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `types.py` says about a kind of value beyond msgspec's own limits."""
+    """What `values.py` says about a kind of value beyond msgspec's own limits."""
 
     type: str = ""
     expects: str = ""
@@ -56,7 +60,7 @@ class Extra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def unwrap(kind: kinds.Type) -> tuple[kinds.Type, Extra]:
-    """A type without its wrappers and its `| None`, and what `types.py` says about it."""
+    """A type without its wrappers and its `| None`, and what `values.py` says about it."""
     extra: dict[str, Any] = {}
     while True:
         if isinstance(kind, kinds.Metadata):
@@ -75,11 +79,12 @@ def is_optional(kind: kinds.Type) -> bool:
 
 
 class Decoder:
-    """Reads one tree. `marks` then says where each key of the file stands."""
+    """Reads one tree. Then `marks` says where each key stands, `failed` whose values could not be read."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
         self.marks: dict[KeyPath, Mark] = {}
+        self.failed: set[KeyPath] = set()
         self._readers: dict[type[kinds.Type], Callable[[Node, Any, Extra, KeyPath], Any]] = {
             kinds.StructType: self._struct,
             kinds.DictType: self._dict,
@@ -138,7 +143,6 @@ class Decoder:
             return self._wrong(node, path, "true, false or a mapping" if extra.shorthand else "a mapping")
         fields = {field.encode_name: field for field in kind.fields}
         values = {}
-        failed = set()
         for key, value in self._entries(node, path):
             field = fields.get(key.text)
             if field is None:
@@ -147,12 +151,12 @@ class Decoder:
             decoded = self._value(value, field.type, (*path, key.text))
             # A section that is written as nothing means its default; only a value that says something is passed on.
             if decoded is MISSING:
-                failed.add(key.text)
+                self.failed.add((*path, key.text))
             elif not (decoded is None and field.default is not None):
                 values[field.name] = decoded
         missing = [f for name, f in fields.items() if f.required and f.name not in values]
         for field in missing:
-            if field.encode_name not in failed:
+            if (*path, field.encode_name) not in self.failed:
                 self.problems.add(self._mark(node, path), path, f"needs `{field.encode_name}`")
         return MISSING if missing else kind.cls(**values)
 
@@ -205,19 +209,20 @@ class Decoder:
 
     def _list(self, node: Node, kind: kinds.VarTupleType, _extra: Extra, path: KeyPath) -> Any:
         if not isinstance(node, Sequence):
-            hint = f"write it as a list: [{node.text}]" if _plain_word(node) else ""
+            hint = f"write it as a list: [{_word(node)}]" if _word(node) else ""
             return self._wrong(node, path, "a list", hint)
         values = []
         for index, item in enumerate(node.items):
             here = (*path, f"[{index}]")
             self.marks[here] = item.mark
             values.append(self._value(item, kind.item_type, here))
-        return MISSING if any(value is MISSING for value in values) else tuple(values)
+        # The configuration is not handed out once there is an error; the gap keeps the other items in their places.
+        return tuple("" if value is MISSING else value for value in values)
 
     def _text(self, node: Node, kind: kinds.StrType, extra: Extra, path: KeyPath) -> Any:
         if not isinstance(node, Scalar) or not scalars.is_text(node):
-            written = isinstance(node, Scalar) and not scalars.is_null(node)
-            hint = f'write it in quotes: "{node.text}"' if written and isinstance(node, Scalar) else extra.hint
+            quote = isinstance(node, Scalar) and not scalars.is_null(node)
+            hint = "a text that reads as something else needs quotes" if quote else extra.hint
             return self._wrong(node, path, extra.expects or "text", hint)
         if self._is_secret(node, extra, path):
             return MISSING
@@ -346,9 +351,12 @@ def _number_hint(node: Node, extra: Extra) -> str:
     return extra.hint
 
 
-def _plain_word(node: Node) -> bool:
-    return isinstance(node, Scalar) and scalars.is_text(node) and len(node.text) <= 60 and not looks_secret(node.text)
+def _word(node: Node) -> str:
+    """A short text as it would stand in a list, or empty."""
+    if not isinstance(node, Scalar) or not scalars.is_text(node) or looks_secret(node.text) or len(node.text) > _SHORT:
+        return ""
+    return node.text if _BARE.fullmatch(node.text) else msgspec.json.encode(node.text).decode()
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"

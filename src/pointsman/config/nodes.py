@@ -115,7 +115,7 @@ class _Builder:
             if self._documents > 1:
                 raise _refuse(self._file, mark, "a second document begins here", "one file holds one document")
         elif isinstance(event, yaml.AliasEvent):
-            self._place(self._target(event.anchor, mark), mark)
+            self._place(self._target(str(event.anchor), mark), mark)
         elif isinstance(event, yaml.ScalarEvent):
             self._check_tag(event, mark)
             node = Scalar(text=event.value, plain=bool(event.implicit[0]), mark=mark)

@@ -51,7 +51,8 @@ def size(node: Scalar) -> int | None:
         return None
     unit = found[2] or ""
     base = 1024 if unit.endswith("i") else 1000
-    return int(found[1]) * base ** _UNITS.get(unit[:1], 0)
+    power: int = base ** _UNITS.get(unit[:1], 0)
+    return int(found[1]) * power
 
 
 def is_text(node: Scalar) -> bool:

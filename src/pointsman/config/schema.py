@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from pointsman.config.types import (
+from pointsman.config.values import (
     AbilityName,
     Count,
     EnvName,

@@ -1,0 +1,185 @@
+"""What is allowed but may surprise: a route on one provider, a model without a price, a key that is not set.
+
+Works on the file alone and asks a `LookUp` for what only the catalogue knows. Values of variables are never read, only
+whether they are set.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from pointsman.config.load import Loaded
+from pointsman.config.names import find_model
+from pointsman.config.schema import Model, Provider
+
+Level = Literal["error", "warning", "note"]
+WARN_DAYS = 30
+"""A model's end is announced this many days ahead."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to know. `code` is for programs, `where` is `file:line:column`, `hint` is the way out."""
+
+    level: Level
+    code: str
+    where: str
+    message: str
+    hint: str = ""
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """When a model is retired (its first day without it) and what replaces it; empty where nothing does."""
+
+    day: dt.date
+    successor: str = ""
+
+
+class LookUp(Protocol):
+    """What the catalogue knows. Names are those of providers and of models at their provider."""
+
+    def key_variable(self, provider: str) -> str:
+        """The variable that usually holds the provider's key; empty where it needs none or is unknown."""
+        ...
+
+    def private(self, provider: str) -> bool:
+        """Whether data sent there stay on the premises."""
+        ...
+
+    def priced(self, provider: str, model: str) -> bool:
+        """Whether a price is known."""
+        ...
+
+    def end(self, provider: str, model: str) -> End | None:
+        """When it is retired, where that is announced."""
+        ...
+
+
+class EmptyCatalogue:
+    """Knows nothing: for a check of the file alone."""
+
+    def key_variable(self, _provider: str) -> str:
+        """Unknown."""
+        return ""
+
+    def private(self, _provider: str) -> bool:
+        """No."""
+        return False
+
+    def priced(self, _provider: str, _model: str) -> bool:
+        """No."""
+        return False
+
+    def end(self, _provider: str, _model: str) -> End | None:
+        """Unknown."""
+        return None
+
+
+class _Target(msgspec.Struct, frozen=True):
+    """What a route's member, or an entry under `models`, comes down to."""
+
+    provider: str
+    upstream: str
+    entry: Model | None
+
+
+def check(loaded: Loaded, env: Mapping[str, str], look_up: LookUp, today: dt.date) -> tuple[Finding, ...]:
+    """All findings: those about providers, then models, then routes, each in the order of the file."""
+    checker = _Checker(loaded, look_up)
+    return (*checker.providers(env), *checker.models(today), *checker.routes(today))
+
+
+class _Checker:
+    def __init__(self, loaded: Loaded, look_up: LookUp) -> None:
+        self._loaded = loaded
+        self._config = loaded.config
+        self._look_up = look_up
+
+    def _finding(self, level: Level, code: str, path: tuple[str, ...], message: str, hint: str = "") -> Finding:
+        return Finding(level=level, code=code, where=self._loaded.where(*path), message=message, hint=hint)
+
+    def providers(self, env: Mapping[str, str]) -> Iterable[Finding]:
+        for name, provider in self._config.providers.items():
+            variable = provider.api_key_env
+            if variable is None:
+                variable = self._look_up.key_variable(name)
+            if provider.credentials == "own" and variable and not env.get(variable):
+                message = f"provider `{name}` has no key: the variable {variable} is not set"
+                hint = f"export {variable}=…, or `credentials: caller` if callers bring their own"
+                yield self._finding("warning", "key_missing", ("providers", name), message, hint)
+
+    def models(self, today: dt.date) -> Iterable[Finding]:
+        for name, entry in self._config.models.items():
+            target = _Target(entry.provider, entry.model or name, entry)
+            yield from self._model(target, name, ("models", name), today)
+
+    def routes(self, today: dt.date) -> Iterable[Finding]:
+        for name, route in self._config.routes.items():
+            key = "pool" if route.pool else "try"
+            targets = [self._target(member) for member in route.pool or route.try_]
+            for index, target in enumerate(targets):
+                if target.entry is None:  # an entry of its own is reported where it stands
+                    shown = f"{target.provider}/{target.upstream}"
+                    yield from self._model(target, shown, ("routes", name, key, f"[{index}]"), today)
+            yield from self._route(name, {target.provider for target in targets})
+
+    def _route(self, name: str, providers: set[str]) -> Iterable[Finding]:
+        path = ("routes", name)
+        if len(providers) == 1:
+            only = next(iter(providers))
+            message = f"route `{name}` depends on a single provider, `{only}`"
+            hint = f"when `{only}` is down, so is the route: add a model of another provider"
+            yield self._finding("warning", "single_provider", path, message, hint)
+        if not any(self._private(provider) for provider in providers):
+            message = f"route `{name}` has no self-hosted fallback"
+            hint = "add a model of a provider with `private: true`, or of a local server"
+            yield self._finding("note", "no_private_fallback", path, message, hint)
+
+    def _target(self, member: str) -> _Target:
+        found = find_model(self._config, member)
+        if found:
+            _, entry, upstream = found
+            return _Target(entry.provider, upstream, entry)
+        provider, _, upstream = member.partition("/")
+        return _Target(provider, upstream, None)
+
+    def _private(self, name: str) -> bool:
+        said = self._config.providers.get(name, Provider()).private
+        return self._look_up.private(name) if said is None else said
+
+    def _model(self, target: _Target, shown: str, path: tuple[str, ...], today: dt.date) -> Iterable[Finding]:
+        if "*" in target.upstream:
+            return  # stands for many models, each with facts of its own
+        if not self._priced(target):
+            message = f"model `{shown}` has no price, so its calls are shown as unpriced"
+            hint = "add `price: {input: …, output: …}` in US dollars per million tokens; 0 for a free one"
+            yield self._finding("warning", "unpriced", path, message, hint)
+        end = self._look_up.end(target.provider, target.upstream)
+        if end is None or (end.day - today).days > WARN_DAYS:
+            return
+        hint = f"its successor is `{end.successor}`" if end.successor else "no successor is announced"
+        if end.day > today:
+            message = f"model `{shown}` will be retired on {end.day.isoformat()}"
+            yield self._finding("warning", "retires_soon", path, message, hint)
+        else:
+            level: Level = "warning" if end.successor else "error"
+            message = f"model `{shown}` was retired on {end.day.isoformat()}"
+            yield self._finding(level, "retired", path, message, hint)
+
+    def _priced(self, target: _Target) -> bool:
+        """By its own entry, by that of the model it inherits from, or by the catalogue."""
+        entry, seen = target.entry, set[str]()
+        while entry is not None:
+            if entry.price is not None:
+                return True
+            base = entry.base
+            if base is None or base in seen:
+                break
+            seen.add(base)
+            if self._look_up.priced(target.provider, base):
+                return True
+            entry = self._config.models.get(base)
+        return self._look_up.priced(target.provider, target.upstream)

@@ -1,0 +1,157 @@
+"""What no single value shows: names that refer to each other inside one file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from pointsman.config.decode import Decoder
+from pointsman.config.names import MODEL_NAME, PROVIDER_NAME, carried, did_you_mean, find_model
+from pointsman.config.problems import KeyPath, Mark, Problems
+from pointsman.config.schema import Config, Model, Route
+from pointsman.config.secret import looks_secret
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What exists outside the file, so that references to it can be checked. None: not known, not checked.
+
+    Attributes:
+        providers: names in the catalogue, and those that are always there (`local`, discovered servers).
+        dialects: wire formats that can be spoken to a provider.
+    """
+
+    providers: frozenset[str] | None = None
+    dialects: frozenset[str] | None = None
+
+
+class CrossCheck:
+    """Checks one decoded file and notes what is wrong. Names whose own entry is broken count as existing."""
+
+    def __init__(self, config: Config, decoder: Decoder, problems: Problems, known: Known) -> None:
+        self._config = config
+        self._marks = marks = decoder.marks
+        self._failed = decoder.failed
+        self._problems = problems
+        self._known = known
+        self._written = {
+            part: [path[1] for path in marks if len(path) == 2 and path[0] == part]
+            for part in ("providers", "models", "routes")
+        }
+
+    def run(self) -> None:
+        """All checks."""
+        self._names("providers", PROVIDER_NAME, "letters, digits, `.`, `_` and `-`")
+        self._names("models", MODEL_NAME, "letters, digits, `.`, `_`, `-`, `:`, `@`, `+`, `/` and one `*`")
+        self._names("routes", MODEL_NAME, "letters, digits, `.`, `_`, `-`, `:`, `@`, `+` and `/`")
+        self._providers()
+        for name, model in self._config.models.items():
+            self._model(name, model)
+        for name, route in self._config.routes.items():
+            self._route(name, route)
+
+    def _add(self, path: KeyPath, message: str, hint: str = "") -> None:
+        at = path
+        while at and at not in self._marks:
+            at = at[:-1]
+        self._problems.add(self._marks.get(at, Mark(1, 1)), path, message, hint)
+
+    def _names(self, part: str, allowed: re.Pattern[str], words: str) -> None:
+        for name in self._written[part]:
+            stars = name.count("*")
+            if looks_secret(name):
+                self._problems.add(self._marks[(part, name)], (part,), "a name here looks like a secret")
+            elif not allowed.fullmatch(name) or stars > (part == "models"):
+                what = part.removesuffix("s")
+                self._problems.add(
+                    self._marks[(part, name)], (part,), f"`{name[:60]}` cannot name a {what}", f"a name has {words}"
+                )
+        for name in self._written["routes"] if part == "routes" else ():
+            if name in self._written["models"]:
+                self._add(("routes", name), "a model has the same name", "a caller could not tell them apart")
+
+    def _providers(self) -> None:
+        known, dialects = self._known.providers, self._known.dialects
+        for name, provider in self._config.providers.items():
+            path = ("providers", name)
+            if known is not None and name not in known:
+                lacking = [key for key in ("dialect", "base_url") if getattr(provider, key) is None]
+                lacking = [key for key in lacking if (*path, key) not in self._marks]
+                if lacking:
+                    needs = " and ".join(f"`{key}`" for key in lacking)
+                    self._add(path, f"the catalogue does not know it, so it needs {needs}", did_you_mean(name, known))
+            if dialects is not None and provider.dialect is not None and provider.dialect not in dialects:
+                words = ", ".join(f"`{word}`" for word in sorted(dialects))
+                hint = did_you_mean(provider.dialect, dialects) or f"known: {words}"
+                self._add((*path, "dialect"), f"no dialect `{provider.dialect}`", hint)
+
+    def _model(self, name: str, model: Model) -> None:
+        path = ("models", name)
+        if not self._has_provider(model.provider):
+            hint = did_you_mean(model.provider, self._all_providers()) or "add it under `providers`"
+            self._add((*path, "provider"), f"no provider `{model.provider}`", hint)
+        upstream = model.model or name
+        if upstream.count("*") > 1:
+            self._add((*path, "model"), "more than one `*`", "one `*` stands for any text")
+        elif "*" in name and "*" not in upstream:
+            self._add((*path, "model"), "a name with `*` needs a model with `*`", f'e.g. model: "{name}"')
+        first = name.partition("/")[0]
+        if "/" in name and first != model.provider and first in self._written["providers"]:
+            self._add(path, f"the name says provider `{first}`, the entry says `{model.provider}`", "rename the model")
+        self._base(name, model)
+
+    def _base(self, name: str, model: Model) -> None:
+        seen = {name}
+        base = model.base
+        while base is not None:
+            if base in seen:
+                self._add(("models", name, "base"), "inherits from itself")
+                return
+            seen.add(base)
+            parent = self._config.models.get(base)
+            base = parent.base if parent else None
+
+    def _route(self, name: str, route: Route) -> None:
+        path = ("routes", name)
+        said = [key for key in ("pool", "try") if (*path, key) in self._marks]
+        if len(said) != 1:
+            message = "has both `pool` and `try`" if said else "needs `pool` or `try`"
+            self._add(path, message, "`pool` chooses among models, `try` is a fixed chain; a route has one of them")
+            return
+        key = said[0]
+        members = route.pool or route.try_
+        if not members and (*path, key) not in self._failed:
+            self._add((*path, key), "is empty", "list at least one model, e.g. [small]")
+        for index, member in enumerate(members):
+            here = (*path, key, f"[{index}]")
+            if not member:
+                continue  # could not be read, and its error is noted
+            if member in members[:index]:
+                self._add(here, f"`{member}` stands there twice", "for further attempts use `retries`")
+            else:
+                self._member(here, member)
+
+    def _member(self, path: KeyPath, member: str) -> None:
+        if member in self._written["models"]:
+            entry = self._config.models.get(member)
+            if "*" in member or (entry and "*" in (entry.model or "")):
+                self._add(path, f"`{member}` stands for many models", "name one of them")
+            return
+        if member in self._written["routes"]:
+            self._add(path, f"`{member}` is a route", "a route holds models")
+            return
+        if find_model(self._config, member) or any(carried(name, member) for name in self._written["models"]):
+            return
+        provider, slash, upstream = member.partition("/")
+        if slash and upstream and "*" not in member and self._has_provider(provider):
+            return
+        choices = [*self._written["models"], *(f"{p}/{upstream}" for p in self._all_providers() if slash)]
+        hint = did_you_mean(member, choices) or "add it under `models`, or write `provider/model`"
+        self._add(path, f"no model `{member}`", hint)
+
+    def _has_provider(self, name: str) -> bool:
+        return name in self._written["providers"] or self._known.providers is None or name in self._known.providers
+
+    def _all_providers(self) -> Iterable[str]:
+        return {*self._written["providers"], *(self._known.providers or ())}
