@@ -11,11 +11,12 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from bench import answers, machine, upstream
 from bench.load import ROOT, Shot, Target, shoot
 from bench.subjects import Missing, Place, Ready, Subject
+
+from bench import answers, machine, upstream
 
 Json = dict[str, Any]
 READY_S = 90.0
@@ -91,7 +92,7 @@ class Bed:
         self.provider: machine.Process | None = None
         self.streamer: machine.Process | None = None
 
-    def __enter__(self) -> Bed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -5,6 +5,7 @@ python bench/install.py [NAME ...]      installs what is missing; a second run d
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ class Peer:
     source: str  # "pip" or "npm"
     package: str  # pinned, so that two runs a month apart compare the same thing
     proof: str  # path inside the peer's folder
+    overrides: tuple[tuple[str, str], ...] = ()  # npm: what it needs in another version than it would get
 
     @property
     def folder(self) -> Path:
@@ -42,7 +44,14 @@ class Peer:
 TABLE: tuple[Peer, ...] = (
     Peer("ferrogw", "pip", "ferrogw==1.5.10", "bin/ferrogw"),
     Peer("litellm", "pip", "litellm[proxy]==1.106.2", "bin/litellm"),
-    Peer("portkey", "npm", "@portkey-ai/gateway@1.15.2", "node_modules/@portkey-ai/gateway/build/start-server.js"),
+    Peer(
+        "portkey",
+        "npm",
+        "@portkey-ai/gateway@1.15.2",
+        "node_modules/@portkey-ai/gateway/build/start-server.js",
+        # With a newer one every stream ends in "TypeError: immutable" (its own issue 1389).
+        (("@hono/node-server", "1.14.0"),),
+    ),
 )
 
 
@@ -52,6 +61,9 @@ def commands(peer: Peer) -> list[list[str]]:
         npm = shutil.which("npm")
         if npm is None or shutil.which("node") is None:
             raise FileNotFoundError("node and npm are missing (Debian: apt-get install nodejs npm)")
+        peer.folder.mkdir(parents=True, exist_ok=True)
+        package = {"private": True, "overrides": dict(peer.overrides)}
+        (peer.folder / "package.json").write_text(json.dumps(package), encoding="utf-8")
         return [[npm, "install", "--no-audit", "--no-fund", "--prefix", str(peer.folder), peer.package]]
     return [
         [sys.executable, "-m", "venv", str(peer.folder)],

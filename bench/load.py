@@ -90,7 +90,13 @@ def shoot(target: Target, connections: int, seconds: float, core: int, folder: P
         script.write_text(json.dumps({"headers": target.headers, "body": target.body.decode()}), encoding="utf-8")
         argv = [sys.executable, "-m", "bench.load", target.url, str(connections), str(seconds), str(script)]
     done = subprocess.run(
-        pinned + argv, check=False, cwd=ROOT, capture_output=True, text=True, timeout=whole + 60, stdin=subprocess.DEVNULL
+        pinned + argv,
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=whole + 60,
+        stdin=subprocess.DEVNULL,
     )
     if done.returncode != 0:
         raise RuntimeError(f"the load on {target.url} failed: {(done.stderr or done.stdout)[-400:]}")

@@ -72,10 +72,20 @@ def memory_mb(root: int) -> float:
     return total / 1e6
 
 
-def steal() -> tuple[float, float]:
-    """Seconds stolen by the machine's other guests, and seconds in all, over all cores since boot."""
-    fields = [int(value) for value in Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]]
-    return fields[7] / TICK, sum(fields) / TICK
+@dataclass(frozen=True)
+class Clock:
+    """Seconds over all cores since boot: in all, spent working, and stolen by the machine's other guests."""
+
+    total: float
+    busy: float
+    stolen: float
+
+
+def clock() -> Clock:
+    line = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0]
+    user, nice, system, idle, waiting, hard, soft, stolen = (int(value) / TICK for value in line.split()[1:9])
+    busy = user + nice + system + hard + soft
+    return Clock(busy + idle + waiting + stolen, busy, stolen)
 
 
 @dataclass
@@ -180,7 +190,7 @@ def wait_listening(process: Process, port: int, limit_s: float) -> float:
 
 
 def settle(process: Process, limit_s: float = 5.0) -> None:
-    """Wait until a program has gone quiet (under 5 % of a core for 0.2 s), so that its work is counted where it belongs."""
+    """Wait until a program has gone quiet (under 5 % of a core for 0.2 s): its work is counted where it belongs."""
     end = time.monotonic() + limit_s
     before = cpu_s(process.pid)
     while time.monotonic() < end:

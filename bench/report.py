@@ -57,13 +57,28 @@ ROWS: tuple[Row, ...] = (
     Row("idle_mb", "resident memory when idle, MB", _once("idle_mb")),
     Row("after_mb", "resident memory after the load, MB", _once("after_mb")),
     Row("after_all_mb", "resident memory after the streams, MB", _once("after_all_mb")),
-    Row("first_p50", "added first-token time p50, ms, 500 streams", _streams("paced", "first_added_ms", "p50"), "{:.2f}"),
-    Row("first_p99", "added first-token time p99, ms, 500 streams", _streams("paced", "first_added_ms", "p99"), "{:.2f}"),
-    Row("relay_p99", "  of it from the provider's write to the caller, p99", _streams("paced", "first_relay_ms", "p99"), "{:.2f}"),
-    Row("lag_p99", "delay of later events p99, ms, all 500 running", _streams("paced", "event_lag_ms", "p99"), "{:.2f}"),
+    Row(
+        "first_p50", "added first-token time p50, ms, 500 streams", _streams("paced", "first_added_ms", "p50"), "{:.2f}"
+    ),
+    Row(
+        "first_p99", "added first-token time p99, ms, 500 streams", _streams("paced", "first_added_ms", "p99"), "{:.2f}"
+    ),
+    Row(
+        "relay_p99",
+        "  of it from the provider's write to the caller, p99",
+        _streams("paced", "first_relay_ms", "p99"),
+        "{:.2f}",
+    ),
+    Row(
+        "lag_p99", "delay of later events p99, ms, all 500 running", _streams("paced", "event_lag_ms", "p99"), "{:.2f}"
+    ),
     Row("events", "events/s delivered of 10,000 sent", _streams("paced", "events_per_s")),
     Row("whole", "streams of 500 that arrived whole", _streams("paced", "whole")),
-    Row("reads", "one-event reads/s (32 streams, the next when the last has arrived)", _streams("lockstep", "reads_per_s")),
+    Row(
+        "reads",
+        "one-event reads/s (32 streams, the next when the last has arrived)",
+        _streams("lockstep", "reads_per_s"),
+    ),
     Row("event_cpu_us", "CPU per one-event read, µs", _stream_cpu, "{:.1f}"),
 )
 
@@ -121,7 +136,9 @@ def _middle(result: Json, key: str) -> float | None:
     return statistics.median(seen) if seen else None
 
 
-def _bar(what: str, value: float | str | None, limit: float, unit: str, *, least: bool = False, form: str = "{:,.0f}") -> Bar:
+def _bar(
+    what: str, value: float | str | None, limit: float, unit: str, *, least: bool = False, form: str = "{:,.0f}"
+) -> Bar:
     said = f"{'at least' if least else 'at most'} {limit:,g} {unit}".strip()
     if value is None or isinstance(value, str):
         return Bar(what, said, value or "not measured", None if value is None else False)
@@ -145,7 +162,9 @@ def bars(result: Json) -> list[Bar]:
     return [
         *found,
         _bar("added p50, one at a time", _middle(result, "p50_1"), 0.25, "ms", form="{:.3f}"),
-        _bar("added first-token p99, 500 streams at 20 events/s", _middle(result, "first_p99"), 15, "ms", form="{:.2f}"),
+        _bar(
+            "added first-token p99, 500 streams at 20 events/s", _middle(result, "first_p99"), 15, "ms", form="{:.2f}"
+        ),
         _bar("one-event reads/s", _middle(result, "reads"), 30000, "", least=True),
         _bar("idle memory without the local model", _middle(result, "idle_mb"), 90, "MB"),
         _bar("import pointsman", own.get("import_ms"), 150, "ms", form="{:.1f}"),
@@ -183,7 +202,8 @@ def text(result: Json) -> str:
     if rates:
         lines.append(
             f"The machine: direct {statistics.median(rates):,.0f} requests/s ({min(rates):,.0f} to {max(rates):,.0f} "
-            f"over the rounds), {result['steal']:.1%} of its time taken by others."
+            f"over the rounds); of its time {result['others']:.0%} went to other programs and {result['steal']:.1%} "
+            "to other guests."
         )
     lines += [f"{name}: skipped, {why}" for name, why in result["skipped"].items()]
     lines += [f"{name} broke in a round: {why[:200]}" for name, why in broken(result)]

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import machine
 from bench.subjects import ENV, Place, config
+
+from bench import machine
 
 TRIES = 7
 # Each prints milliseconds. The interpreter's own start is not in them.

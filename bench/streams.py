@@ -2,12 +2,14 @@
 
 The process is told what to do by lines of JSON on its standard input and answers each with a line of JSON:
 
-    {"do": "paced", "port": 4545, "headers": {...}, "body": "...", "streams": 500, "ramp_s": 10, "hold_s": 4, "gap_ms": 50}
+    {"do": "paced", "port": 4545, "headers": {...}, "body": "...", "streams": 500,
+     "ramp_s": 10, "hold_s": 4, "gap_ms": 50}
     {"do": "lockstep", "port": 4545, "headers": {...}, "body": "...", "streams": 32, "seconds": 3}
 
 "paced": streams arrive evenly over the ramp, each gets an event every gap, and all end together after the hold.
 "lockstep": the next event of a stream is written when the last one has reached its caller, so that whoever stands
-between reads exactly one event at a time; what is counted is how many of them pass in a second.
+between reads exactly one event at a time; what is counted is how many of them pass in a second. A gateway that holds
+an event back until the next one comes gets one more in flight, else it would stand still.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ class Provider(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self.gone = True
 
     def data_received(self, data: bytes) -> None:
@@ -293,13 +295,27 @@ def _paced_result(hub: Hub) -> Json:
     }
 
 
+async def nudge(hub: Hub) -> None:
+    """Write one more event to a stream that stands still: some gateways hand on an event only when the next has come."""
+    before: dict[int, int] = {}
+    while True:
+        await asyncio.sleep(0.1)
+        for number, provider in hub.connections.items():
+            read = hub.streams[number].read
+            if before.get(number) == read:
+                provider.write_event()
+            before[number] = read
+
+
 async def lockstep(hub: Hub, said: Json) -> Json:
     hub.reset(lockstep=True, slots=1)
     callers = [caller for n in range(said["streams"]) if (caller := await call(hub, said, n)) is not None]
+    nudging = asyncio.create_task(nudge(hub))
     await asyncio.sleep(said.get("warm_s", 0.5))
     _, read, at = _counts(hub)
     await asyncio.sleep(said["seconds"])
     _, read_after, at_after = _counts(hub)
+    nudging.cancel()
     hub.lockstep = False  # nobody writes the next one any more
     await asyncio.sleep(0.1)
     for provider in list(hub.connections.values()):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bench import answers
 from bench.machine import Launch
+
+from bench import answers
 
 _NGINX = """
 worker_processes 1;
