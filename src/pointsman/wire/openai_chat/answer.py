@@ -1,0 +1,98 @@
+"""Whole answers: read for accounting, passed on with nothing added but the cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pointsman.core.errors import UpstreamGarbage
+from pointsman.core.money import usd_text
+from pointsman.wire.openai_chat.usage import usage_of
+from pointsman.wire.parse import as_dict, as_list, as_text, loads_object
+from pointsman.wire.port import AnswerFacts
+from pointsman.wire.refusals import refusal_in
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    """What accounting needs, so that the decoder skips the rest."""
+
+    choices: list[_Choice]
+    id: str | None = None
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+class _UsageOnly(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw(b"")
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+_USAGE = msgspec.json.Decoder(_UsageOnly)
+
+
+def read_answer(body: bytes) -> AnswerFacts:
+    """Account for a whole answer. Raises as `port.Dialect.read_answer`."""
+    try:
+        answer = _ANSWER.decode(body)
+    except (ValueError, RecursionError):
+        return _read_odd(body)
+    if answer.error and (refused := refusal_in({"error": answer.error}, body)):
+        raise refused
+    return AnswerFacts(
+        id=answer.id or "",
+        model=answer.model or "",
+        finish=(answer.choices[0].finish_reason or "") if answer.choices else "",
+        usage=usage_of(answer.usage) if answer.usage else None,
+    )
+
+
+def _read_odd(body: bytes) -> AnswerFacts:
+    """An answer that does not fit the usual types: an error in a 200, odd field types, or none at all."""
+    answer = loads_object(body, "answer")
+    if refused := refusal_in(answer, body):
+        raise refused
+    if not isinstance(answer.get("choices"), list):
+        raise UpstreamGarbage("The provider's answer has no `choices`.")
+    first = as_dict(next(iter(as_list(answer["choices"])), None))
+    usage = as_dict(answer.get("usage"))
+    return AnswerFacts(
+        id=as_text(answer.get("id")),
+        model=as_text(answer.get("model")),
+        finish=as_text(first.get("finish_reason")),
+        usage=usage_of(usage) if usage else None,
+    )
+
+
+def with_cost(body: bytes, cost: int | None) -> bytes:
+    """The same JSON object with `usage.cost` in US dollars; unchanged where there is no usage or a cost already.
+
+    Args:
+        body: a whole answer or one chunk of a stream.
+        cost: nano-dollars; None is unknown and adds nothing.
+    """
+    if cost is None or b'"usage"' not in body:
+        return body
+    try:
+        usage = bytes(_USAGE.decode(body).usage)
+    except (ValueError, RecursionError):
+        return body  # read_answer has told, or will tell, what is wrong with it
+    if not usage.startswith(b"{") or b'"cost"' in usage or usage[1:-1].strip() == b"":
+        return body
+    return _insert(body, usage, usage[:-1].rstrip() + b',"cost":' + usd_text(cost).encode() + b"}")
+
+
+def _insert(body: bytes, old: bytes, new: bytes) -> bytes:
+    """The body with the top-level usage replaced; where the same bytes stand twice, the one that counts is found."""
+    end = len(body)
+    while (at := body.rfind(old, 0, end)) >= 0:
+        changed = body[:at] + new + body[at + len(old) :]
+        if body.count(old) == 1 or bytes(_USAGE.decode(changed).usage) == new:
+            return changed
+        end = at + len(old) - 1
+    return body

@@ -1,0 +1,52 @@
+"""The dialect `openai-chat` as the line uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pointsman.core.errors import PointsmanError, UpstreamRefused
+from pointsman.core.model import Model, Price
+from pointsman.wire import refusals
+from pointsman.wire.openai_chat import answer, errors, outgoing, request
+from pointsman.wire.openai_chat.relay import ChatRelay
+from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Surface
+
+
+class OpenAIChat:
+    """`port.Dialect` for chat completions and the old text completions. Without state; one serves everybody."""
+
+    name = request.DIALECT
+
+    def read_request(self, body: bytes, surface: Surface) -> Incoming:
+        """See `port.Dialect.read_request`."""
+        return request.read_request(body, surface)
+
+    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+        """See `port.Dialect.write_request`."""
+        return outgoing.write_request(incoming, model)
+
+    def read_answer(self, body: bytes) -> AnswerFacts:
+        """See `port.Dialect.read_answer`."""
+        return answer.read_answer(body)
+
+    def annotate(self, body: bytes, cost: int | None) -> bytes:
+        """See `port.Dialect.annotate`; `cost` in nano-dollars."""
+        return answer.with_cost(body, cost)
+
+    def relay(self, incoming: Incoming, price: Price | None) -> Relay:
+        """See `port.Dialect.relay`."""
+        return ChatRelay(incoming, price)
+
+    def read_error(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
+    ) -> UpstreamRefused:
+        """See `port.Dialect.read_error`; `now` (nanoseconds since the epoch) helps to read dates."""
+        return refusals.read_error(status, headers, body, now)
+
+    def write_error(self, error: PointsmanError, request_id: str) -> bytes:
+        """See `port.Dialect.write_error`."""
+        return errors.write_error(error, request_id)
+
+    def write_stream_error(self, error: PointsmanError, request_id: str) -> bytes:
+        """See `port.Dialect.write_stream_error`."""
+        return errors.write_stream_error(error, request_id)

@@ -1,0 +1,68 @@
+"""JSON from providers: fast where it is JSON, tolerant where providers are known not to write it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from pointsman.core.errors import UpstreamGarbage
+
+_ANY = msgspec.json.Decoder()
+BAD_JSON = (ValueError, RecursionError)
+"""What the decoders raise: syntax and validation (`msgspec.DecodeError`), encoding (`UnicodeDecodeError`), depth."""
+
+
+def loads(data: bytes) -> Any:
+    """The value of some JSON.
+
+    Half of a surrogate pair (a character cut by a tokeniser), `NaN` and integers of any size are let through: the bytes
+    go to the caller unchanged anyway, and an answer should not be lost for them.
+
+    Raises:
+        ValueError, RecursionError: not JSON, or nested too deeply.
+    """
+    try:
+        return _ANY.decode(data)
+    except ValueError:
+        return json.loads(data)
+
+
+def loads_object(data: bytes, what: str) -> dict[str, Any]:
+    """A JSON object from a provider; `what` names it in the error.
+
+    Raises:
+        UpstreamGarbage: anything else.
+    """
+    try:
+        value = loads(data)
+    except BAD_JSON as error:
+        raise UpstreamGarbage(f"The provider's {what} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UpstreamGarbage(f"The provider's {what} is not a JSON object.")
+    return value
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value if it is an array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str:
+    """The value if it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def as_count(value: Any) -> int:
+    """A number of tokens: integers (also written as a float) from 0 up; anything else is 0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 53:
+        return value
+    return 0
