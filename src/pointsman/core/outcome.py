@@ -58,6 +58,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         http_status: what the caller saw.
         error: `code` of our error tree, empty when ok.
         plan: the decision; None when it was refused before there was one.
+        draw: the random number that the planner was given, in [0, 1); None where there was no plan.
         needs: the features that the decision was made from.
         attempts: in order.
         usage: of the answer that was delivered.
@@ -81,6 +82,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     detail: str = ""
     plan: Plan | None = None
+    draw: float | None = None
     needs: Needs | None = None
     attempts: tuple[Attempt, ...] = ()
     usage: Usage | None = None

@@ -69,6 +69,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         reason: one line for people: why the first step is first.
         propensity: probability with which this plan was drawn; 1.0 for a deterministic policy.
         policy: version of the policy that decided (digest of the configuration in force).
+        retries: further attempts on the same model before the next step; None leaves it to the executor.
         warnings: for the caller, e.g. a model about to be retired.
     """
 
@@ -79,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     propensity: float = 1.0
     policy: str = ""
+    retries: int | None = None
     warnings: tuple[str, ...] = ()
 
 

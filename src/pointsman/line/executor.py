@@ -74,15 +74,22 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
 def schedule(plan: Plan, retries: int | None) -> Iterator[tuple[Step, float]]:
     """Steps in the order of their attempts, each with the pause before it (seconds).
 
-    Without a wish every step is tried once; a plan of one step gets one quick second try, since nobody else can
-    serve the call. With a wish of `retries` there are at most that many attempts after the first, round and round.
+    Every step is tried once, or as often as the route's `retries` say; a plan of one step gets one quick second try,
+    since nobody else can serve the call. A caller's wish of `retries` is the number of attempts after the first, at
+    most: fewer than the plan has cuts it short, more goes round again.
     """
-    steps = plan.steps
-    count = max(len(steps), 2) if retries is None else retries + 1
+    again = plan.retries if plan.retries is not None else int(len(plan.steps) == 1)
+    sequence = [(step, _pause(number)) for step in plan.steps for number in range(again + 1)]
+    count = len(sequence) if retries is None else retries + 1
     for number in range(min(count, _MAX_ATTEMPTS)):
-        round_number, index = divmod(number, len(steps))
-        pause = min(_RETRY_PAUSE * 2 ** (round_number - 1), _LONGEST_PAUSE) if round_number else 0.0
-        yield steps[index], pause
+        rounds, index = divmod(number, len(sequence))
+        step, pause = sequence[index]
+        yield step, max(pause, _pause(rounds))
+
+
+def _pause(number: int) -> float:
+    """Seconds before the nth repetition; none before the first attempt."""
+    return min(_RETRY_PAUSE * 2 ** (number - 1), _LONGEST_PAUSE) if number else 0.0
 
 
 def _goes_on(error: UpstreamError, *, alone: bool) -> bool:

@@ -31,8 +31,8 @@ class Line:
     async def walk(self, arrival: Arrival, surface: Surface, dialect: Dialect, reply: Reply) -> PointsmanError | None:
         """Serve one call from its first byte to its record.
 
-        Every error of ours becomes an answer in the caller's dialect, and is also returned. Cancelling means that the caller has left:
-        the upstream request is closed, what was used is booked, and the cancellation goes on.
+        Every error of ours becomes an answer in the caller's dialect, and is also returned. Cancelling means that the
+        caller has left: the upstream request is closed, what was used is booked, and the cancellation goes on.
         """
         run = Run(self.parts, arrival, surface, dialect)
         try:

@@ -8,7 +8,6 @@ which writes `gpt-5-mini` works after changing nothing but its base URL).
 from __future__ import annotations
 
 import difflib
-import fnmatch
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
@@ -29,10 +28,15 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     kind: RouteKind
     models: tuple[Model, ...]
     description: str = ""
+    retries: int | None = None
 
 
 class Facilities(Protocol):
-    """What the catalogue knows, as far as names need it."""
+    """What configuration and catalogue know of names that are not listed one by one."""
+
+    def wildcard(self, asked: str) -> Model | None:
+        """A model that a configured pattern such as `gpt-*` stands for."""
+        ...
 
     def model(self, provider: Provider, upstream: str) -> Model:
         """A model of a configured provider by its own name; unpriced and without abilities where unknown."""
@@ -62,8 +66,7 @@ class Directory:
     ) -> None:
         self.policy = policy
         self.providers = dict(providers)
-        self.models = {name: model for name, model in models.items() if "*" not in name}
-        self.wildcards = [(name, model) for name, model in models.items() if "*" in name]
+        self.models = dict(models)
         self.routes = dict(routes)
         self.unavailable = dict(unavailable)
         self._facilities = facilities
@@ -103,9 +106,9 @@ class Directory:
         model = self.models.get(asked)
         if model is not None:
             return model
-        for pattern, template in self.wildcards:
-            if fnmatch.fnmatchcase(asked, pattern):
-                return self._from_wildcard(asked, pattern, template)
+        model = self._facilities.wildcard(asked)
+        if model is not None:
+            return model
         provider_name, slash, upstream = asked.partition("/")
         provider = self.providers.get(provider_name)
         if slash and upstream and provider is not None:
@@ -114,26 +117,6 @@ class Directory:
         if owner is not None and owner in self.providers:
             return self._facilities.model(self.providers[owner], asked)
         return None
-
-    def _from_wildcard(self, asked: str, pattern: str, template: Model) -> Model:
-        """A wildcard names many models: the part that `*` stands for carries over to the provider's name."""
-        prefix, _, suffix = pattern.partition("*")
-        middle = asked[len(prefix) : len(asked) - len(suffix)] if suffix else asked[len(prefix) :]
-        upstream = template.upstream.replace("*", middle, 1) if "*" in template.upstream else template.upstream
-        known = self._facilities.model(template.provider, upstream)
-        return msgspec.structs.replace(
-            known,
-            name=asked,
-            tier=template.tier or known.tier,
-            context=template.context or known.context,
-            max_output=template.max_output or known.max_output,
-            abilities=template.abilities if template.abilities is not None else known.abilities,
-            price=template.price or known.price,
-            params=template.params,
-            extra_headers=template.extra_headers,
-            refused_params=template.refused_params | known.refused_params,
-            param_policy=template.param_policy,
-        )
 
     def _unknown(self, asked: str) -> UnknownModel:
         shown = asked if len(asked) <= _MAX_SHOWN else asked[:_MAX_SHOWN] + "…"

@@ -79,6 +79,7 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
         dropped=tuple(dropped),
         reason=reason,
         policy=directory.policy,
+        retries=route.retries,
         warnings=tuple(warnings),
     )
 

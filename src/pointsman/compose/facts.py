@@ -1,0 +1,155 @@
+"""From configuration and catalogue to core values: one provider, one model. The configuration's word wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+
+from pointsman.catalog import Catalog, ModelRow, ProviderRow
+from pointsman.config import schema
+from pointsman.core.errors import ConfigError
+from pointsman.core.model import Ability, Model, Price, Provider, TimeLimits
+from pointsman.core.money import picos_per_token, usd
+
+T = TypeVar("T")
+_PICOS_PER_USD = 1_000_000_000_000
+
+
+def provider_of(
+    name: str, said: schema.Provider, row: ProviderRow | None, env: Mapping[str, str]
+) -> tuple[Provider, str]:
+    """A provider, and why it cannot be asked now (empty if it can).
+
+    Raises:
+        ConfigError: neither the configuration nor the catalogue says where it is.
+    """
+    dialect = said.dialect or (row.dialect if row else "")
+    url, lacking = said.base_url or "", ""
+    if not url and row is not None:
+        try:
+            url = row.url(env)
+        except ConfigError as error:
+            url, lacking = row.base_url, error.bare
+    if not dialect or not url:
+        raise ConfigError(
+            f"provider `{name}` is not in the catalogue", hint="give it `dialect` and `base_url`, or correct the name"
+        )
+    variables = (said.api_key_env,) if said.api_key_env is not None else (row.key_variables if row else ())
+    variable = next((v for v in variables if v and env.get(v)), variables[0] if variables else "")
+    if variable and not env.get(variable) and said.credentials == "own" and not lacking:
+        lacking = f"${variable} is not set"
+    headers = {**(row.headers if row else {}), **said.headers}
+    provider = Provider(
+        name=name,
+        dialect=dialect,
+        base_url=url.rstrip("/"),
+        api_key_env=variable,
+        auth_header=_first(said.auth_header, row.auth_header if row else None, "authorization"),
+        auth_prefix=_first(said.auth_prefix, row.auth_prefix if row else None, "Bearer "),
+        credentials=said.credentials,
+        headers=tuple(headers.items()),
+        private=_either(said.private, row.private if row else False),
+        stream_usage=_either(said.stream_usage, row.stream_usage if row else True),
+        jurisdiction=_first(said.jurisdiction, row.jurisdiction if row else None, ""),
+        regions=said.regions if said.regions is not None else (row.regions if row else ()),
+        retention=_first(said.retention, row.retention if row else None, ""),
+        local=bool(row and row.local),
+        ca_file=said.ca_file or "",
+        proxy=said.proxy or "",
+        limits=limits_of(said.timeouts, TimeLimits()),
+    )
+    return provider, lacking
+
+
+def limits_of(said: schema.Timeouts, default: TimeLimits) -> TimeLimits:
+    """Time limits, what is not said taken from `default`."""
+    return TimeLimits(
+        connect=_first(said.connect, None, default.connect),
+        first_byte=_first(said.first_byte, None, default.first_byte),
+        between_bytes=_first(said.between_bytes, None, default.between_bytes),
+        total=_first(said.total, None, default.total),
+    )
+
+
+def model_of(provider: Provider, upstream: str, catalog: Catalog, row: ProviderRow | None) -> Model:
+    """A model by `provider/model`, with what the catalogue knows of it."""
+    known = catalog.model(row.name, upstream) if row is not None else None
+    refused = frozenset(row.refused_params) if row is not None else frozenset()
+    name = f"{provider.name}/{upstream}"
+    if known is None:
+        return Model(name=name, provider=provider, upstream=upstream, refused_params=refused)
+    return from_row(name, provider, upstream, known, refused)
+
+
+def from_row(name: str, provider: Provider, upstream: str, row: ModelRow, refused: frozenset[str]) -> Model:
+    """A catalogue row as a model."""
+    return Model(
+        name=name,
+        provider=provider,
+        upstream=upstream,
+        tier=row.tier,
+        context=row.context,
+        max_output=row.max_output,
+        abilities=row.abilities,
+        price=row.price,
+        refused_params=refused,
+        deprecated=row.deprecated,
+        retires=row.retires,
+        replaced_by=row.replaced_by,
+    )
+
+
+def override(model: Model, name: str, said: schema.Model) -> Model:
+    """A model with what the configuration says of it."""
+    return msgspec.structs.replace(
+        model,
+        name=name,
+        tier=said.tier or model.tier,
+        context=said.context or model.context,
+        max_output=said.max_output or model.max_output,
+        abilities=abilities_of(said.abilities) if said.abilities is not None else model.abilities,
+        price=price_of(said.price) if said.price is not None else model.price,
+        params=tuple(said.params.items()),
+        extra_headers=tuple(said.extra_headers.items()),
+        refused_params=frozenset(said.refuses) if said.refuses is not None else model.refused_params,
+        param_policy=said.unsupported,
+    )
+
+
+def abilities_of(words: tuple[str, ...]) -> Ability:
+    """A set of abilities from their names."""
+    found = Ability(0)
+    for word in words:
+        found |= Ability[word.upper()]
+    return found
+
+
+def price_of(said: schema.Price) -> Price:
+    """A price from US dollars per million tokens."""
+    return Price(
+        input=picos_per_token(said.input),
+        output=picos_per_token(said.output),
+        cache_read=_picos(said.cached_input),
+        cache_write=_picos(said.cache_write),
+        cache_write_1h=_picos(said.cache_write_1h),
+        reasoning=_picos(said.reasoning),
+        input_audio=_picos(said.input_audio),
+        output_audio=_picos(said.output_audio),
+        request=int(usd(said.request) * _PICOS_PER_USD) if said.request is not None else 0,
+        source="configuration",
+    )
+
+
+def _picos(said: Decimal | None) -> int | None:
+    return None if said is None else picos_per_token(said)
+
+
+def _either(said: bool | None, default: bool) -> bool:
+    return default if said is None else said
+
+
+def _first(said: T | None, second: T | None, default: T) -> T:
+    return said if said is not None else (second if second is not None else default)
