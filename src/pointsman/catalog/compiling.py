@@ -1,0 +1,132 @@
+"""From the file's decimal text to rows with integer prices: once per row that is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import get_args
+
+from pointsman.catalog.document import KINDS, FileModel, FilePrice, FileTier, Source, amount
+from pointsman.catalog.rows import HourPrice, ModelRow, PriceTier, Quotas
+from pointsman.core.errors import ConfigError
+from pointsman.core.model import Ability, Price, Tier
+from pointsman.core.money import picos_per_token
+
+_PICOS_PER_USD = 10**12
+_TIERS: dict[str, Tier] = {tier: tier for tier in get_args(Tier)}
+_NO_QUOTAS = Quotas()
+
+
+def in_force(prices: tuple[FilePrice, ...], day: str) -> FilePrice | None:
+    """The price on an ISO day; the dearest of those that hold at some hour of it."""
+    always, hourly = standing(prices, day)
+    candidates = [*([always] if always else []), *hourly]
+    return max(candidates, key=_weight) if candidates else None
+
+
+def standing(prices: tuple[FilePrice, ...], day: str) -> tuple[FilePrice | None, tuple[FilePrice, ...]]:
+    """Of the prices that have begun on an ISO day: the last one for any hour, and those for certain hours."""
+    begun = [price for price in prices if price.since <= day]
+    always = [price for price in begun if not price.hours]
+    return (always[-1] if always else None), tuple(price for price in begun if price.hours)
+
+
+def _weight(price: FilePrice) -> Decimal:
+    return amount(price.input or "0") + amount(price.output or "0")
+
+
+def _hour_prices(hourly: tuple[FilePrice, ...], sources: dict[str, Source]) -> Iterator[HourPrice]:
+    for each in hourly:
+        start, _, end = each.hours.partition("-")
+        price = compile_price(each, sources)
+        if price is not None:
+            yield HourPrice(start=_minutes(start), end=_minutes(end), price=price)
+
+
+def _minutes(clock: str) -> int:
+    hours, _, minutes = clock.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def compile_price(price: FilePrice, sources: dict[str, Source]) -> Price | None:
+    """Integers of a price; None where it has none per token and none per request."""
+    if price.input is None and price.output is None and price.request is None:
+        return None
+    if price.input is None and price.output is not None:
+        return None  # half a price would bill the other half as nothing
+    values = {kind: picos_per_token(amount(text)) for kind in KINDS if (text := getattr(price, kind)) is not None}
+    source = sources.get(price.source)
+    return Price(
+        input=values.pop("input", 0),
+        output=values.pop("output", 0),
+        request=int(amount(price.request or "0") * _PICOS_PER_USD),
+        source=f"{source.title} ({source.date})" if source else price.source,
+        since=price.since,
+        **values,
+    )
+
+
+def compile_tiers(price: FilePrice, sources: dict[str, Source]) -> tuple[PriceTier, ...]:
+    """Whole prices for long inputs, ascending."""
+    tiers = []
+    for tier in sorted(price.tiers, key=lambda each: each.above):
+        compiled = compile_price(_raised(price, tier), sources)
+        if compiled is not None:
+            tiers.append(PriceTier(above=tier.above, price=compiled))
+    return tuple(tiers)
+
+
+def _raised(price: FilePrice, tier: FileTier) -> FilePrice:
+    kinds = {kind: getattr(tier, kind) or getattr(price, kind) for kind in KINDS}
+    return FilePrice(since=price.since, source=price.source, request=price.request, **kinds)
+
+
+def abilities(names: tuple[str, ...] | None) -> Ability | None:
+    """The bit set of ability names; names that this version does not know are left out."""
+    if names is None:
+        return None
+    members = Ability.__members__
+    found = Ability(0)
+    for name in names:
+        found |= members.get(name.upper(), Ability(0))
+    return found
+
+
+def compile_model(model: FileModel, asked: str, provider: str, sources: dict[str, Source], day: str) -> ModelRow:
+    """The row for one name of a model.
+
+    Raises:
+        ConfigError: a price in the file is none.
+    """
+    try:
+        price = in_force(model.prices, day)
+        compiled = compile_price(price, sources) if price else None
+        tiers = compile_tiers(price, sources) if price else ()
+        always, hourly = standing(model.prices, day)
+        hours = tuple(_hour_prices(hourly, sources))
+        otherwise = compile_price(always, sources) if always and hours else None
+    except ValueError as error:
+        raise ConfigError(f"catalogue: {provider}/{model.id}: {error}") from None
+    return ModelRow(
+        provider=provider,
+        id=asked,
+        base=model.id,
+        title=model.title,
+        kind=model.kind,
+        aliases=model.aliases,
+        context=model.context,
+        max_output=model.max_output,
+        abilities=abilities(model.abilities),
+        tier=_TIERS.get(model.tier),
+        strengths=model.strengths,
+        weaknesses=model.weaknesses,
+        quotas=model.quotas or _NO_QUOTAS,
+        price=compiled,
+        tiers=tiers,
+        hours=hours,
+        otherwise=otherwise,
+        other_prices=price.other if price else {},
+        deprecated=model.deprecated,
+        retires=model.retires,
+        replaced_by=model.replaced_by,
+    )

@@ -1,0 +1,204 @@
+"""What look-ups return: one provider, one model. Frozen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from pointsman.core.errors import ConfigError
+from pointsman.core.model import Ability, Price, Tier
+
+_VARIABLE = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")
+
+
+class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who answers.
+
+    Attributes:
+        name: the name in configuration, lower case.
+        title: the name for people.
+        dialect: wire format, e.g. `openai-chat`, `anthropic-messages`, `gemini`, `bedrock-converse`, `cohere-v2`.
+        base_url: without a trailing slash, `/v1` included where the provider has it; may hold `{VARIABLE}`s, which
+            are environment variables, with their default in `defaults` if there is one.
+        also: other dialects that it speaks, each with its base URL, where the key goes as `authorization: Bearer`
+            (`api-key` on Azure).
+        api_key_env: environment variable with the key; empty where none is needed.
+        key_aliases: other variables people use for the same key, in order of preference.
+        auth_header, auth_prefix: how the key is sent. An empty header means that the dialect signs (Bedrock).
+        headers: sent with every request (`anthropic-version`).
+        stream_usage: takes `stream_options.include_usage`; False where it is known to be refused.
+        refused_params: body fields known to be refused.
+        jurisdiction: country of the company, ISO 3166 alpha-2; empty unknown.
+        regions: where it is hosted, as far as published; empty unknown.
+        retention: what is published about keeping prompts; empty unknown.
+        docs, pricing: pages.
+        aliases: other names for it.
+        private: data sent there never leave the premises.
+        local: runs on this machine and is discovered on its usual port.
+        shares: providers whose prices hold here for models that this one has no price for.
+        feed: the provider's id in the price feed; empty where it has none.
+        defaults: values of `{VARIABLE}`s that are not set.
+        checked: ISO date on which the hand-kept facts were last read.
+    """
+
+    name: str
+    title: str
+    dialect: str
+    base_url: str
+    also: dict[str, str] = {}
+    api_key_env: str = ""
+    key_aliases: tuple[str, ...] = ()
+    auth_header: str = "authorization"
+    auth_prefix: str = "Bearer "
+    headers: dict[str, str] = {}
+    stream_usage: bool = True
+    refused_params: tuple[str, ...] = ()
+    jurisdiction: str = ""
+    regions: tuple[str, ...] = ()
+    retention: str = ""
+    docs: str = ""
+    pricing: str = ""
+    aliases: tuple[str, ...] = ()
+    private: bool = False
+    local: bool = False
+    shares: tuple[str, ...] = ()
+    feed: str = ""
+    defaults: dict[str, str] = {}
+    checked: str = ""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Environment variables that the URL needs."""
+        return tuple(_VARIABLE.findall(self.base_url))
+
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """Environment variables that may hold the key, first choice first."""
+        return (self.api_key_env, *self.key_aliases) if self.api_key_env else ()
+
+    def url(self, environment: Mapping[str, str], dialect: str = "") -> str:
+        """The base URL, for the row's own dialect or another of `also`, with its variables filled in.
+
+        Raises:
+            KeyError: it does not speak that dialect.
+            ConfigError: a variable is not set and has no default.
+        """
+        base_url = self.base_url if dialect in ("", self.dialect) else self.also[dialect]
+
+        def fill(match: re.Match[str]) -> str:
+            name = match[1]
+            value = environment.get(name, "") or self.defaults.get(name, "")
+            if not value:
+                raise ConfigError(f"provider {self.name} needs ${name} in its URL {base_url}", hint=f"set {name}")
+            return value
+
+        return _VARIABLE.sub(fill, base_url).rstrip("/")
+
+
+class Quotas(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the provider grants by default; 0 unknown. Requests and tokens per minute and per day."""
+
+    rpm: int = 0
+    tpm: int = 0
+    rpd: int = 0
+    tpd: int = 0
+    source: str = ""
+
+
+class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole price of a request with more than `above` input tokens."""
+
+    above: int
+    price: Price
+
+
+class HourPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """A price at certain hours: minutes of the day in UTC, `start` included, `end` not; may span midnight."""
+
+    start: int
+    end: int
+    price: Price
+
+    def holds(self, minute: int) -> bool:
+        """Whether it holds at a minute of the day, 0 to 1439."""
+        if self.start <= self.end:
+            return self.start <= minute < self.end
+        return minute >= self.start or minute < self.end
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of a provider.
+
+    Attributes:
+        provider: the provider's name.
+        id: the name to send upstream: as asked for, if the provider knows that spelling.
+        base: the row's own id; differs from `id` for dated names, aliases and fine-tuned models.
+        fine_tuned: `id` is a fine-tuned model, whose facts come from `base`.
+        kind: `chat`, `embeddings`, `rerank`, `image`, `audio`, `video`, `moderation`, `ocr`.
+        context, max_output: tokens; 0 unknown.
+        abilities: None where nothing is known.
+        tier: by the rule in docs/reference/catalogue.md; None where nothing is known.
+        strengths, weaknesses: tasks, by the rule in docs/reference/catalogue.md.
+        price: in force on the catalogue's day, for short inputs; None is unpriced, which is never free. Where the
+            price depends on the hour, the dearest: a bill must not come out too low.
+        tiers: prices for long inputs, ascending.
+        hours: prices of certain hours, where it depends on them; `otherwise` is that of all other hours.
+        other_prices: what is billed in other units than tokens.
+        deprecated, retires, replaced_by: the end, where announced; `retires` is an ISO date.
+    """
+
+    provider: str
+    id: str
+    base: str
+    title: str = ""
+    fine_tuned: bool = False
+    kind: str = "chat"
+    aliases: tuple[str, ...] = ()
+    context: int = 0
+    max_output: int = 0
+    abilities: Ability | None = None
+    tier: Tier | None = None
+    strengths: tuple[str, ...] = ()
+    weaknesses: tuple[str, ...] = ()
+    quotas: Quotas = Quotas()
+    price: Price | None = None
+    tiers: tuple[PriceTier, ...] = ()
+    hours: tuple[HourPrice, ...] = ()
+    otherwise: Price | None = None
+    other_prices: dict[str, str] = {}
+    deprecated: bool = False
+    retires: str = ""
+    replaced_by: str = ""
+
+    def price_for(self, input_tokens: int) -> Price | None:
+        """The price of a request with so many input tokens."""
+        price = self.price
+        for tier in self.tiers:
+            if input_tokens > tier.above:
+                price = tier.price
+        return price
+
+    def price_at(self, minute: int) -> Price | None:
+        """The price at a minute of the day in UTC, 0 to 1439, for short inputs."""
+        if not self.hours:
+            return self.price
+        return next((each.price for each in reversed(self.hours) if each.holds(minute)), self.otherwise)
+
+
+class Retirement(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's end, seen from a day.
+
+    Attributes:
+        state: `soon` from 30 days before, `over` from the day itself.
+        on: ISO date of the end.
+        replaced_by: the successor's id at the same provider; empty if none is named.
+        text: a sentence for a warning.
+    """
+
+    state: Literal["soon", "over"]
+    on: str
+    replaced_by: str
+    text: str
