@@ -85,7 +85,7 @@ def prompt_tokens(ask: Ask) -> int:
     return _MESSAGE_TOKENS + count_tokens(ask.prompt) + offers + _IMAGE_TOKENS * ask.images
 
 
-def usage_of(ask: Ask, parts: list[Part], cached: int, model: SimModel) -> Usage:
+def usage_of(ask: Ask, parts: list[Part], cached: int) -> Usage:
     """Usage in the normal form: tokens counted as they were sent."""
     reasoning = sum(len(part.thinking) for part in parts)
     calls = sum(_CALL_TOKENS + count_tokens(call.arguments) for part in parts for call in part.calls)

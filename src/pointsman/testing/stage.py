@@ -125,7 +125,7 @@ class Stage:
         if fault:
             spoil_parts(fault, ask, parts)
         cached = self._caches[model.name].hit(ask.prompt, self._clock.monotonic())
-        usage = usage_of(ask, parts, cached, model)
+        usage = usage_of(ask, parts, cached)
         cost = self._bill(entry, model, usage)
         created = self._clock.now() // 1_000_000_000
         name = f"{'chatcmpl' if ask.surface == 'chat' else 'cmpl'}-sim{entry.number:020d}"
