@@ -77,8 +77,8 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._close(str(exc) or type(exc).__name__ if exc else "")
+        """The connection is gone. Without `eof_received` before it, TLS was cut without its goodbye: no proper end."""
+        self._close(str(exc) or type(exc).__name__ if exc else "it was dropped")
 
     # Called by carrier and answer.
 
