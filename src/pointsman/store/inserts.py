@@ -1,0 +1,98 @@
+"""Batches into the database with few statements.
+
+sqlite3's `executemany` lets go of the interpreter lock and takes it again for every row, and behind a busy event loop
+each taking can wait 5 ms. So many rows go into one statement, and a batch is a handful of steps. Statement sizes are
+powers of two, so that few texts serve all batches and the driver keeps them prepared.
+
+PostgreSQL gets one array per column: a statement with thousands of place holders costs it a millisecond a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from pointsman.store.columns import TABLES, kind
+from pointsman.store.database import Database
+from pointsman.store.rows import Batch
+
+LARGEST = 256
+_STATEMENTS = 3
+
+
+class Inserts:
+    """Writes batches through one connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._texts: dict[tuple[str, int], str] = {}
+
+    def write(self, batch: Batch) -> None:
+        """All rows of a batch in one transaction; rows that are there already are left as they are.
+
+        Raises:
+            StoreUnavailable: the store failed; nothing was written.
+            InternalError: a value does not fit its column; nothing was written.
+        """
+        with self._database.transaction():
+            for table in TABLES:
+                rows = getattr(batch, table)
+                if rows and self._database.engine == "postgresql":
+                    self._database.run(self._unnest(table), [list(column) for column in zip(*rows, strict=True)])
+                elif rows:
+                    self._table(table, rows)
+
+    def _table(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        start = 0
+        for size in sizes(len(rows)):
+            part = rows[start : start + size]
+            if len(part) < size:
+                # Rather a few rows twice, which the primary key ignores, than another statement.
+                part = [*part, *[part[-1]] * (size - len(part))]
+            self._database.run(self._text(table, size), tuple(chain.from_iterable(part)))
+            start += size
+
+    def _text(self, table: str, size: int) -> str:
+        text = self._texts.get((table, size))
+        if text is None:
+            text = self._texts[table, size] = self._database.sql(insert(table, TABLES[table], size))
+        return text
+
+    def _unnest(self, table: str) -> str:
+        text = self._texts.get((table, 0))
+        if text is None:
+            text = self._texts[table, 0] = self._database.sql(insert_arrays(table, TABLES[table]))
+        return text
+
+
+def insert(table: str, columns: Sequence[str], size: int) -> str:
+    """An INSERT of `size` rows that ignores rows whose primary key is taken."""
+    group = f"({', '.join('?' * len(columns))})"
+    values = ", ".join([group] * size)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608 - our names
+
+
+def insert_arrays(table: str, columns: Sequence[str]) -> str:
+    """The same for PostgreSQL, of as many rows as the arrays are long."""
+    arrays = ", ".join(f"?::{kind(column)}[]" for column in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+def sizes(count: int) -> list[int]:
+    """Statement sizes that cover `count` rows: powers of two, the last one rounded up.
+
+    >>> sizes(300)
+    [256, 32, 16]
+    """
+    found = [LARGEST] * (count // LARGEST)
+    rest = count % LARGEST
+    for _ in range(_STATEMENTS - 1):
+        if not rest:
+            return found
+        size = 1 << (rest.bit_length() - 1)
+        found.append(size)
+        rest -= size
+    if rest:
+        found.append(1 << (rest - 1).bit_length())
+    return found

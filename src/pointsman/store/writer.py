@@ -1,0 +1,282 @@
+"""The ledger's one writer thread: from the queue into the database, or into the spool while there is none."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from pointsman.core.clock import Clock
+from pointsman.core.errors import InternalError, PointsmanError, StoreUnavailable
+from pointsman.core.outcome import Outcome
+from pointsman.store.database import Database, open_database
+from pointsman.store.decisions import Decisions
+from pointsman.store.inserts import Inserts
+from pointsman.store.location import Location
+from pointsman.store.migrations import migrate
+from pointsman.store.rows import Batch, flatten
+from pointsman.store.settings import LedgerSettings
+from pointsman.store.spool import Spool, SpoolFull
+
+_FIRST_RETRY_NS = 250_000_000
+_LAST_RETRY_NS = 4_000_000_000
+_HOUSEKEEPING_NS = 60_000_000_000
+_IDLE_SECONDS = 0.5  # how often an idle writer looks whether the database is back
+
+
+class Writer:
+    """Drains the queue until it is stopped.
+
+    Attributes:
+        wake, awake: how the recording side rouses an idle writer: `awake` first, the event only if it was not.
+        written, dropped, spooled, in_hand, last_error, up: see `LedgerStats`.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        clock: Clock,
+        settings: LedgerSettings,
+        queue: deque[Outcome],
+        taken: Callable[[list[Outcome]], None],
+    ) -> None:
+        self.wake = threading.Event()
+        self.awake = False
+        self.written = self.dropped = self.in_hand = 0
+        self.last_error = ""
+        self.up = False
+        self._clock = clock
+        self._settings = settings
+        self._queue = queue
+        self._taken = taken
+        self._decisions = Decisions()
+        self._spool = Spool(_spool_folder(location, settings), settings.spool_bytes)
+        self._connection = Connection(location, clock, settings.page_limit)
+        self._ttl_ns = int(settings.content_ttl * 1e9) if settings.content else 0
+        self._housekeeping_at = self._spool_retry_at = 0
+        self._stopping = threading.Event()
+        self._progress = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="pointsman-ledger", daemon=True)
+
+    @property
+    def spooled(self) -> int:
+        """Calls in this process's spool."""
+        return self._spool.calls
+
+    def start(self) -> None:
+        """Start the thread; once."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread after a last flush; whether it ended within `timeout` seconds."""
+        if not self._thread.is_alive():
+            return self._thread.ident is not None
+        self._stopping.set()
+        self.wake.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def ready(self, timeout: float) -> None:
+        """Wait for the first opening of the database (seconds); raises what it raised."""
+        with self._progress:
+            self._progress.wait_for(lambda: self.up or self.last_error, timeout)
+        if not self.up:
+            raise self._connection.error or StoreUnavailable(self.last_error or "the store is not open yet")
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until nothing waits any more (seconds)."""
+        self.wake.set()
+        with self._progress:
+            return self._progress.wait_for(
+                lambda: not (self._queue or self.in_hand or self._spool.calls) and self.up, timeout
+            )
+
+    def _run(self) -> None:
+        self._work()
+        while not self._stopping.is_set():
+            self.awake = False  # before looking, so that whoever appends after the look rouses us
+            if not self._queue:
+                self.wake.wait(_IDLE_SECONDS)
+            self.wake.clear()
+            self.awake = True
+            self._stopping.wait(self._settings.interval)
+            self._work()
+        self._work()
+        self.dropped += len(self._queue)
+        self._connection.close()
+        self._spool.close()
+
+    def _work(self) -> None:
+        """One round: database if it is there, else spool."""
+        try:
+            inserts = self._connection.inserts()
+            if inserts is None:
+                self._drain_to_spool()
+            else:
+                self._catch_up(inserts)
+                self._drain(inserts)
+                self._keep_house()
+        except StoreUnavailable as error:
+            self._connection.failed(error)
+            self._decisions.forget()
+            self._drain_to_spool()
+            self.last_error = error.message
+        finally:
+            self.up = self._connection.is_open
+            with self._progress:
+                self._progress.notify_all()
+
+    def _each_batch(self, keep: Callable[[Batch], None]) -> None:
+        """Hand the queue over, batch by batch. What `keep` refuses with an error goes back to the queue's head."""
+        queue = self._queue
+        while queue:
+            outcomes = [queue.popleft() for _ in range(min(len(queue), self._settings.batch))]
+            self.in_hand = len(outcomes)
+            try:
+                keep(flatten(outcomes, self._decisions, self._ttl_ns))
+            except (StoreUnavailable, SpoolFull):
+                queue.extendleft(reversed(outcomes))
+                raise
+            except Exception as error:  # noqa: BLE001 - the thread's edge: a defect costs a batch, never the ledger
+                self.dropped += len(outcomes)
+                self.last_error = f"{type(error).__name__}: {error}"
+                self._taken(outcomes)
+            else:
+                self._taken(outcomes)
+            finally:
+                self.in_hand = 0
+
+    def _drain(self, inserts: Inserts) -> None:
+        self._each_batch(lambda batch: self._write(inserts, batch))
+
+    def _catch_up(self, inserts: Inserts) -> None:
+        """Write what the spool holds, ours and that of processes that are gone, before anything newer."""
+
+        def write(batch: Batch) -> None:
+            self._write(inserts, batch)
+            self._drain_to_spool()  # what comes meanwhile queues up behind, safe from a crash
+
+        if self._connection.is_new:
+            self._spool.adopt(lambda batch: self._write(inserts, batch))
+            self._connection.is_new = False
+        self._spool.replay(write)
+
+    def _write(self, inserts: Inserts, batch: Batch) -> None:
+        try:
+            inserts.write(batch)
+        except InternalError as error:
+            self.last_error = error.message
+            self._write_carefully(inserts, batch.scrubbed())
+            return
+        self.written += len(batch.calls)
+        self._decisions.stored([row[0] for row in batch.plans])
+
+    def _write_carefully(self, inserts: Inserts, batch: Batch) -> None:
+        """One by one, so that a row that cannot be stored takes no other with it."""
+        for single in batch.singles():
+            try:
+                inserts.write(single)
+                self.written += len(single.calls)
+            except InternalError as error:
+                self.last_error = error.message
+                self.dropped += len(single.calls)
+
+    def _drain_to_spool(self) -> None:
+        """Onto the disk; while that refuses too, outcomes wait in memory up to the queue's bound."""
+        now = self._clock.monotonic()
+        if now < self._spool_retry_at and not self._stopping.is_set():
+            return
+        try:
+            self._each_batch(self._keep)
+        except SpoolFull as error:
+            self._spool_retry_at = now + _FIRST_RETRY_NS
+            self.last_error = str(error)
+
+    def _keep(self, batch: Batch) -> None:
+        try:
+            self._spool.append(batch)
+        except UnicodeEncodeError:
+            self._spool.append(batch.scrubbed())
+
+    def _keep_house(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._housekeeping_at:
+            return
+        self._housekeeping_at = now + _HOUSEKEEPING_NS
+        self._connection.purge(self._clock.now())
+
+
+class Connection:
+    """The writer's database connection: opened when needed, reopened with growing patience.
+
+    Attributes:
+        is_new: opened since the spool of others was last looked at.
+        error: why it is not open.
+    """
+
+    def __init__(self, location: Location, clock: Clock, page_limit: int) -> None:
+        self.is_new = False
+        self.error: PointsmanError | None = None
+        self._location = location
+        self._clock = clock
+        self._page_limit = page_limit
+        self._database: Database | None = None
+        self._inserts: Inserts | None = None
+        self._retry_at = 0
+        self._patience = _FIRST_RETRY_NS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows can be written, as far as known."""
+        return self._database is not None
+
+    def inserts(self) -> Inserts | None:
+        """The open connection, opened if it is time to try; None while it is not.
+
+        Raises:
+            StoreUnavailable: tried and failed.
+        """
+        if self._inserts is None and self._clock.monotonic() >= self._retry_at:
+            try:
+                database = open_database(self._location, page_limit=self._page_limit)
+            except PointsmanError as error:
+                raise StoreUnavailable(error.message, hint=error.hint) from error
+            try:
+                migrate(database, self._clock.now())
+            except PointsmanError as error:
+                database.close()
+                raise StoreUnavailable(error.message, hint=error.hint) from error
+            self._database, self._inserts = database, Inserts(database)
+            self.is_new, self.error, self._patience = True, None, _FIRST_RETRY_NS
+        return self._inserts
+
+    def failed(self, error: StoreUnavailable) -> None:
+        """Close, and wait before the next try."""
+        self.close()
+        self.error = error
+        self._retry_at = self._clock.monotonic() + self._patience
+        self._patience = min(self._patience * 2, _LAST_RETRY_NS)
+
+    def purge(self, now: int) -> None:
+        """Delete contents whose time is over, and overwrite their bytes (SQLite)."""
+        database = self._database
+        if database is None or not database.rows("SELECT 1 FROM contents WHERE expires_ns < ? LIMIT 1", (now,)):
+            return
+        if database.engine == "sqlite":
+            database.run("PRAGMA secure_delete=ON")
+        database.run(database.sql("DELETE FROM contents WHERE expires_ns < ?"), (now,))
+        if database.engine == "sqlite":
+            database.run("PRAGMA secure_delete=OFF")
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._database is not None:
+            self._database.close()
+        self._database = self._inserts = None
+
+
+def _spool_folder(location: Location, settings: LedgerSettings) -> Path:
+    if settings.spool:
+        return Path(settings.spool).expanduser().absolute()
+    return Path(f"{location.path}.spool") if location.path else Path("pointsman.spool").absolute()
