@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import random
 import re
+from typing import Any
 
 import msgspec
 
 from pointsman.core.usage import Usage
 from pointsman.testing.bank import Bank, builtin_bank, unit
-from pointsman.testing.dialect import Ask, Offer, Part, ToolUse
+from pointsman.testing.dialect import Ask, Offer, Part, Refusal, ToolUse
 from pointsman.testing.distributions import sample
 from pointsman.testing.schemas import valid_value
 from pointsman.testing.script import Script, SimModel
@@ -52,7 +53,7 @@ class Mind:
 
     def _text(self, model: SimModel, ask: Ask, rng: random.Random) -> list[str]:
         if ask.schema is not None:
-            return fragments(msgspec.json.encode(valid_value(ask.schema or {"type": "object"}, rng)).decode())
+            return fragments(_json_of(ask.schema or {"type": "object"}, rng))
         if (fixed := model.answers.get(ask.text)) is not None:
             return tokens(fixed)
         if found := _REPEAT.match(ask.text):
@@ -75,8 +76,15 @@ def _called(ask: Ask) -> list[Offer]:
 
 
 def _call(offer: Offer, rng: random.Random) -> ToolUse:
-    arguments = valid_value({"type": "object", **offer.schema}, rng)
-    return ToolUse(name=offer.name, arguments=msgspec.json.encode(arguments).decode())
+    return ToolUse(name=offer.name, arguments=_json_of({"type": "object", **offer.schema}, rng))
+
+
+def _json_of(schema: dict[str, Any], rng: random.Random) -> str:
+    """JSON text that is valid for a schema. Raises Refusal: the schema is none."""
+    try:
+        return msgspec.json.encode(valid_value(schema, rng)).decode()
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise Refusal(400, "invalid_schema", f"Invalid schema: {error}") from None
 
 
 def prompt_tokens(ask: Ask) -> int:

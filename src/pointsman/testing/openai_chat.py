@@ -15,6 +15,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _FINGERPRINT = "fp_simulated"
 _TYPES = {401: "invalid_request_error", 429: "requests", 403: "insufficient_permissions"}
+_MOST_CHOICES = 128
+_MOST_TOKENS = 10_000_000
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -118,10 +120,11 @@ def _read_chat(fields: dict[str, Any]) -> Ask:
         texts.extend(f"{call['function']['arguments']}" for call in message.get("tool_calls") or ())
     ask = _common(fields, "chat")
     ask.text, ask.last_role, ask.prompt, ask.images = text, role, "\n".join(texts), images
-    limit = fields.get("max_completion_tokens") or fields.get("max_tokens")
-    ask.limit = None if limit is None else int(limit)
+    ask.limit = _within(fields, "max_completion_tokens", 1, _MOST_TOKENS) or _within(
+        fields, "max_tokens", 1, _MOST_TOKENS
+    )
     if fields.get("logprobs"):
-        ask.logprobs = int(fields.get("top_logprobs") or 0)
+        ask.logprobs = _within(fields, "top_logprobs", 0, 20) or 0
     _read_tools(fields, ask)
     form = fields.get("response_format") or {}
     if form.get("type") == "json_schema":
@@ -137,7 +140,7 @@ def _read_completions(fields: dict[str, Any]) -> Ask:
         prompt = prompt[0] if isinstance(prompt[0], str) else " ".join(map(str, prompt))
     ask = _common(fields, "completions")
     ask.text = ask.prompt = prompt
-    ask.limit = int(fields.get("max_tokens") or 16)
+    ask.limit = _within(fields, "max_tokens", 1, _MOST_TOKENS) or 16
     return ask
 
 
@@ -149,8 +152,20 @@ def _common(fields: dict[str, Any], surface: str) -> Ask:
         raise Refusal(400, "invalid_value", message, "stream_options")
     ask = Ask(surface=surface, model=str(fields["model"]), stream=stream, fields=frozenset(fields))
     ask.usage = bool(options and options.get("include_usage"))
-    ask.choices = int(fields.get("n") or 1)
+    ask.choices = _within(fields, "n", 1, _MOST_CHOICES) or 1
     return ask
+
+
+def _within(fields: dict[str, Any], name: str, least: int, most: int) -> int | None:
+    """A whole number of the body; None if it is not there. Raises Refusal: out of range."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refusal(400, "invalid_type", f"Invalid type for '{name}': expected an integer.", name)
+    if not least <= value <= most:
+        raise Refusal(400, "invalid_value", f"Invalid '{name}': expected {least} to {most}, got {value}.", name)
+    return value
 
 
 def _text_of(content: Any) -> tuple[str, int]:

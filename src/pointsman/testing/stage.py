@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 
+import msgspec
+
 from pointsman.core.clock import Clock
 from pointsman.core.model import Price
 from pointsman.core.money import NANOS_PER_USD, picos_per_token
 from pointsman.core.usage import Usage
-from pointsman.testing.dialect import Answer, Ask, Refusal, SimDialect
+from pointsman.testing.dialect import Answer, Ask, Part, Refusal, SimDialect
 from pointsman.testing.faults import Fault
 from pointsman.testing.journal import Entry
 from pointsman.testing.limits import PrefixCache, QuotaState
@@ -38,6 +40,15 @@ class Limited(Refusal):
         message = f"Rate limit reached. Please try again in {seconds:.3f}s."
         super().__init__(429, "rate_limit_exceeded", message)
         self.seconds = seconds
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that will be answered: what is asked of which model, what goes wrong, and headers of the answer."""
+
+    ask: Ask
+    model: SimModel
+    fault: Fault | None
+    headers: list[tuple[bytes, bytes]]
 
 
 class Stage:
@@ -72,13 +83,18 @@ class Stage:
             if fault and (line := instead(fault, self.dialect, self._clock.now())) is not None:
                 return line
             self._check(model, ask)
+            parts = self._mind.parts(model, ask)
             limits = self._limit(model, ask)
         except Limited as limited:
             waits = wait_headers(limited.seconds, "seconds", 0) + wait_headers(limited.seconds, "ms", 0)
             return at_once(429, [_JSON, *waits], self.dialect.error(limited))
         except Refusal as refusal:
             return at_once(refusal.status, [_JSON], self.dialect.error(refusal))
-        return self._answer(entry, ask, model, fault, limits)
+        if fault:
+            spoil_parts(fault, ask, parts)
+        identity = (b"x-request-id", b"req_sim%020d" % entry.number)
+        scene = Scene(ask=ask, model=model, fault=fault, headers=[identity, *limits])
+        return self._lay_out(scene, self._say(scene, parts, entry))
 
     def admit(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Check the key. Raises Refusal: none, or a wrong one."""
@@ -118,39 +134,34 @@ class Stage:
             made += state.headers()
         return made
 
-    def _answer(
-        self, entry: Entry, ask: Ask, model: SimModel, fault: Fault | None, limits: list[tuple[bytes, bytes]]
-    ) -> Timeline:
-        parts = self._mind.parts(model, ask)
-        if fault:
-            spoil_parts(fault, ask, parts)
+    def _say(self, scene: Scene, parts: list[Part], entry: Entry) -> Answer:
+        ask, model = scene.ask, scene.model
         cached = self._caches[model.name].hit(ask.prompt, self._clock.monotonic())
         usage = usage_of(ask, parts, cached)
         cost = self._bill(entry, model, usage)
-        created = self._clock.now() // 1_000_000_000
-        name = f"{'chatcmpl' if ask.surface == 'chat' else 'cmpl'}-sim{entry.number:020d}"
-        shown = cost / NANOS_PER_USD if model.report_cost else None
-        answer = Answer(id=name, created=created, parts=parts, usage=usage, cost=shown)
-        if fault:
-            spoil_answer(fault, answer)
-        identity = (b"x-request-id", b"req_sim%020d" % entry.number)
-        if ask.stream:
-            return self._stream(ask, answer, model, fault, [_SSE, identity, *limits])
-        body = self.dialect.whole(ask, answer, model)
-        due = whole_delay(model, usage.output, self._rng)
-        line = Timeline(headers=[_JSON, identity, *limits], length=len(body), at=[due], pieces=[body])
-        if fault:
-            spoil_timeline(fault, line, None)
-        return line
+        answer = Answer(
+            id=f"{'chatcmpl' if ask.surface == 'chat' else 'cmpl'}-sim{entry.number:020d}",
+            created=self._clock.now() // 1_000_000_000,
+            parts=parts,
+            usage=usage,
+            cost=cost / NANOS_PER_USD if model.report_cost else None,
+        )
+        if scene.fault:
+            spoil_answer(scene.fault, answer)
+        return answer
 
-    def _stream(
-        self, ask: Ask, answer: Answer, model: SimModel, fault: Fault | None, headers: list[tuple[bytes, bytes]]
-    ) -> Timeline:
-        frames = self.dialect.frames(ask, answer, model)
-        if fault:
-            frames = spoil_frames(fault, frames, self.dialect)
-        times = frame_times(model, frames, self._rng)
-        line = Timeline(headers=headers, at=times, pieces=[data for _, data in frames])
+    def _lay_out(self, scene: Scene, answer: Answer) -> Timeline:
+        ask, model, fault, frames = scene.ask, scene.model, scene.fault, None
+        if ask.stream:
+            frames = self.dialect.frames(ask, answer, model)
+            if fault:
+                frames = spoil_frames(fault, frames, self.dialect)
+            times = frame_times(model, frames, self._rng)
+            line = Timeline(headers=[_SSE, *scene.headers], at=times, pieces=[data for _, data in frames])
+        else:
+            body = self.dialect.whole(ask, answer, model)
+            due = whole_delay(model, answer.usage.output if answer.usage else 0, self._rng)
+            line = Timeline(headers=[_JSON, *scene.headers], length=len(body), at=[due], pieces=[body])
         if fault:
             spoil_timeline(fault, line, frames)
         return line

@@ -1,0 +1,166 @@
+"""The simulator's own HTTP server under bad and unusual clients, its control endpoints, and as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pointsman.core.errors import ConfigError
+from pointsman.testing import Simulator, load_script
+
+PING = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+async def talk(port: int, data: bytes, until: bytes = b"") -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    got = b""
+    async with asyncio.timeout(3):
+        while not until or until not in got:
+            try:
+                piece = await reader.read(65536)
+            except ConnectionResetError:
+                break
+            if not piece:
+                break
+            got += piece
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+    return got
+
+
+async def control(sim: Simulator, method: str, path: str, body: object = None) -> tuple[int, dict]:
+    data = b"" if body is None else json.dumps(body).encode()
+    head = f"{method} /_sim/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(data)}\r\n\r\n"
+    got = await talk(sim.port, head.encode() + data)
+    top, _, rest = got.partition(b"\r\n\r\n")
+    return int(top.split()[1]), json.loads(rest)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300), st.booleans())
+def test_garbage_is_answered_or_dropped_and_the_next_client_is_served(data, as_body):
+    if as_body:
+        data = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (
+            len(data),
+            data,
+        )
+
+    async def scenario() -> None:
+        async with Simulator() as sim:
+            _, writer = await asyncio.open_connection("127.0.0.1", sim.port)
+            writer.write(data)
+            if as_body:
+                assert b" 400 " in (await talk(sim.port, data)).split(b"\r\n")[0]
+            assert b"200 OK" in await talk(sim.port, PING, b"sim-1")
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["role", "content", "type", "name", "properties", "enum", "minimum", "items"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    ),
+    st.sampled_from(
+        [
+            "messages",
+            "tools",
+            "tool_choice",
+            "response_format",
+            "n",
+            "max_tokens",
+            "stream_options",
+            "schema",
+            "parameters",
+        ]
+    ),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_json_in_any_field_is_an_answer_or_a_400(value, field):
+    body = {"model": "sim-1", "messages": [{"role": "user", "content": "x"}], field: value}
+    if field == "schema":
+        body = {**body, "response_format": {"type": "json_schema", "json_schema": {"schema": value}}}
+    if field == "parameters":
+        tool = {"type": "function", "function": {"name": "x", "parameters": value}}
+        body = {**body, "tools": [tool]}
+
+    async def scenario() -> None:
+        data = json.dumps(body).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        async with Simulator() as sim:
+            got = await talk(sim.port, head % len(data) + data)
+        assert got.split()[1] in {b"200", b"400"}
+
+    asyncio.run(scenario())
+
+
+async def test_pipelined_requests_are_answered_in_order():
+    async with Simulator() as sim:
+        missing = b"GET /v1/models/none HTTP/1.1\r\nhost: x\r\n\r\n"
+        got = await talk(sim.port, PING + missing + PING.replace(b"host", b"connection: close\r\nhost"))
+    assert [line for line in got.split(b"\r\n") if b"HTTP/1.1" in line or line.startswith(b"HTTP")] != []
+    assert [int(part.split()[1]) for part in got.split(b"HTTP/")[1:]] == [200, 404, 200]
+
+
+async def test_the_control_endpoints_do_what_the_object_does():
+    async with Simulator() as sim:
+        assert await control(sim, "POST", "fault", {"fault": "overloaded", "times": 1}) == (200, {"ok": True})
+        status, error = await control(sim, "POST", "fault", {"fault": "flood"})
+        assert status == 400
+        assert "flood" in error["error"]
+        assert (await control(sim, "POST", "fault", {"fault": "silent", "typo": 1}))[0] == 400
+        body = json.dumps({"model": "sim-1", "messages": [{"role": "user", "content": "x"}]}).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer hush\r\nconnection: close\r\n"
+        got = await talk(sim.port, head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        assert got.startswith(b"HTTP/1.1 529")
+        _, journal = await control(sim, "GET", "journal?last=5")
+        assert journal["entries"][0]["fault"] == "overloaded"
+        assert "hush" not in json.dumps(journal)
+        assert (await control(sim, "POST", "reset"))[0] == 200
+        assert (await control(sim, "GET", "journal"))[1]["entries"] == []
+        assert (await control(sim, "POST", "refuse", {"provider": "sim"}))[0] == 400
+        assert (await control(sim, "GET", "nothing"))[0] == 404
+        assert len((await control(sim, "GET", "faults"))[1]) > 30
+
+
+async def test_as_a_process_with_a_file(tmp_path: Path):
+    config = tmp_path / "sim.yaml"
+    config.write_text(
+        "seed: 3\nproviders: [{name: lab, models: [{name: small, first_token: {kind: normal, mean: 0.01, sd: 0}}]}]"
+    )
+    code = (
+        f"from pathlib import Path; from pointsman.testing.run import run; run(Path({str(config)!r}), '127.0.0.1', 0)"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    line = (await process.stdout.readline()).decode()
+    port = int(line.rsplit(":", 1)[1].split("/")[0])
+    assert b'"small"' in await talk(port, PING, b"small")
+    os.kill(process.pid, signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 5) == 0
+
+
+@pytest.mark.parametrize("text", ["seed: [", "sede: 1", "providers: [{name: a, models: [{name: b, pace: fast}]}]"])
+def test_a_bad_file_is_refused_with_its_name(tmp_path, text):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        load_script(path)
