@@ -39,6 +39,7 @@ _NEVER = float("inf")
 _MAX_PIPELINED = 8
 _MAX_HEADERS = 200
 _LINGER_SECONDS = 2.0
+_UPGRADE_HEADERS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 _CHUNK_END = b"0\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
@@ -221,6 +222,7 @@ class Http1Protocol(asyncio.Protocol):
         self.body_deadline = _NEVER
         self._incoming: Exchange | None = None
         self._current: Exchange | None = None
+        self._offered: Exchange | None = None
         self._queue: deque[Exchange] = deque()
         self._head_bytes = 0
         self._raw_head_bytes = 0
@@ -288,8 +290,8 @@ class Http1Protocol(asyncio.Protocol):
             self.parser.feed_data(data)
         except _Refused as refused:
             self._refuse(refused.error)
-        except httptools.HttpParserUpgrade:
-            self._refuse(InvalidRequest("This server speaks HTTP/1.1 only; protocol upgrades are not offered"))
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_upgrade(data[offer.args[0] :])
         except httptools.HttpParserError as broken:
             cause = broken.__context__
             if isinstance(cause, _Refused):
@@ -304,6 +306,20 @@ class Http1Protocol(asyncio.Protocol):
                     self._refuse(_too_large_head(self.limits))
             else:
                 self.deadline = self.loop.time() + self.limits.body_gap_seconds
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Ignore an offer to speak another protocol, as RFC 9110 allows; Java's client makes one with each connection.
+
+        llhttp has stopped before the body, so a new parser gets the same head without the offer.
+        """
+        exchange, self._offered = self._offered, None
+        if exchange is None or exchange.method == "CONNECT":
+            self._refuse(InvalidRequest("This server is no proxy: CONNECT is not offered"))
+            return
+        line = b"%b %b HTTP/1.1\r\n" % (exchange.method.encode(), exchange.url)
+        kept = [b"%b: %b\r\n" % (k, v) for k, v in exchange.headers if k not in _UPGRADE_HEADERS]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join((line, *kept, b"\r\n", rest)))
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -356,6 +372,9 @@ class Http1Protocol(asyncio.Protocol):
         """The request is whole: serve it, or queue it behind the one in progress."""
         exchange, self._incoming = self._incoming, None
         assert exchange is not None  # noqa: S101 - llhttp calls in order
+        if self.parser.should_upgrade():
+            self._offered = exchange
+            return
         self.deadline = self.body_deadline = _NEVER
         if self._current is None:
             self._serve(exchange)

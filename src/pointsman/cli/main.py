@@ -1,0 +1,107 @@
+"""`pointsman`: the table of verbs. Each verb's module is loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from pointsman import __version__
+from pointsman.cli.terminal import say_error
+from pointsman.core.errors import PointsmanError
+
+VERBS = {
+    "serve": "Serve on the configured address (the default verb).",
+    "ask": "Ask a question and print the answer.",
+    "explain": "Say which model a request would go to, and why; sends nothing.",
+    "models": "List routes, models and providers.",
+    "check": "Check the configuration.",
+    "logs": "Show recent calls, or one call with its decision.",
+    "keys": "Create, list and revoke keys.",
+    "doctor": "Check this installation.",
+    "env": "Print the variables that point applications here.",
+    "get": "Print a path's reply without a running server.",
+    "prices": "Show, refresh or roll back prices.",
+    "pull": "Fetch and check the weights of an embedded model.",
+    "simulate": "Run a server that plays providers.",
+}
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module by its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"pointsman.cli.{cmd_name}_verb")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of verbs, without loading any."""
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """An unknown verb gets the nearest name."""
+        name = args[0]
+        if name not in VERBS:
+            import difflib
+
+            near = difflib.get_close_matches(name, VERBS, n=1)
+            hint = f"did you mean `pointsman {near[0]}`?" if near else "`pointsman --help` lists the verbs"
+            say_error(f"there is no verb `{name}`", hint)
+            ctx.exit(2)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="One endpoint in front of many language models: each request goes to the cheapest that answers it well.",
+)
+@click.version_option(__version__, prog_name="pointsman")
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """Without a verb: serve."""
+    if ctx.invoked_subcommand is None:
+        from pointsman.cli.serve_verb import command
+
+        ctx.invoke(command)
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback for an error of ours."""
+    try:
+        root(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.UsageError as error:
+        verb = error.ctx.command_path if error.ctx else "pointsman"
+        say_error(error.format_message()[0].lower() + error.format_message()[1:].rstrip("."), f"`{verb} --help`")
+        sys.exit(2)
+    except click.ClickException as error:
+        say_error(error.format_message())
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) is done; so are we, without a second complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except PointsmanError as error:
+        say_error(error.message, error.hint)
+        sys.exit(2 if error.code == "invalid_configuration" else 1)
