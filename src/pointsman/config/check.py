@@ -79,11 +79,12 @@ class EmptyCatalogue:
 
 
 class _Target(msgspec.Struct, frozen=True):
-    """What a route's member, or an entry under `models`, comes down to."""
+    """What a route's member, or an entry under `models`, comes down to; `listed` where it has an entry of its name."""
 
     provider: str
     upstream: str
     entry: Model | None
+    listed: bool
 
 
 def check(loaded: Loaded, env: Mapping[str, str], look_up: LookUp, today: dt.date) -> tuple[Finding, ...]:
@@ -113,7 +114,7 @@ class _Checker:
 
     def models(self, today: dt.date) -> Iterable[Finding]:
         for name, entry in self._config.models.items():
-            target = _Target(entry.provider, entry.model or name, entry)
+            target = _Target(entry.provider, entry.model or name, entry, listed=True)
             yield from self._model(target, name, ("models", name), today)
 
     def routes(self, today: dt.date) -> Iterable[Finding]:
@@ -121,7 +122,7 @@ class _Checker:
             key = "pool" if route.pool else "try"
             targets = [self._target(member) for member in route.pool or route.try_]
             for index, target in enumerate(targets):
-                if target.entry is None:  # an entry of its own is reported where it stands
+                if not target.listed:  # an entry of its own is reported where it stands
                     shown = f"{target.provider}/{target.upstream}"
                     yield from self._model(target, shown, ("routes", name, key, f"[{index}]"), today)
             yield from self._route(name, {target.provider for target in targets})
@@ -141,10 +142,10 @@ class _Checker:
     def _target(self, member: str) -> _Target:
         found = find_model(self._config, member)
         if found:
-            _, entry, upstream = found
-            return _Target(entry.provider, upstream, entry)
+            name, entry, upstream = found
+            return _Target(entry.provider, upstream, entry, listed=name == member)
         provider, _, upstream = member.partition("/")
-        return _Target(provider, upstream, None)
+        return _Target(provider, upstream, None, listed=False)
 
     def _private(self, name: str) -> bool:
         said = self._config.providers.get(name, Provider()).private

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -75,7 +76,20 @@ def unwrap(kind: kinds.Type) -> tuple[kinds.Type, Extra]:
 def is_optional(kind: kinds.Type) -> bool:
     """Whether nothing may stand there: sections, lists and what is `| None`."""
     inner = kind.type if isinstance(kind, kinds.Metadata) else kind
-    return isinstance(inner, kinds.UnionType | kinds.StructType | kinds.DictType | kinds.VarTupleType)
+    return _allows_none(kind) or isinstance(inner, kinds.StructType | kinds.DictType | kinds.VarTupleType)
+
+
+def _allows_none(kind: kinds.Type) -> bool:
+    return isinstance(kind.type if isinstance(kind, kinds.Metadata) else kind, kinds.UnionType)
+
+
+@functools.cache
+def shape() -> kinds.StructType:
+    """The schema's classes as types; made once, it takes longer than reading a usual file."""
+    kind = kinds.type_info(Config)
+    if not isinstance(kind, kinds.StructType):
+        raise TypeError("the configuration is a section")
+    return kind
 
 
 class Decoder:
@@ -103,19 +117,19 @@ class Decoder:
         if not isinstance(root, Mapping) and not scalars.is_null(root):
             self._wrong(root, (), "a mapping with keys such as `providers`")
             return Config()
-        decoded = self._value(root, kinds.type_info(Config), ())
+        decoded = self._value(root, shape(), ())
         return decoded if isinstance(decoded, Config) else Config()
 
     def _value(self, node: Node, kind: kinds.Type, path: KeyPath) -> Any:
         inner, extra = unwrap(kind)
         if scalars.is_null(node) and is_optional(kind):
-            return self._empty(inner, node, path)
+            return None if _allows_none(kind) else self._empty(inner, node, path)
         return self._readers[type(inner)](node, inner, extra, path)
 
     def _empty(self, kind: kinds.Type, node: Node, path: KeyPath) -> Any:
         if isinstance(kind, kinds.StructType):
             return self._struct(Mapping(entries=(), mark=node.mark, weight=1), kind, Extra(), path)
-        return {} if isinstance(kind, kinds.DictType) else () if isinstance(kind, kinds.VarTupleType) else None
+        return {} if isinstance(kind, kinds.DictType) else ()
 
     def _wrong(self, node: Node, path: KeyPath, expected: str, hint: str = "") -> Missing:
         key = path[-1] if path else ""
@@ -181,7 +195,7 @@ class Decoder:
     @staticmethod
     def _elsewhere(word: str, path: KeyPath) -> str:
         """Whether the key is good, in another section."""
-        for field in kinds.type_info(Config).fields:  # type: ignore[attr-defined]  # Config is a struct
+        for field in shape().fields:
             inner, _ = unwrap(field.type)
             if isinstance(inner, kinds.StructType) and word in {f.encode_name for f in inner.fields}:
                 return f"`{word}` belongs under `{field.encode_name}`"

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from msgspec import inspect as kinds
 
-from pointsman.config.decode import unwrap
+from pointsman.config.decode import shape, unwrap
 from pointsman.config.jsonschema import first_paragraph, json_schema
-from pointsman.config.schema import Config
 
 _HERE = Path(__file__).parent
 _PAGE = Path("docs", "reference", "configuration.md")
@@ -58,7 +57,7 @@ def schema_text() -> str:
 def reference_page() -> str:
     """The reference page as it is checked in, in Markdown."""
     parts = [_HEAD, "```yaml", example().rstrip(), "```", ""]
-    for title, kind in _sections("", kinds.type_info(Config)):
+    for title, kind in _sections("", shape()):
         parts += [f"## {title}", "", first_paragraph(kind.cls), "", "| key | value | default | meaning |"]
         parts += ["|---|---|---|---|", *(_row(field) for field in kind.fields), ""]
     return "\n".join(parts)

@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as kinds
 
-from pointsman.config.decode import Extra, is_optional, unwrap
-from pointsman.config.schema import Config
+from pointsman.config.decode import Extra, is_optional, shape, unwrap
 
 _ID = "pointsman.schema.json"
 _Schema = dict[str, Any]
@@ -20,7 +19,7 @@ _Schema = dict[str, Any]
 def json_schema() -> _Schema:
     """The schema as plain data."""
     definitions: dict[str, _Schema] = {}
-    root = _struct(_struct_of(kinds.type_info(Config)), definitions)
+    root = _struct(shape(), definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": _ID,
@@ -29,13 +28,6 @@ def json_schema() -> _Schema:
         "type": ["object", "null"],
         "$defs": dict(sorted(definitions.items())),
     }
-
-
-def _struct_of(kind: kinds.Type) -> kinds.StructType:
-    inner, _ = unwrap(kind)
-    if not isinstance(inner, kinds.StructType):
-        raise TypeError(f"not a section: {inner}")
-    return inner
 
 
 def _struct(kind: kinds.StructType, definitions: dict[str, _Schema]) -> _Schema:

@@ -108,6 +108,8 @@ def load_mapping(data: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> Loade
     """Check a configuration given as plain dicts and lists, as a library's user would. Raises as `load` does."""
     try:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        # JSON is YAML but for these, which YAML takes for line breaks and marks; they can only stand inside strings.
+        text = text.translate({code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029, 0xFEFF)})
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"the configuration is not plain data: {error}") from None
     return load_text(text_of_bytes(text.encode("utf-8", "surrogatepass"), "configuration"), None, known)

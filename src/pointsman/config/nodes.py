@@ -85,7 +85,7 @@ def compose(text: str, file: str, loader: Any = _LOADER) -> Node:
         for event in yaml.parse(text, Loader=loader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(file, error) from None
+        raise _syntax_error(file, text, error) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The pure Python parser lets int() and chr() speak for themselves on absurd escapes and version numbers.
         raise ConfigError(f"not YAML: {error}", where=file) from None
@@ -186,15 +186,20 @@ def _mark_at(before: str) -> Mark:
     return Mark(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
 
+def _char_at(text: str, mark: Mark) -> str:
+    lines = text.split("\n")
+    return lines[mark.line - 1][mark.column - 1 : mark.column] if mark.line <= len(lines) else ""
+
+
 def _refuse(file: str, mark: Mark, message: str, hint: str = "") -> ConfigError:
     return ConfigError(message, where=f"{file}:{mark.line}:{mark.column}", hint=hint)
 
 
-def _syntax_error(file: str, error: yaml.MarkedYAMLError) -> ConfigError:
+def _syntax_error(file: str, text: str, error: yaml.MarkedYAMLError) -> ConfigError:
     found = error.problem_mark or error.context_mark
     mark = Mark(found.line + 1, found.column + 1) if found else _START
     problem = error.problem or "cannot be read"
-    if "'\\t'" in problem or "tab character" in problem:
+    if _char_at(text, mark) == "\t":
         return _refuse(file, mark, "a tab where YAML wants spaces", "indent with spaces")
     hint = ""
     if "mapping values are not allowed" in problem:

@@ -17,7 +17,8 @@ _PREFIXED = re.compile(
 _LONG_TOKEN = re.compile(r"(Bearer |Basic )?[A-Za-z0-9_+/=.~-]{20,}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _SECRET_NAME = re.compile(
-    r"(.*[-_])?(api[-_]?key|apikey|key|token|secret|password|passwd|authorization|cookie|bearer)", re.IGNORECASE
+    r"key|(.*[-_])?((api|secret|access|private|auth)[-_]?key|token|secret|password|passwd|authorization|cookie|bearer)",
+    re.IGNORECASE,
 )
 _SECRET_HEADER = re.compile(r"(.*-)?(authorization|api-?key|auth|token|secret|cookie|password)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#\s]*@", re.IGNORECASE)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from pointsman.config import EmptyCatalogue, End, check, load_text
+from pointsman.config.document import example
+
+TODAY = dt.date(2026, 11, 21)
+
+
+class Catalogue:
+    def __init__(self, ends=None):
+        self.ends = ends or {}
+
+    def key_variable(self, provider):
+        return {"openai": "OPENAI_API_KEY"}.get(provider, "")
+
+    def private(self, provider):
+        return provider in {"local", "ollama"}
+
+    def priced(self, provider, model):
+        return provider == "openai" and model.startswith("gpt-5")
+
+    def end(self, provider, model):
+        return self.ends.get(f"{provider}/{model}")
+
+
+def found(text, env=None, catalogue=None):
+    findings = check(load_text(text, Path("p.yaml")), env or {}, catalogue or Catalogue(), TODAY)
+    return {(f.level, f.code, f.where) for f in findings}, findings
+
+
+def test_a_missing_key_is_named_and_no_value_is_shown():
+    text = """providers:
+  openai: {}
+  lab: {api_key_env: LAB_KEY}
+  open: {api_key_env: ''}
+  theirs: {api_key_env: X, credentials: caller}
+"""
+    some, findings = found(text, {"LAB_KEY": "s3cret"})
+    assert some == {("warning", "key_missing", "p.yaml:2:3")}
+    assert "OPENAI_API_KEY is not set" in findings[0].message
+    assert found(text, {"OPENAI_API_KEY": ""})[0] == {
+        ("warning", "key_missing", "p.yaml:2:3"),
+        ("warning", "key_missing", "p.yaml:3:3"),
+    }
+    assert "s3cret" not in str(findings)
+
+
+def test_a_route_on_one_provider_or_without_a_fallback_at_home():
+    text = """
+providers: {home: {private: true}, ollama: {private: false}}
+routes:
+  single: {try: [openai/gpt-5, openai/gpt-5-mini]}
+  double: {try: [openai/gpt-5, other/x]}
+  safe: {pool: [openai/gpt-5, local/smol]}
+  own: {pool: [openai/gpt-5, home/x]}
+  said: {pool: [openai/gpt-5, ollama/x]}
+"""
+    some, _ = found(text)
+    assert {item for item in some if item[1] != "unpriced"} == {
+        ("warning", "single_provider", "p.yaml:4:3"),
+        ("note", "no_private_fallback", "p.yaml:4:3"),
+        ("note", "no_private_fallback", "p.yaml:5:3"),
+        ("note", "no_private_fallback", "p.yaml:8:3"),
+    }
+
+
+def test_a_model_is_priced_by_itself_its_base_or_the_catalogue():
+    text = """
+models:
+  own: {provider: lab, price: {input: 0, output: 0}}
+  known: {provider: openai, model: gpt-5-mini}
+  tuned: {provider: openai, model: "ft:x", base: gpt-5}
+  heir: {provider: lab, base: own}
+  many: {provider: lab, model: "m-*"}
+  bare: {provider: lab}
+routes:
+  r: {pool: [bare, openai/gpt-4, own]}
+"""
+    some, findings = found(text)
+    assert {item for item in some if item[1] == "unpriced"} == {
+        ("warning", "unpriced", "p.yaml:8:3"),
+        ("warning", "unpriced", "p.yaml:10:20"),
+    }
+    assert [f.message for f in findings if f.code == "unpriced"] == [
+        "model `bare` has no price, so its calls are shown as unpriced",
+        "model `openai/gpt-4` has no price, so its calls are shown as unpriced",
+    ]
+
+
+def test_the_end_of_a_model_is_announced_thirty_days_ahead():
+    def end(days, successor=""):
+        catalogue = Catalogue({"openai/gpt-5": End(day=TODAY + dt.timedelta(days=days), successor=successor)})
+        findings = found("models: {a: {provider: openai, model: gpt-5}}", catalogue=catalogue)[1]
+        return [(f.level, f.code, f.hint) for f in findings]
+
+    assert end(31) == []
+    assert end(30, "gpt-6") == [("warning", "retires_soon", "its successor is `gpt-6`")]
+    assert end(1) == [("warning", "retires_soon", "no successor is announced")]
+    assert end(0, "gpt-6") == [("warning", "retired", "its successor is `gpt-6`")]
+    assert end(-5) == [("error", "retired", "no successor is announced")]
+
+
+def test_a_wildcard_member_leads_to_its_own_model():
+    catalogue = Catalogue({"openai/gpt-5-nano": End(day=TODAY)})
+    text = 'models: {"fast/*": {provider: openai, model: "gpt-*"}}\nroutes: {r: {try: [fast/5-nano, local/x]}}'
+    codes = {f.code for f in found(text, catalogue=catalogue)[1]}
+    assert "retired" in codes
+
+
+def test_the_example_has_no_more_than_what_it_says():
+    findings = check(
+        load_text(example(), Path("p.yaml")), {"LAB_KEY": "x", "OPENAI_API_KEY": "x"}, EmptyCatalogue(), TODAY
+    )
+    assert {f.code for f in findings} <= {"single_provider", "unpriced", "no_private_fallback"}
+    assert all(f.where.startswith("p.yaml:") and f.hint for f in findings)
+
+
+def test_nothing_to_say_of_the_defaults():
+    assert found("{}")[1] == ()
