@@ -296,7 +296,7 @@ def _paced_result(hub: Hub) -> Json:
 
 
 async def nudge(hub: Hub) -> None:
-    """Write one more event to a stream that stands still: some gateways hand on an event only when the next has come."""
+    """Write one more event to a stream that stands still: some gateways hold an event until the next has come."""
     before: dict[int, int] = {}
     while True:
         await asyncio.sleep(0.1)

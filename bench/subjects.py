@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.install import HERE, TABLE
 from bench.machine import Launch
@@ -57,18 +58,24 @@ def direct(_: Place) -> Ready:
     return Ready(None, "gpt-4o-mini", {"authorization": "Bearer sk-bench"})
 
 
-def config(place: Place, changes: dict[str, object] | None = None) -> Path:
+_LAB: dict[str, Any] = {"provider": "lab", "context": 128000}
+MODELS: dict[str, dict[str, Any]] = {
+    "small": _LAB | {"model": "small-1", "tier": "economy", "price": {"input": 0.15, "output": 0.60}},
+    "large": _LAB | {"model": "large-1", "tier": "frontier", "price": {"input": 5, "cached_input": 0.5, "output": 25}},
+}
+
+
+def config(place: Place, changes: dict[str, Any] | None = None) -> Path:
     """Write a pointsman.yaml with two priced models of one provider and a route over both. JSON is YAML too."""
-    models = {
-        "small": {"model": "small-1", "tier": "economy", "price": {"input": 0.15, "output": 0.60}},
-        "large": {"model": "large-1", "tier": "frontier", "price": {"input": 5, "cached_input": 0.5, "output": 25}},
-    }
-    whole: dict[str, object] = {
+    whole: dict[str, Any] = {
         "providers": {"lab": {"dialect": "openai-chat", "base_url": place.base, "api_key_env": "LAB_KEY"}},
-        "models": {name: {"provider": "lab", "context": 128000} | facts for name, facts in models.items()},
+        "models": MODELS,
         "routes": {"auto": {"pool": ["small", "large"]}},
         "server": {"host": "127.0.0.1", "port": place.port},
         "store": f"sqlite:///{place.folder}/pointsman.db",
+        "keys": "required",
+        "local": False,  # nothing else of this machine may answer, or cost memory
+        "discover": False,
     }
     place.folder.mkdir(parents=True, exist_ok=True)
     path = place.folder / "pointsman.yaml"
