@@ -56,6 +56,8 @@ HAND = "hand"
 DIALECTS = {"@ai-sdk/anthropic": "anthropic-messages", "@ai-sdk/google": "gemini"}
 # Rows of models.dev that are no endpoint anybody can call with a URL and a key alone.
 SKIPPED = {"gitlab", "sap-ai-core", "qvac", "salad-cloud", "google-vertex-anthropic", "cloudflare-ai-gateway", "lynkr"}
+# Providers without the old completions endpoint, but for models made for it.
+CHAT_ONLY = {"openai", "azure", "anthropic", "google", "google-vertex", "xai", "amazon-bedrock", "cohere", "perplexity"}
 RENAMED = {"wafer.ai": "wafer"}
 
 
@@ -91,7 +93,16 @@ def build(providers: tuple[ProviderRow, ...], feed: bytes, date: str) -> Documen
     title = f"genai-prices {importlib.metadata.version('genai-prices')}"
     source = Source(title=title, date=date, licence="MIT", url=FEED_URL)
     document = merge(document, providers, decode_feed(feed), source)
-    return by_hand(adopt(document, providers))
+    return derived(by_hand(adopt(document, providers)))
+
+
+def derived(document: Document) -> Document:
+    """Tier, strengths and weaknesses by the rules, last, when all facts are in."""
+    models = {
+        name: encode_models(tuple(derive(model, document.date) for model in document.models_of(name)))
+        for name in document.models
+    }
+    return msgspec.structs.replace(document, models=models)
 
 
 def models_dev() -> sqlite3.Connection:
@@ -179,18 +190,30 @@ def dev_model(row: sqlite3.Row, modalities: dict[str, set[str]], prices: list[sq
     kind = kind_of(row["id"], frozenset(outputs))
     if kind == "embeddings":
         flags["embeddings"] = True
-    return derive(
-        FileModel(
-            id=row["id"],
-            title=row["name"],
-            context=row["limit_context"],
-            max_output=row["limit_output"],
-            abilities=tuple(name for name, has in flags.items() if has),
-            kind=kind,
-            deprecated=row["status"] == "deprecated",
-            prices=dev_prices(row["id"], prices),
-        )
+    return FileModel(
+        id=row["id"],
+        title=row["name"],
+        context=row["limit_context"],
+        # for vectors models.dev writes their length here
+        max_output=0 if kind in {"embeddings", "rerank"} else row["limit_output"],
+        abilities=tuple(name for name, has in flags.items() if has),
+        unsure=unsure(row, kind),
+        kind=kind,
+        deprecated=row["status"] == "deprecated",
+        prices=dev_prices(row["id"], prices),
     )
+
+
+def unsure(row: sqlite3.Row, kind: str) -> tuple[str, ...]:
+    """Abilities of which models.dev says nothing. Plain JSON goes with JSON of a schema."""
+    if kind != "chat":
+        return ()
+    names = ["logprobs", "json_mode"]
+    if row["structured_output"] is None:
+        names.append("json_schema")
+    if row["provider_id"] not in CHAT_ONLY or re.search(r"instruct|davinci|babbage", row["id"]):
+        names.append("completions")
+    return tuple(names)
 
 
 def dev_prices(model_id: str, rows: list[sqlite3.Row]) -> tuple[FilePrice, ...]:
@@ -235,7 +258,7 @@ def adopt(document: Document, providers: tuple[ProviderRow, ...]) -> Document:
             if theirs is not None and theirs.id in rows and ours is not None and ours.base == dev_id != theirs.id:
                 merged = rows[theirs.id]
                 mine = rows.pop(dev_id)
-                rows[theirs.id] = derive(absorb(merged, mine))
+                rows[theirs.id] = absorb(merged, mine)
         models[row.name] = encode_models(tuple(sorted(rows.values(), key=lambda model: model.id)))
     return msgspec.structs.replace(document, models=models)
 
@@ -248,6 +271,7 @@ def absorb(into: FileModel, other: FileModel) -> FileModel:
         context=into.context or other.context,
         max_output=into.max_output or other.max_output,
         abilities=other.abilities if into.abilities is None else into.abilities,
+        unsure=other.unsure if into.abilities is None else into.unsure,
     )
 
 
@@ -255,11 +279,15 @@ def by_hand(document: Document) -> Document:
     """Retirements and fine-tuned prices over the models; a name that finds nothing stops the build."""
     retirements = tomllib.loads((FACTS / "retirements.toml").read_text(encoding="utf-8"))
     tuned = tomllib.loads((FACTS / "fine_tuned.toml").read_text(encoding="utf-8"))
+    newer = tomllib.loads((FACTS / "models.toml").read_text(encoding="utf-8"))
     models = dict(document.models)
-    for provider in retirements.keys() | tuned.keys():
+    for provider in retirements.keys() | tuned.keys() | newer.keys():
         rows = {model.id: model for model in document.models_of(provider)}
         by_name = {names.plain(name): m.id for m in rows.values() for name in (*m.aliases, *m.loose)}
         by_name |= {names.plain(model_id): model_id for model_id in rows}
+        for entry in newer.get(provider, {}).get("models", []):
+            for name in entry["ids"]:
+                add_facts(rows, by_name[name], entry)
         for entry in retirements.get(provider, {}).get("models", []):
             for name in entry["ids"]:
                 retire(rows, by_name, provider, name, entry)
@@ -268,6 +296,14 @@ def by_hand(document: Document) -> Document:
             rows[model.id] = msgspec.structs.replace(model, fine_tuned=FilePrice(source=HAND, **kinds))
         models[provider] = encode_models(tuple(rows[key] for key in sorted(rows)))
     return msgspec.structs.replace(document, models=models)
+
+
+def add_facts(rows: dict[str, FileModel], model_id: str, entry: dict[str, Any]) -> None:
+    """Write facts read by hand into a model's row."""
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+    fields.pop("ids")
+    fields["unsure"] = (*fields.get("unsure", ()), "logprobs", "json_mode")
+    rows[model_id] = msgspec.structs.replace(rows[model_id], **fields)
 
 
 def retire(
@@ -285,7 +321,7 @@ def retire(
     if name != model.id:
         print(f"retirements.toml: {provider}/{name} stands for {model.id} {model.aliases}")
     ended = msgspec.structs.replace(model, deprecated=True, retires=entry["retires"], replaced_by=successor)
-    rows[model.id] = derive(ended)
+    rows[model.id] = ended
 
 
 def feed_json() -> list[dict[str, Any]]:

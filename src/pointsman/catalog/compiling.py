@@ -81,10 +81,8 @@ def _raised(price: FilePrice, tier: FileTier) -> FilePrice:
     return FilePrice(since=price.since, source=price.source, request=price.request, **kinds)
 
 
-def abilities(names: tuple[str, ...] | None) -> Ability | None:
+def abilities(names: tuple[str, ...]) -> Ability:
     """The bit set of ability names; names that this version does not know are left out."""
-    if names is None:
-        return None
     members = Ability.__members__
     found = Ability(0)
     for name in names:
@@ -116,7 +114,8 @@ def compile_model(model: FileModel, asked: str, provider: str, sources: dict[str
         aliases=model.aliases,
         context=model.context,
         max_output=model.max_output,
-        abilities=abilities(model.abilities),
+        abilities=None if model.abilities is None else abilities(model.abilities + model.unsure),
+        known=abilities(model.abilities or ()),
         tier=_TIERS.get(model.tier),
         strengths=model.strengths,
         weaknesses=model.weaknesses,

@@ -9,8 +9,6 @@ described in docs/reference/catalogue.md.
 from __future__ import annotations
 
 import datetime as dt
-import gzip
-import io
 import zlib
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -25,6 +23,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 """Largest document that is read, unpacked; a real one has about 3 MB."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_GZIP = 31  # zlib's number for a gzip wrapper, written without a time stamp
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -93,9 +92,11 @@ KINDS: Final = (
 
 
 class FileModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One model of one provider, as written. `abilities` None: nothing known. See `rows.ModelRow` for the rest.
+    """One model of one provider, as written. See `rows.ModelRow` for what is not named here.
 
     Attributes:
+        abilities: those that a source states; None where no source says anything.
+        unsure: those of which the sources say neither yes nor no; all others are known to be lacking.
         loose: names that may have a region or vendor prefix (`us.anthropic.claude-…` for `claude-…`).
         fine_tuned: price of models fine-tuned from this one.
     """
@@ -107,6 +108,7 @@ class FileModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: int = 0
     max_output: int = 0
     abilities: tuple[str, ...] | None = None
+    unsure: tuple[str, ...] = ()
     kind: str = "chat"
     tier: str = ""
     strengths: tuple[str, ...] = ()
@@ -165,11 +167,13 @@ def unpack(data: bytes) -> bytes:
         if len(data) > MAX_BYTES:
             raise ConfigError(f"catalogue: larger than {MAX_BYTES} bytes")
         return data
+    unpacker = zlib.decompressobj(wbits=_GZIP)
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            plain = packed.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
+        plain = unpacker.decompress(data, MAX_BYTES + 1)
+    except zlib.error as error:
         raise ConfigError(f"catalogue: broken gzip: {error}") from None
+    if len(plain) <= MAX_BYTES and not unpacker.eof:
+        raise ConfigError("catalogue: broken gzip: it ends too early")
     if len(plain) > MAX_BYTES:
         raise ConfigError(f"catalogue: larger than {MAX_BYTES} bytes")
     return plain
@@ -209,11 +213,8 @@ def decode_providers(data: bytes) -> ProviderBook:
 
 def encode(document: Document) -> bytes:
     """The file's bytes: gzipped, the same for the same content on every machine."""
-    plain = msgspec.json.encode(document)
-    buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=9, mtime=0, filename="") as packed:
-        packed.write(plain)
-    return buffer.getvalue()
+    packer = zlib.compressobj(level=9, wbits=_GZIP)
+    return packer.compress(msgspec.json.encode(document)) + packer.flush()
 
 
 def encode_models(models: tuple[FileModel, ...]) -> msgspec.Raw:

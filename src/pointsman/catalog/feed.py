@@ -99,7 +99,7 @@ def merge(document: Document, providers: tuple[ProviderRow, ...], feed: list[Fee
     for owner in providers:
         provider = by_feed.get(owner.feed) if owner.feed else None
         if provider is not None:
-            merged = _merge_provider(document.models_of(owner.name), provider)
+            merged = _merge_provider(document.models_of(owner.name), provider, source.date)
             models[owner.name] = encode_models(merged)
     return Document(
         format=document.format,
@@ -109,7 +109,7 @@ def merge(document: Document, providers: tuple[ProviderRow, ...], feed: list[Fee
     )
 
 
-def _merge_provider(current: tuple[FileModel, ...], provider: FeedProvider) -> tuple[FileModel, ...]:
+def _merge_provider(current: tuple[FileModel, ...], provider: FeedProvider, day: str) -> tuple[FileModel, ...]:
     known: dict[str, FileModel] = {}
     for model in current:
         for name in (model.id, *model.aliases, *model.loose):
@@ -117,7 +117,7 @@ def _merge_provider(current: tuple[FileModel, ...], provider: FeedProvider) -> t
     merged: dict[str, FileModel] = {}
     absorbed: set[str] = set()
     for fresh in provider.models:
-        made = _merge_model(fresh, known, provider.id)
+        made = derive(_merge_model(fresh, known, provider.id), day)
         merged[made.id] = made
         absorbed.update(names.plain(name) for name in (made.id, *made.aliases, *made.loose))
     _fold_fine_tuned(merged)
@@ -146,7 +146,7 @@ def _merge_model(fresh: FeedModel, known: dict[str, FileModel], provider: str) -
         raise ConfigError(f"price feed: {provider}/{fresh.id}: {error}") from None
     base = old or FileModel(id=fresh.id, kind=kind_of(fresh.id))
     aliases = dict.fromkeys([*exact, *base.aliases, base.id])
-    model = msgspec.structs.replace(
+    return msgspec.structs.replace(
         base,
         id=fresh.id,
         title=base.title or fresh.name or "",
@@ -156,12 +156,11 @@ def _merge_model(fresh: FeedModel, known: dict[str, FileModel], provider: str) -
         deprecated=bool(fresh.deprecated) or base.deprecated,
         prices=prices or (base.prices if _FREE.search(fresh.id) else ()),
     )
-    return derive(model)
 
 
-def derive(model: FileModel) -> FileModel:
-    """The model with tier, strengths and weaknesses by the rules."""
-    tiered = msgspec.structs.replace(model, tier=tier_of(model) or "")
+def derive(model: FileModel, day: str) -> FileModel:
+    """The model with tier, strengths and weaknesses by the rules, from its price on an ISO day."""
+    tiered = msgspec.structs.replace(model, tier=tier_of(model, day) or "")
     return msgspec.structs.replace(tiered, strengths=strengths_of(tiered), weaknesses=weaknesses_of(tiered))
 
 

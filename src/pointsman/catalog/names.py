@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 
@@ -46,6 +45,8 @@ def fine_tuned_base(name: str) -> str:
 
 def nearest(name: str, known: Iterable[str], count: int) -> tuple[str, ...]:
     """Up to `count` known names that somebody may have meant, best first."""
+    import difflib  # noqa: PLC0415 - 3 ms that only a wrong name has to pay
+
     wanted = plain(name)
     by_plain = {plain(each): each for each in known}
     inside = sorted((each for each in by_plain if wanted and wanted in each), key=lambda each: (len(each), each))

@@ -139,7 +139,9 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
         fine_tuned: `id` is a fine-tuned model, whose facts come from `base`.
         kind: `chat`, `embeddings`, `rerank`, `image`, `audio`, `video`, `moderation`, `ocr`.
         context, max_output: tokens; 0 unknown.
-        abilities: None where nothing is known.
+        abilities: all that it is not known to lack, so that a filter never drops a model for want of data; None
+            where nothing is known.
+        known: the abilities that a source states.
         tier: by the rule in docs/reference/catalogue.md; None where nothing is known.
         strengths, weaknesses: tasks, by the rule in docs/reference/catalogue.md.
         price: in force on the catalogue's day, for short inputs; None is unpriced, which is never free. Where the
@@ -160,6 +162,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     context: int = 0
     max_output: int = 0
     abilities: Ability | None = None
+    known: Ability = Ability(0)
     tier: Tier | None = None
     strengths: tuple[str, ...] = ()
     weaknesses: tuple[str, ...] = ()

@@ -10,12 +10,13 @@ import re
 from decimal import Decimal
 from typing import Final
 
+from pointsman.catalog.compiling import in_force
 from pointsman.catalog.document import FileModel, FilePrice, amount
 from pointsman.core.model import Tier
 
-ECONOMY_BELOW: Final = Decimal(2)
+ECONOMY_BELOW: Final = Decimal("1.5")
 """Blended US dollars per million tokens, three parts input to one part output."""
-FRONTIER_FROM: Final = Decimal(7)
+FRONTIER_FROM: Final = Decimal(4)
 LONG_CONTEXT: Final = 400_000
 SHORT_CONTEXT: Final = 32_000
 
@@ -50,12 +51,12 @@ def blended(price: FilePrice) -> Decimal | None:
     return (3 * amount(price.input) + amount(price.output or "0")) / 4
 
 
-def tier_of(model: FileModel) -> Tier | None:
-    """The tier by kind and by newest price; superseded models are at most `workhorse`."""
+def tier_of(model: FileModel, day: str) -> Tier | None:
+    """The tier by kind and by the price on an ISO day; superseded models are at most `workhorse`."""
     if model.kind != "chat" or _SEARCH.search(model.id.lower()):
         return "specialised"
-    standard = [price for price in model.prices if not price.hours]
-    cost = blended(standard[-1]) if standard else None
+    price = in_force(model.prices, day)
+    cost = blended(price) if price else None
     if cost is None:
         return None
     if cost < ECONOMY_BELOW:
@@ -87,7 +88,7 @@ def weaknesses_of(model: FileModel) -> tuple[str, ...]:
     """Tasks that the facts speak against; nothing where nothing is known."""
     if model.abilities is None or model.kind != "chat":
         return ()
-    have = frozenset(model.abilities)
+    have = frozenset(model.abilities + model.unsure)
     rules = (
         ("agents", "tools" not in have),
         ("reasoning", "reasoning" not in have and model.tier == "economy"),
