@@ -1,6 +1,7 @@
 """Public doubles: a provider simulator, named faults, and a kit that checks a provider."""
 
 from pointsman.testing.bank import Question, builtin_bank
+from pointsman.testing.conformance import Check, Report, check_provider
 from pointsman.testing.faults import FAULTS, Fault
 from pointsman.testing.journal import Entry
 from pointsman.testing.script import (
@@ -22,6 +23,7 @@ from pointsman.testing.threaded import running
 
 __all__ = [
     "FAULTS",
+    "Check",
     "Entry",
     "Fault",
     "FaultRule",
@@ -31,12 +33,14 @@ __all__ = [
     "PromptCache",
     "Question",
     "Quota",
+    "Report",
     "Script",
     "SimModel",
     "SimProvider",
     "Simulator",
     "Thinking",
     "builtin_bank",
+    "check_provider",
     "load_script",
     "one_model",
     "running",
