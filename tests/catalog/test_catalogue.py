@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pointsman.catalog import Catalog, load
 from pointsman.catalog.names import fine_tuned_base, spellings
+from pointsman.catalog.shipped import _DATA, shipped_models, shipped_providers
 from pointsman.core.errors import ConfigError
 from pointsman.core.model import Ability
 from pointsman.core.money import usd_per_million
@@ -48,16 +49,15 @@ def test_there_are_enough_providers_and_priced_models(catalog: Catalog) -> None:
     assert {(row.provider, row.id) for row in rows if row.price and not row.price.source} == set()
 
 
-@pytest.mark.parametrize(("provider", "model", "inp", "out", "cached", "written"), PRICES, ids=lambda v: str(v))
-def test_prices_are_those_of_the_source(
-    catalog: Catalog, provider: str, model: str, inp: str, out: str, cached: str | None, written: str | None
-) -> None:
+@pytest.mark.parametrize("expected", PRICES, ids=lambda expected: "/".join(expected[:2]))
+def test_prices_are_those_of_the_source(catalog: Catalog, expected: tuple[str, ...]) -> None:
+    provider, model, *texts = expected
     row = catalog.model(provider, model)
     assert row is not None
     assert row.price is not None
     kinds = (row.price.input, row.price.output, row.price.cache_read, row.price.cache_write)
     dollars = [None if picos is None else usd_per_million(picos) for picos in kinds]
-    assert dollars == [None if text is None else Decimal(text) for text in (inp, out, cached, written)]
+    assert dollars == [None if text is None else Decimal(text) for text in texts]
 
 
 def test_a_call_costs_what_the_source_package_says(catalog: Catalog) -> None:
@@ -161,13 +161,13 @@ def test_half_known_models_are_unpriced_and_not_filtered(catalog: Catalog) -> No
     assert whisper is not None
     assert whisper.price is None
     assert whisper.other_prices["audio_hours"] == "0.36"
-    sonar = catalog.model("openai", "gpt-4o")
-    assert sonar is not None
-    assert sonar.known & Ability.TOOLS
-    assert not sonar.known & Ability.LOGPROBS, "no source says so"
-    assert sonar.abilities is not None
-    assert sonar.abilities & Ability.LOGPROBS, "and none says otherwise"
-    assert not sonar.abilities & Ability.AUDIO_INPUT, "known to be lacking"
+    gpt = catalog.model("openai", "gpt-4o")
+    assert gpt is not None
+    assert gpt.known & Ability.TOOLS
+    assert not gpt.known & Ability.LOGPROBS, "no source says so"
+    assert gpt.abilities is not None
+    assert gpt.abilities & Ability.LOGPROBS, "and none says otherwise"
+    assert not gpt.abilities & Ability.AUDIO_INPUT, "known to be lacking"
 
 
 def test_providers_are_found_by_alias_and_say_where_data_goes(catalog: Catalog) -> None:
@@ -221,7 +221,13 @@ def test_nearest_names(catalog: Catalog) -> None:
 
 @pytest.mark.parametrize(
     ("today", "state"),
-    [("2026-11-10", None), ("2026-11-11", "soon"), ("2026-12-10", "soon"), ("2026-12-11", "over"), ("2027-05-01", "over")],
+    [
+        ("2026-11-10", None),
+        ("2026-11-11", "soon"),
+        ("2026-12-10", "soon"),
+        ("2026-12-11", "over"),
+        ("2027-05-01", "over"),
+    ],
 )
 def test_the_warning_begins_30_days_before_the_end(catalog: Catalog, today: str, state: str | None) -> None:
     row = catalog.model("openai", "gpt-5-2025-08-07")
@@ -279,8 +285,6 @@ def test_loading_is_quick(catalog: Catalog) -> None:
 
 
 def test_provider_rows_are_plain_json_that_people_can_read() -> None:
-    from pointsman.catalog.shipped import _DATA, shipped_models, shipped_providers
-
     rows = json.loads((_DATA / "providers.json").read_text(encoding="utf-8"))
     assert rows["date"] == shipped_models().date == shipped_providers().date
 
