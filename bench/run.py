@@ -154,8 +154,8 @@ def measure(names: list[str], pace: Pace, rounds: int, *, streams: bool) -> Json
             if streams:
                 for name, rows in streamed(bed, pace, since).items():
                     subjects[name]["streams"] = rows
-            for gateway in bed.gateways:
-                subjects[gateway.name]["after_all_mb"] = gateway.memory_mb()
+                for gateway in bed.gateways:
+                    subjects[gateway.name]["after_all_mb"] = gateway.memory_mb()
         own = startup.measure(folder) if "pointsman" in subjects else {}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
