@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from decimal import Decimal
 from pathlib import Path
@@ -92,6 +92,30 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return dict(self.body.get("usage") or {})
 
 
+class Stream:
+    """An answer as it comes: an iterator of chunks, with the answer's headers. Close it to leave early."""
+
+    def __init__(self, feed: _Feed, submit: Callable[[Coroutine[Any, Any, Any]], Future[Any]]) -> None:
+        self._feed = feed
+        self._submit = submit
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the gateway says of the answer; complete once the first chunk has come."""
+        return {k.decode(): v.decode() for k, v in self._feed.headers}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        try:
+            while (chunk := self._submit(self._feed.next()).result()) is not None:
+                yield chunk
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Leave; an unfinished call is cancelled as if the caller had hung up."""
+        self._submit(self._feed.close()).result()
+
+
 class Gateway:
     """One gateway in this process.
 
@@ -122,18 +146,14 @@ class Gateway:
         """As `chat`, awaited."""
         return await asyncio.wrap_future(self._submit(self._chat(messages, model, params)))
 
-    def stream(self, messages: Messages, model: str = "auto", **params: Any) -> Iterator[dict[str, Any]]:
-        """Ask for a stream; yields each chunk as the provider's JSON.
+    def stream(self, messages: Messages, model: str = "auto", **params: Any) -> Stream:
+        """Ask for a stream; iterate over it for each chunk as the provider's JSON.
 
         Raises:
             PointsmanError: before the first chunk, or after it when the stream could not be finished.
         """
         feed = self._submit(self._open(messages, model, params)).result()
-        try:
-            while (chunk := self._submit(feed.next()).result()) is not None:
-                yield chunk
-        finally:
-            self._submit(feed.close()).result()
+        return Stream(feed, self._submit)
 
     async def astream(self, messages: Messages, model: str = "auto", **params: Any) -> AsyncIterator[dict[str, Any]]:
         """As `stream`, awaited."""
@@ -148,6 +168,15 @@ class Gateway:
         """The plan for a request, without sending anything."""
         self.start()
         return self._house.explain(_body(messages, model, params))
+
+    def explain_body(self, body: bytes) -> Plan:
+        """The plan for a whole request as JSON."""
+        self.start()
+        return self._house.explain(body)
+
+    def wait_for_models(self, seconds: float = 20.0) -> None:
+        """Wait until the machine's own models are known: the embedded one ready, local servers looked for."""
+        self._submit(self._house.pieces.machine.settled(seconds)).result()
 
     def models(self) -> list[str]:
         """Every route and model that can be named, providers' catalogues aside."""
@@ -262,6 +291,7 @@ class _Feed:
 
     def __init__(self) -> None:
         self.started = False
+        self.headers: Headers = ()
         self.task: asyncio.Task[None] | None = None
         self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_QUEUED)
         self._rest = b""
@@ -290,8 +320,8 @@ class _Feed:
         self.started = True
 
     async def start(self, status: int, headers: Headers) -> None:
-        del status, headers
-        self.started = True
+        del status
+        self.started, self.headers = True, headers
 
     async def write(self, data: bytes) -> None:
         *frames, self._rest = (self._rest + data).split(b"\n")

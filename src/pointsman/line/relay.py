@@ -21,6 +21,7 @@ _STREAM = (
     (b"x-accel-buffering", b"no"),
 )
 _MAX_HEADER = 512
+_PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
 
 
 async def deliver_whole(parts: Parts, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
@@ -105,8 +106,7 @@ def decision(plan: Plan, won: Won) -> str:
 
 def header_value(text: str) -> bytes:
     """Text as a header value: printable ASCII, bounded."""
-    raw = text.encode("ascii", "replace")[:_MAX_HEADER]
-    return raw if raw.isalnum() else bytes(c if 32 <= c < 127 else 63 for c in raw)
+    return text.encode("ascii", "replace")[:_MAX_HEADER].translate(_PRINTABLE)
 
 
 def _forward(response: UpstreamResponse, headers: list[tuple[bytes, bytes]]) -> None:

@@ -11,9 +11,8 @@ import datetime as dt
 
 from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
 from pointsman.core.model import Model
-from pointsman.core.money import usd_text
+from pointsman.core.money import PICOS_PER_NANO, usd_text
 from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step
-from pointsman.core.usage import Usage
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking
 
@@ -86,10 +85,11 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
 
 def expected_cost(model: Model, needs: Needs) -> int | None:
     """Nano-dollars that the request will probably cost on `model`; None if unpriced."""
-    if model.price is None:
+    price = model.price
+    if price is None:
         return None
     output = min(needs.output_tokens or _TYPICAL_OUTPUT, _TYPICAL_OUTPUT) * needs.choices
-    return model.price.cost(Usage(input=needs.input_tokens, output=output))
+    return (needs.input_tokens * price.input + output * price.output + price.request) // PICOS_PER_NANO
 
 
 def _cheapest(models: list[Model], needs: Needs) -> tuple[list[Model], str]:
@@ -104,7 +104,7 @@ def _cheapest(models: list[Model], needs: Needs) -> tuple[list[Model], str]:
     ordered = sorted(models, key=rank)
     first = ordered[0]
     # Stable sort: others first, then the first's own siblings, each group by price.
-    rest = sorted(ordered[1:], key=lambda m: m.provider.name == first.provider.name)
+    rest = sorted(ordered[1:], key=lambda m: (m.demonstration, m.provider.name == first.provider.name))
     cost = costs[first.name]
     price = "unpriced" if cost is None else f"about ${usd_text(cost)}"
     return [first, *rest], f"cheapest of {len(models)} that fit, {price}"
