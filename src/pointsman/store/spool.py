@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from pointsman.store.columns import TABLES
 from pointsman.store.rows import Batch, Row
 
 _NEWLINE = b"\n"
+_CHUNK = 1024 * 1024
 
 
 class SpoolLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ class Spool:
         self._file: int | None = None
         self._path = folder
         self._size = 0
+        self._written_to = 0
         self.calls = 0
 
     def append(self, batch: Batch) -> None:
@@ -98,18 +100,22 @@ class Spool:
                     fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue  # its owner lives
-                _replay(file.fileno(), write)
+                for batch, _ in _lines(file.fileno(), 0):
+                    write(batch)
                 path.unlink(missing_ok=True)
 
     def replay(self, write: Callable[[Batch], None]) -> None:
         """Write what this process kept, oldest first, then let go of the file."""
         if self._file is None:
             return
-        _replay(self._file, write)
+        for batch, end in _lines(self._file, self._written_to):
+            write(batch)
+            self._written_to = end  # a later failure begins again here
+            self.calls -= len(batch.calls)
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
         os.close(self._file)
-        self._file, self._path, self._size, self.calls = None, self._folder, 0, 0
+        self._file, self._path, self._size, self._written_to, self.calls = None, self._folder, 0, 0, 0
         with suppress(OSError):  # the last one out removes the folder
             self._folder.rmdir()
 
@@ -120,17 +126,23 @@ class Spool:
             self._file = None
 
 
-def _replay(descriptor: int, write: Callable[[Batch], None]) -> None:
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        file.seek(0)
-        for line in file:
-            if not line.endswith(_NEWLINE):
-                return  # torn by a crash while it was written
+def _lines(descriptor: int, start: int) -> Iterator[tuple[Batch, int]]:
+    """The batches of a file from an offset on, each with the offset of its end; also those appended meanwhile.
+
+    `pread`, because appending moves the descriptor's own position. A last line without its end was torn by a crash
+    while it was written, and a line that cannot be read was damaged from outside; the rest is good.
+    """
+    position, rest = start, b""
+    while chunk := os.pread(descriptor, _CHUNK, position):
+        position += len(chunk)
+        *lines, rest = (rest + chunk).split(_NEWLINE)
+        for line in lines:
+            start += len(line) + 1
             try:
                 found = _decoder.decode(line)
             except msgspec.DecodeError:
-                continue  # damaged from outside; the rest is good
-            write(_today(found))
+                continue
+            yield _today(found), start
 
 
 def _today(line: SpoolLine) -> Batch:

@@ -6,10 +6,10 @@ Importing this costs 180 ms, so only readers do.
 from __future__ import annotations
 
 from sqlalchemy import (
+    DOUBLE_PRECISION,
     BigInteger,
     Boolean,
     Column,
-    Double,
     Index,
     LargeBinary,
     MetaData,
@@ -75,8 +75,8 @@ calls = Table(
     _text("key_id"),
     _text("route"),
     Column("plan_digest", Text),
-    Column("propensity", Double),
-    Column("draw", Double),
+    Column("propensity", DOUBLE_PRECISION),
+    Column("draw", DOUBLE_PRECISION),
     _text("provider"),
     _text("model"),
     _text("upstream"),

@@ -122,6 +122,8 @@ class Writer:
             self._decisions.forget()
             self._drain_to_spool()
             self.last_error = error.message
+        except Exception as error:  # noqa: BLE001 - the thread's edge: whatever goes wrong, the next round is tried
+            self.last_error = f"{type(error).__name__}: {error}"
         finally:
             self.up = self._connection.is_open
             with self._progress:
