@@ -216,6 +216,12 @@ PLACES = [
     "routes: {a: {try: SECRET}}",
     "routes: {a: {description: my key is SECRET, try: [p/x]}}",
     "server: {SECRET: 1}",
+    "providers: {SECRET: {x: 1}}",
+    "providers: {SECRET: {}, SECRET: {}}",
+    "models: {SECRET: {provider: p}}\nroutes: {r: {try: [SECRETs, SECRET]}, SECRET: {}}",
+    "server: *SECRET",
+    "server: !SECRET x",
+    "providers: {p: {SECRET: SECRET",
     "SECRET",
 ]
 

@@ -251,3 +251,12 @@ async def test_with_its_own_interval_a_change_is_in_force_within_half_a_second(f
         start = asyncio.get_running_loop().time()
         await until(lambda: desk.applied)
         assert asyncio.get_running_loop().time() - start < 1.5  # 0.5 on a quiet machine
+
+
+async def test_a_pipe_is_read_once_and_let_alone(file):
+    pipe = file.with_name("pipe")
+    os.mkfifo(pipe)
+    desk = Desk(file, path=pipe)
+    async with desk.watcher:
+        await several_looks()
+    assert (desk.applied, desk.rejected) == ([], [])

@@ -16,7 +16,7 @@ from pointsman.config.names import did_you_mean
 from pointsman.config.nodes import Mapping, Node, Scalar, Sequence
 from pointsman.config.problems import KeyPath, Mark, Problems
 from pointsman.config.schema import Config
-from pointsman.config.secret import has_password, is_secret_header, looks_secret, names_a_key
+from pointsman.config.secret import has_password, is_secret_header, looks_secret, names_a_key, redacted
 
 _USE_ENV = "a key is never in the file: put it into an environment variable and write `api_key_env: NAME_OF_VARIABLE`"
 # What people bring along from other gateways, and habits of the hand.
@@ -373,4 +373,5 @@ def _word(node: Node) -> str:
 
 
 def _short(text: str) -> str:
+    text = redacted(text)
     return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"

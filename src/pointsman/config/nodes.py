@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from pointsman.config.problems import Mark
+from pointsman.config.problems import Mark, error_at
+from pointsman.config.secret import redacted
 from pointsman.core.errors import ConfigError
 
 MAX_BYTES = 1 << 20
@@ -129,14 +130,16 @@ class _Builder:
 
     def _check_tag(self, event: Any, mark: Mark) -> None:
         if event.tag is not None:
-            raise _refuse(self._file, mark, f"the tag `{event.tag[:40]}` is not taken", "write the value without `!`")
+            raise _refuse(
+                self._file, mark, f"the tag `{redacted(event.tag)[:40]}` is not taken", "write the value without `!`"
+            )
 
     def _target(self, anchor: str, mark: Mark) -> Node:
         node = self._anchors.get(anchor)
         if node is None:
             inside = anchor in self._anchors
             why = "stands inside what it repeats" if inside else "was not defined before"
-            raise _refuse(self._file, mark, f"the alias `*{anchor[:40]}` {why}")
+            raise _refuse(self._file, mark, f"the alias `*{redacted(anchor)[:40]}` {why}")
         return node
 
     def _open(self, event: Any, mark: Mark) -> None:
@@ -192,7 +195,7 @@ def _char_at(text: str, mark: Mark) -> str:
 
 
 def _refuse(file: str, mark: Mark, message: str, hint: str = "") -> ConfigError:
-    return ConfigError(message, where=f"{file}:{mark.line}:{mark.column}", hint=hint)
+    return error_at(f"{file}:{mark.line}:{mark.column}", message, hint)
 
 
 def _syntax_error(file: str, text: str, error: yaml.MarkedYAMLError) -> ConfigError:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pointsman.config.secret import redacted
 from pointsman.core.errors import ConfigError
 
 _SHOWN = 50  # a file that is wrong in more places is no configuration; nobody reads on
+_LONGEST_NAME = 60
 
 KeyPath = tuple[str, ...]
 """Where a value stands: the keys that lead to it, list positions as `[0]`."""
@@ -48,7 +50,15 @@ def text_of(error: ConfigError) -> str:
 
 def dotted(path: KeyPath) -> str:
     """A path for people: `models.small.price`, `routes.auto.pool[1]`."""
-    return ".".join(path).replace(".[", "[")
+    clear = [redacted(part) for part in path]
+    parts = (part if len(part) <= _LONGEST_NAME else part[: _LONGEST_NAME - 1] + "…" for part in clear)
+    return ".".join(parts).replace(".[", "[")
+
+
+def error_at(where: str, message: str, hint: str = "") -> ConfigError:
+    """An error in one line of text, that does not repeat a secret from a name."""
+    shown = redacted(message).replace("\n", "⏎")
+    return ConfigError(shown, where=where, hint=redacted(hint).replace("\n", "⏎"))
 
 
 class Problems:
@@ -69,7 +79,7 @@ class Problems:
         """One more error, about the value at `path`."""
         name = dotted(path)
         text = f"{name}: {message}" if name else message
-        self._found.append((mark, ConfigError(text, where=self.where(mark), hint=hint)))
+        self._found.append((mark, error_at(self.where(mark), text, hint)))
 
     def raise_any(self) -> None:
         """Raise what was found, if anything.

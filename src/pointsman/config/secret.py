@@ -45,6 +45,11 @@ def looks_secret(text: str, key: str = "") -> bool:
     return named and _random_token(text)
 
 
+def redacted(text: str) -> str:
+    """A message without what looks like a secret in it."""
+    return _PREFIXED.sub("…", text)
+
+
 def has_password(url: str) -> bool:
     """Whether a URL carries a user or password."""
     return bool(_CREDENTIALS.match(url))

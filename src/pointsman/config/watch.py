@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from stat import S_ISREG
 from typing import Self
 
 import msgspec
@@ -26,6 +27,8 @@ Apply = Callable[[Loaded], Awaitable[None]]
 Reject = Callable[[ConfigError], None]
 
 _NO_FILE: Signature = ()
+_NOT_WATCHED: Signature = (0,)
+"""A pipe or device, as of `--config <(…)`: it can be read once and never tells that it changed."""
 
 
 class WatchStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +156,8 @@ class Watcher:
         where = str(seen.path or self._loaded.origin or "")
         if seen.error:
             raise ConfigError(seen.error, where=where)
+        if seen.signature == _NOT_WATCHED:
+            return self._loaded
         if seen.path is None or not seen.signature:
             if seen.path is None and self._loaded.origin is None:
                 return self._loaded
@@ -179,5 +184,7 @@ def _see(source: Source) -> _Seen:
         return _Seen(path, _NO_FILE)
     except (OSError, ValueError) as error:
         return _Seen(path, _NO_FILE, f"cannot be read: {error}")
+    if not S_ISREG(stat.st_mode):
+        return _Seen(path, _NOT_WATCHED)
     # The change time too: it betrays a write that put the old size and modification time back.
     return _Seen(path, (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino, stat.st_dev))
