@@ -25,6 +25,7 @@
     |  - StoreUnavailable         503 store_unavailable
     + UpstreamError               fault "upstream": another provider may answer
        - ConnectFailed            502 connect_failed
+       - NoCredentials            502 no_credentials
        - UpstreamCut              502 upstream_cut
        - UpstreamGarbage          502 upstream_garbage
        - UpstreamTimeout          504 upstream_timeout
@@ -232,6 +233,13 @@ class ConnectFailed(UpstreamError):
     """No connection: refused, unreachable, unresolved, TLS."""
 
     code = "connect_failed"
+
+
+class NoCredentials(UpstreamError):
+    """The provider's key is not in the environment; nothing was sent, another provider may have one."""
+
+    code = "no_credentials"
+    default_retryable = False
 
 
 class UpstreamCut(UpstreamError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Protocol, cast
 
 from pointsman.core.errors import Phase, UpstreamError, UpstreamTimeout
@@ -73,8 +74,20 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer has said all it will say; half-open connections are of no use to us."""
-        self._close("")
+        self._close("" if self._said_goodbye() else "TLS was cut off")
         return False
+
+    def _said_goodbye(self) -> bool:
+        """Whether the end is the peer's own: TLS says so within itself, a bare end of TCP can be anybody's doing."""
+        tls = None if self.transport is None else self.transport.get_extra_info("ssl_object")
+        if tls is None:
+            return True
+        try:
+            return not tls.read(1)
+        except ssl.SSLZeroReturnError:
+            return True
+        except (ssl.SSLError, OSError):
+            return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone. Without `eof_received` before it, TLS was cut without its goodbye: no proper end."""
