@@ -54,7 +54,8 @@ ROWS: tuple[Row, ...] = (
     Row("p50_64", "added p50, ms, 64 at once", _rounds("p50_64_ms"), "{:.2f}", added=True),
     Row("p99_64", "added p99, ms, 64 at once", _rounds("p99_64_ms"), "{:.2f}", added=True),
     Row("start_s", "start to listening, s", lambda subject: subject.get("start_s", []), "{:.2f}"),
-    Row("idle_mb", "resident memory when idle, MB", _once("idle_mb")),
+    Row("answer_s", "start to the first right answer, s", lambda subject: subject.get("answer_s", []), "{:.2f}"),
+    Row("idle_mb", "resident memory when idle, after one call, MB", _once("idle_mb")),
     Row("after_mb", "resident memory after the load, MB", _once("after_mb")),
     Row("after_all_mb", "resident memory after the streams, MB", _once("after_all_mb")),
     Row(

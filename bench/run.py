@@ -116,8 +116,8 @@ def streamed(bed: Bed, pace: Pace, since: float) -> dict[str, list[Json]]:
                 return rows
             try:
                 bed.stream(gateway, warm)
-                row: Json = {"paced": bed.stream(gateway, paced)}
-                row["lockstep"] = bed.stream(gateway, lock)
+                row: Json = {"lockstep": bed.stream(gateway, lock)}  # first: the paced ones can leave a backlog
+                row["paced"] = bed.stream(gateway, paced)
             except (RuntimeError, OSError) as broken:
                 row = {"error": str(broken)}
             rows[gateway.name].append(row)
@@ -182,6 +182,7 @@ def facts(gateway: Gateway) -> Json:
         "meaning": gateway.subject.meaning,
         "version": peer.version if peer else None,
         "start_s": gateway.start_s,
+        "answer_s": gateway.answer_s,
         "idle_mb": gateway.idle_mb,
         "after_mb": gateway.memory_mb(),
     }
