@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime as dt
 import importlib.metadata
 import json
 import re
 import sqlite3
 import tomllib
 from collections import defaultdict
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,8 @@ from pointsman.catalog.feed import SOURCE, decode_feed, derive, merge
 from pointsman.catalog.rows import ProviderRow
 from pointsman.catalog.rules import kind_of
 from pointsman.catalog.update import FEED_URL
+from pointsman.core.model import Price
+from pointsman.core.money import picos_per_token
 
 FACTS = Path(__file__).parent / "catalogue"
 DATA = Path(__file__).parents[1] / "src" / "pointsman" / "catalog" / "data"
@@ -72,6 +76,7 @@ def main() -> None:
         options.feed.write_bytes(feed)
     providers = provider_rows()
     document = build(providers, feed, options.date)
+    check(Catalog(document, providers), options.date)
     write(providers, document, options.date)
     report(Catalog(document, providers))
 
@@ -150,8 +155,6 @@ def dev_provider(row: sqlite3.Row | None) -> dict[str, Any]:
         "api_key_env": key,
         "docs": row["doc"],
     }
-    if "127.0.0.1" in url or "localhost" in url:
-        fields |= {"local": True, "private": True}
     if fields["dialect"] == "anthropic-messages":
         fields |= {"auth_header": "x-api-key", "auth_prefix": "", "headers": {"anthropic-version": "2023-06-01"}}
     return fields
@@ -322,6 +325,44 @@ def retire(
         print(f"retirements.toml: {provider}/{name} stands for {model.id} {model.aliases}")
     ended = msgspec.structs.replace(model, deprecated=True, retires=entry["retires"], replaced_by=successor)
     rows[model.id] = ended
+
+
+def check(catalog: Catalog, date: str) -> None:
+    """Stop the build if a name that genai-prices lists has another price here than there."""
+    noon = dt.datetime.fromisoformat(f"{date}T12:00:00+00:00")
+    by_feed = {row.feed: row.name for row in catalog.providers() if row.feed}
+    checked = 0
+    for provider in genai_prices.data.providers:
+        for model in provider.models if provider.id in by_feed else ():
+            for name in (model.id, *equals(model.match)):
+                theirs = provider.find_model(name)
+                row = catalog.model(by_feed[provider.id], name)
+                if theirs is None or name.startswith("ft:") or re.search(r"[:-]free$", name):
+                    continue
+                if row is None or (not row.hours and ours(row.price) != prices_of(theirs.get_prices(noon))):
+                    raise SystemExit(f"{provider.id}/{name} differs from the source")
+                checked += 1
+    print(f"{checked} names have the source's price")
+
+
+def equals(match: Any) -> Iterator[str]:
+    """Names that a match rule lists one by one."""
+    if isinstance(match, genai.ClauseEquals):
+        yield match.equals
+    for inner in getattr(match, "or_", None) or ():
+        yield from equals(inner)
+
+
+def prices_of(price: Any) -> tuple[int, int] | None:
+    """Input and output of a price of genai-prices in pico-dollars per token, base tier."""
+    kinds = (price.input_mtok, price.output_mtok or Decimal(0))
+    base = [kind.base if isinstance(kind, genai.TieredPrices) else kind for kind in kinds]
+    return None if base[0] is None else (picos_per_token(base[0]), picos_per_token(base[1]))
+
+
+def ours(price: Price | None) -> tuple[int, int] | None:
+    """Input and output of a price of ours."""
+    return (price.input, price.output) if price else None
 
 
 def feed_json() -> list[dict[str, Any]]:

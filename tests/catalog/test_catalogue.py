@@ -1,4 +1,4 @@
-"""What the shipped catalogue answers: expected figures were checked by hand against calc_price of the source package."""
+"""What the shipped catalogue answers; expected figures were checked against the source package's own calc_price."""
 
 from __future__ import annotations
 
@@ -186,6 +186,30 @@ def test_providers_are_found_by_alias_and_say_where_data_goes(catalog: Catalog) 
         "http://127.0.0.1:11434/v1",
     )
     assert catalog.provider("nobody") is None
+
+
+def test_models_that_a_local_server_runs_elsewhere_are_not_private(catalog: Catalog) -> None:
+    ollama = catalog.provider("ollama")
+    assert ollama is not None
+    assert ollama.keeps_home("llama3.2:3b")
+    assert not ollama.keeps_home("gpt-oss:120b-cloud")
+    assert not ollama.keeps_home("glm-5:cloud")
+    openai = catalog.provider("openai")
+    assert openai is not None
+    assert not openai.keeps_home("gpt-4o")
+
+
+def test_listed_names_can_be_sent_upstream(catalog: Catalog) -> None:
+    listed = {row.id for row in catalog.models("bedrock")}
+    assert "us.anthropic.claude-sonnet-4-5-20250929-v1:0" in listed
+    assert not [name for name in listed if name.startswith("regional.")]
+
+
+def test_prices_move_on_with_the_day(catalog: Catalog) -> None:
+    old = catalog.at("2026-03-12").model("anthropic", "claude-opus-4-6")
+    assert old is not None
+    assert old.tiers
+    assert catalog.at(catalog.today) is catalog
 
 
 def test_every_provider_row_can_be_used(catalog: Catalog) -> None:

@@ -88,6 +88,19 @@ class Catalog:
         return self._document
 
     @property
+    def today(self) -> str:
+        """ISO date on which prices hold."""
+        return self._today
+
+    def at(self, today: str) -> Catalog:
+        """The same catalogue with the prices of another ISO day; decoded models are shared."""
+        if today == self._today:
+            return self
+        other = Catalog(self._document, self._rows_of_providers, today=today, origin=self.origin)
+        other._indexes = self._indexes  # they hold no prices of a day
+        return other
+
+    @property
     def date(self) -> str:
         """ISO date of the data."""
         return self._document.date

@@ -144,13 +144,14 @@ def _merge_model(fresh: FeedModel, known: dict[str, FileModel], provider: str) -
         prices = tuple(_prices(fresh))
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ConfigError(f"price feed: {provider}/{fresh.id}: {error}") from None
-    base = old or FileModel(id=fresh.id, kind=kind_of(fresh.id))
-    aliases = dict.fromkeys([*exact, *base.aliases, base.id])
+    own_id = _callable_id(fresh.id)
+    base = old or FileModel(id=own_id, kind=kind_of(own_id))
+    aliases = dict.fromkeys([*exact, *base.aliases, base.id, fresh.id])
     return msgspec.structs.replace(
         base,
-        id=fresh.id,
+        id=own_id,
         title=base.title or fresh.name or "",
-        aliases=tuple(name for name in aliases if name != fresh.id),
+        aliases=tuple(name for name in aliases if name != own_id),
         loose=tuple(dict.fromkeys([*loose, *base.loose])),
         context=fresh.context_window or base.context,
         deprecated=bool(fresh.deprecated) or base.deprecated,
@@ -162,6 +163,11 @@ def derive(model: FileModel, day: str) -> FileModel:
     """The model with tier, strengths and weaknesses by the rules, from its price on an ISO day."""
     tiered = msgspec.structs.replace(model, tier=tier_of(model, day) or "")
     return msgspec.structs.replace(tiered, strengths=strengths_of(tiered), weaknesses=weaknesses_of(tiered))
+
+
+def _callable_id(feed_id: str) -> str:
+    """The feed's name where it can be sent upstream; its `regional.` stands for Bedrock's `us.`, `eu.` and so on."""
+    return f"us.{feed_id.removeprefix('regional.')}" if feed_id.startswith("regional.") else feed_id
 
 
 def _names(fresh: FeedModel) -> tuple[list[str], list[str]]:

@@ -36,7 +36,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         retention: what is published about keeping prompts; empty unknown.
         docs, pricing: pages.
         aliases: other names for it.
-        private: data sent there never leave the premises.
+        private: data sent there never leave the premises, as long as the URL is this one; see `keeps_home`.
+        elsewhere: endings of names of models that a private provider only passes on (Ollama's cloud models).
         local: runs on this machine and is discovered on its usual port.
         shares: providers whose prices hold here for models that this one has no price for.
         feed: the provider's id in the price feed; empty where it has none.
@@ -63,6 +64,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     pricing: str = ""
     aliases: tuple[str, ...] = ()
     private: bool = False
+    elsewhere: tuple[str, ...] = ()
     local: bool = False
     shares: tuple[str, ...] = ()
     feed: str = ""
@@ -78,6 +80,10 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def key_variables(self) -> tuple[str, ...]:
         """Environment variables that may hold the key, first choice first."""
         return (self.api_key_env, *self.key_aliases) if self.api_key_env else ()
+
+    def keeps_home(self, model_id: str) -> bool:
+        """Whether data sent to this model stay on the premises."""
+        return self.private and not model_id.lower().endswith(self.elsewhere)
 
     def url(self, environment: Mapping[str, str], dialect: str = "") -> str:
         """The base URL, for the row's own dialect or another of `also`, with its variables filled in.
