@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pointsman.config import load_mapping, load_text
 from pointsman.config.document import example
 from pointsman.config.load import load_bytes
-from pointsman.config.nodes import compose
+from pointsman.config.yamltext import compose
 from pointsman.core.errors import ConfigError
 
 KNOWN_WORDS = ["providers", "models", "routes", "server", "store", "local", "price", "input", "output", "pool", "try"]

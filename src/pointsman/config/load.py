@@ -12,13 +12,11 @@ import msgspec
 
 from pointsman.config.crosscheck import CrossCheck, Known
 from pointsman.config.decode import Decoder
-from pointsman.config.nodes import MAX_BYTES, compose, text_of_bytes
 from pointsman.config.problems import ConfigErrors, KeyPath, Mark, Problems
 from pointsman.config.schema import Config
+from pointsman.config.source import USUAL, VARIABLE, read_file, text_of_bytes
 from pointsman.core.errors import ConfigError
 
-VARIABLE = "POINTSMAN_CONFIG"
-USUAL = Path("pointsman.yaml")
 _MISSPELT = Path("pointsman.yml")
 NOTHING_KNOWN = Known()
 
@@ -95,6 +93,8 @@ def load_bytes(data: bytes, origin: Path, known: Known = NOTHING_KNOWN) -> Loade
 
 def load_text(text: str, origin: Path | None = None, known: Known = NOTHING_KNOWN) -> Loaded:
     """Check YAML text. Raises as `load` does."""
+    from pointsman.config.yamltext import compose  # noqa: PLC0415 - PyYAML takes a fifth of the time an import may take
+
     problems = Problems(str(origin) if origin else "configuration")
     root = compose(text, problems.file)
     decoder = Decoder(problems)
@@ -113,24 +113,6 @@ def load_mapping(data: Mapping[str, Any], known: Known = NOTHING_KNOWN) -> Loade
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"the configuration is not plain data: {error}") from None
     return load_text(text_of_bytes(text.encode("utf-8", "surrogatepass"), "configuration"), None, known)
-
-
-def read_file(origin: Path) -> bytes:
-    """A file's bytes, at most one more than is allowed.
-
-    Raises:
-        ConfigError: no such file, a folder, no permission.
-    """
-    try:
-        with origin.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        hint = f"`--config` or ${VARIABLE} names it; without both, `./{USUAL}` counts, and that is optional"
-        raise ConfigError("no such file", where=str(origin), hint=hint) from None
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", where=str(origin)) from None
-    except ValueError:  # a NUL in the name
-        raise ConfigError("is no file name", where=repr(str(origin))) from None
 
 
 def expand(path: str, env: Mapping[str, str]) -> str:

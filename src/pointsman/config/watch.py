@@ -15,7 +15,8 @@ from typing import Self
 import msgspec
 
 from pointsman.config.crosscheck import Known
-from pointsman.config.load import NOTHING_KNOWN, Loaded, load_bytes, locate, read_file
+from pointsman.config.load import NOTHING_KNOWN, Loaded, load_bytes, locate
+from pointsman.config.source import read_file
 from pointsman.core.clock import Clock
 from pointsman.core.errors import ConfigError
 
