@@ -322,6 +322,17 @@ def test_any_name_is_answered(name: str) -> None:
     assert row is None or row.provider == "openai"
 
 
+def test_endless_names_cost_neither_time_nor_memory() -> None:
+    catalog = load().catalog
+    start = time.perf_counter()
+    assert catalog.model("openai", "gpt-4o" + "-001" * 100_000) is None
+    assert time.perf_counter() - start < 1
+    for number in range(6000):
+        catalog.model("openai", f"ft:gpt-4o-2024-08-06:org::{number}")
+    assert len(catalog._rows) <= 4096
+    assert catalog.model("openai", "ft:gpt-4o-2024-08-06:org::5999") is not None
+
+
 @given(st.sampled_from(["-2025-01-31", "-20250131", "@20250131", "-latest", "-001", ":0", "-v1:0"]))
 def test_dates_and_revisions_come_off_every_name(mark: str) -> None:
     assert "some-model" in list(spellings(f"some-model{mark}"))

@@ -16,6 +16,7 @@ from pointsman.core.errors import ConfigError
 
 WARN_DAYS = 30
 """How long before its end a model is warned about."""
+_KEPT = 4096
 
 
 class _Index:
@@ -65,7 +66,7 @@ class Catalog:
         self._by_alias = {alias: row for row in providers for alias in row.aliases}
         # Filled on first use; a second thread at worst decodes the same models again.
         self._indexes: dict[str, _Index] = {}
-        self._rows: dict[tuple[str, str], ModelRow | None] = {}
+        self._rows: dict[tuple[str, str], ModelRow] = {}
 
     @classmethod
     def from_file(cls, path: Path, *, today: str = "") -> Catalog:
@@ -126,15 +127,16 @@ class Catalog:
             ConfigError: the file's models of this provider are broken.
         """
         row = self.provider(provider)
-        if row is None:
+        if row is None or len(model_id) > names.LONGEST:
             return None
         key = (row.name, model_id)
-        if key not in self._rows:
+        found = self._rows.get(key)
+        if found is None:
             found = self._look_up(row, model_id)
-            if found is None:
-                return None  # not kept: callers choose these names, and there is no end of them
-            self._rows[key] = found
-        return self._rows[key]
+            # Callers choose names, and there is no end of spellings: the memory for them has one.
+            if found is not None and len(self._rows) < _KEPT:
+                self._rows[key] = found
+        return found
 
     def models(self, provider: str | None = None) -> tuple[ModelRow, ...]:
         """Every model under its own id, of one provider or of all. All of them take a while and some memory."""

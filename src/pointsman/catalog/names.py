@@ -12,6 +12,10 @@ _MARK = re.compile(
 )
 _FINE_TUNED = re.compile(r"^ft:([^:]+)(?::.*)?$")
 
+_MARKS = 3  # real names have at most a date, a revision and a number: `-20250929-v1:0`
+LONGEST = 200
+"""Longest name that is looked up; callers choose names, and looking is not free."""
+
 
 def plain(name: str) -> str:
     """The form in which names are compared: lower case, without a `models/` wrapper."""
@@ -21,7 +25,7 @@ def plain(name: str) -> str:
 def spellings(name: str) -> Iterator[str]:
     """The name, then the name without its date or revision mark, then without the next, and so on."""
     current = plain(name)
-    while True:
+    for _ in range(_MARKS + 1):
         yield current
         shorter = _MARK.sub("", current)
         if shorter == current or not shorter:
