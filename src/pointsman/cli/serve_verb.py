@@ -27,7 +27,7 @@ def command(
     """Serve."""
     settings = Settings(host=host, port=port, workers=workers)
     house = build(config, settings)
-    serve(house, settings, None if quiet else lambda url: banner(house, url))
+    serve(house, None if quiet else lambda url: banner(house, url))
 
 
 def banner(house: House, url: str) -> None:
@@ -44,14 +44,14 @@ def banner(house: House, url: str) -> None:
     if directory.routes:
         say(f"  routes     {_some(list(directory.routes))}")
     say(f"  config     {house.loaded.origin or 'none: defaults'} ({house.loaded.version})")
-    say(f"  ledger     {house.ledger_place}")
+    say(f"  ledger     {house.pieces.place}")
     if house.pieces.keys.demanded:
         say("  keys       demanded")
     for name, lack in directory.unavailable.items():
         say_warning(f"{name} is off: {lack}")
     for text in house.pieces.warnings:
         say_warning(text)
-    if not on and not house.pieces.machine.expected:
+    if not on and house.pieces.machine.embedded is None:
         say_warning(
             "no model is ready",
             "set a key such as OPENAI_API_KEY, start Ollama, or `pip install 'pointsman[local]'` and `pointsman pull`",

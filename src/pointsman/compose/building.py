@@ -1,0 +1,101 @@
+"""`build`: from a path or a mapping to a house that can be started."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pointsman.access.keys import KeyRing
+from pointsman.catalog import load as load_catalog
+from pointsman.compose.house import House, Pieces, data_folder
+from pointsman.compose.local import Machine
+from pointsman.config.crosscheck import Known
+from pointsman.config.load import Loaded, load, load_mapping, store_url
+from pointsman.config.watch import Source
+from pointsman.core.clock import SystemClock, SystemIds
+from pointsman.observe.metrics import Metrics
+from pointsman.routing.planner import iso_date
+from pointsman.store.keys import SqlKeyStore
+from pointsman.store.ledger import Ledger
+from pointsman.store.settings import LedgerSettings
+from pointsman.upstream.carry import Carry
+
+_ALWAYS_THERE = ("local", "ollama", "lmstudio", "vllm", "llamacpp")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says; it wins over the file."""
+
+    host: str | None = None
+    port: int | None = None
+    workers: int | None = None
+
+
+def build(
+    config: str | Path | Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
+    env: Mapping[str, str] | None = None,
+) -> House:
+    """Read the configuration and put a house together; nothing is started, nothing is fetched.
+
+    Raises:
+        ConfigError: the configuration is refused.
+    """
+    settings = settings or Settings()
+    environment = os.environ if env is None else env
+    clock, ids = SystemClock(), SystemIds()
+    folder = data_folder(environment)
+    found = load_catalog(folder / "prices", today=iso_date(clock.now()))
+    known = Known(
+        providers=frozenset(
+            [*(name for row in found.catalog.providers() for name in (row.name, *row.aliases)), *_ALWAYS_THERE]
+        )
+    )
+    path = Path(config) if isinstance(config, str) else config
+    loaded = load_mapping(path, known) if isinstance(path, Mapping) else load(path, environment, known)
+    loaded = _with(loaded, settings)
+    url = store_url(loaded.config, environment)
+    carrier = Carry(environment)
+    server = loaded.config.server
+    required = loaded.config.keys == "required" or not is_loopback(server.host)
+    return House(
+        Pieces(
+            loaded=loaded,
+            source=Source(path=None if isinstance(path, Mapping) else path, env=environment, known=known),
+            env=environment,
+            catalog=found.catalog,
+            folder=folder,
+            place=loaded.config.store if not loaded.config.store_env else f"${loaded.config.store_env}",
+            clock=clock,
+            ids=ids,
+            ledger=Ledger(url, clock, LedgerSettings(content=loaded.config.store_content)),
+            keys=KeyRing(SqlKeyStore(url, clock), clock, ids, required=required),
+            metrics=Metrics(),
+            machine=Machine(carrier, environment, found.catalog, None, look=loaded.config.discover),
+            carrier=carrier,
+            warnings=found.warnings,
+        )
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _with(loaded: Loaded, settings: Settings) -> Loaded:
+    said = {k: v for k, v in msgspec.structs.asdict(settings).items() if v is not None}
+    if not said:
+        return loaded
+    server = msgspec.structs.replace(loaded.config.server, **said)
+    return msgspec.structs.replace(loaded, config=msgspec.structs.replace(loaded.config, server=server))

@@ -1,0 +1,197 @@
+"""The house: everything one process needs to serve, put together, started and stopped.
+
+A configuration that changes is compiled to a new directory and a new line; swapping them is one assignment, so a call
+walks the line it began on to its end and the next call walks the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pointsman.access.keys import KeyRing
+from pointsman.catalog import Catalog
+from pointsman.compose.local import Machine
+from pointsman.compose.names import Found, Names
+from pointsman.compose.recorders import Everybody, Recorders
+from pointsman.compose.sending import Sending
+from pointsman.config.load import Loaded
+from pointsman.config.watch import Source, Watcher
+from pointsman.core.call import Arrival
+from pointsman.core.clock import Clock, Ids, SystemDraw
+from pointsman.core.errors import ConfigError, PointsmanError
+from pointsman.core.plan import Plan
+from pointsman.core.ports import Reply
+from pointsman.line.parts import Parts
+from pointsman.line.walk import Line
+from pointsman.observe.metrics import Metrics
+from pointsman.routing.directory import Directory
+from pointsman.routing.planner import Planner, iso_date
+from pointsman.store.ledger import Ledger
+from pointsman.upstream.carry import Carry
+from pointsman.wire.openai_chat import OpenAIChat
+
+_log = logging.getLogger("pointsman")
+_KEYS_SECONDS = 10.0
+
+
+class Pieces(msgspec.Struct, frozen=True, kw_only=True):
+    """What `build` chose: the concrete parts of one house. `place` says where the ledger is, without secrets."""
+
+    loaded: Loaded
+    source: Source
+    env: Mapping[str, str]
+    catalog: Catalog
+    folder: Path
+    place: str
+    clock: Clock
+    ids: Ids
+    ledger: Ledger
+    keys: KeyRing
+    metrics: Metrics
+    machine: Machine
+    carrier: Carry
+    warnings: tuple[str, ...] = ()
+
+
+class House:
+    """One gateway. `start` before the first call, `aclose` after the last."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self.pieces = pieces
+        self.loaded = pieces.loaded
+        self.dialect = OpenAIChat()
+        self._sending = Sending(pieces.env)
+        self.directory = self._directory(pieces.loaded, ())
+        self.planner = Planner(self.directory)
+        self.line, self.own_line = self._lines(pieces.loaded)
+        self._found: tuple[Found, ...] = ()
+        self._watcher: Watcher | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.started = False
+
+    # Calls
+
+    async def walk(self, arrival: Arrival, reply: Reply) -> PointsmanError | None:
+        """A chat completion from this process itself: no key is asked for."""
+        return await self.own_line.walk(arrival, "chat.completions", self.dialect, reply)
+
+    def explain(self, body: bytes) -> Plan:
+        """The plan for a request; sends nothing.
+
+        Raises:
+            CallerError, GatewayError: as the call itself would.
+        """
+        incoming = self.dialect.read_request(body, "chat.completions")
+        return self.planner.plan(incoming.model, incoming.needs, now=self.pieces.clock.now(), draw=0.0)
+
+    def names(self) -> list[str]:
+        """Routes and configured or local models that a caller can name."""
+        found = [model.name for one in self._found for model in one.models]
+        return [*self.directory.routes, *self.directory.models, *found]
+
+    # Life
+
+    async def start(self) -> None:
+        """Start the ledger's writer, the keys' refresh, the local engine and the watch over the file."""
+        pieces = self.pieces
+        pieces.ledger.start()
+        # Before the first call: until the store was read, every key is unknown.
+        await self._read_keys()
+        self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
+        await pieces.machine.start(self._on_found)
+        if pieces.loaded.origin is not None:
+            self._watcher = Watcher(pieces.loaded, pieces.source, self.apply, self._rejected, pieces.clock)
+            await self._watcher.__aenter__()
+        self.started = True
+
+    async def aclose(self) -> None:
+        """Stop everything; rows that wait are written."""
+        self.started = False
+        if self._watcher is not None:
+            await self._watcher.aclose()
+            self._watcher = None
+        pieces = self.pieces
+        await pieces.machine.aclose()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await pieces.carrier.aclose()
+        await asyncio.to_thread(pieces.ledger.close)
+
+    async def _read_keys(self) -> None:
+        try:
+            async with asyncio.timeout(_KEYS_SECONDS):
+                await asyncio.to_thread(self.pieces.keys.refresh)
+        except (PointsmanError, TimeoutError) as error:
+            # Answers do not wait for the store; without it no key is known, so all are refused where keys are due.
+            _log.error("keys cannot be read from the store: %s", error)
+
+    # Configuration
+
+    @property
+    def watcher(self) -> Watcher | None:
+        """The watch over the configuration file, where there is one."""
+        return self._watcher
+
+    async def apply(self, loaded: Loaded) -> None:
+        """Put a configuration in force.
+
+        Raises:
+            ConfigError: it refers to what does not exist; the old one stays in force.
+        """
+        self._swap(loaded, self._directory(loaded, self._found))
+        _log.info("configuration %s is in force", loaded.version)
+        if loaded.config.server != self.pieces.loaded.config.server:
+            _log.warning("`server` has changed: that part is in force after a restart")
+
+    def _rejected(self, error: ConfigError) -> None:
+        _log.error("the changed configuration is refused, the old one goes on serving: %s", error.message)
+
+    async def _on_found(self, found: Sequence[Found]) -> None:
+        """The machine's own models are known, or have changed."""
+        if tuple(found) == self._found:
+            return
+        self._found = tuple(found)
+        self._swap(self.loaded, self._directory(self.loaded, self._found))
+
+    def _swap(self, loaded: Loaded, directory: Directory) -> None:
+        self.loaded, self.directory = loaded, directory
+        self.planner = Planner(directory)
+        self.line, self.own_line = self._lines(loaded)
+
+    def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
+        pieces = self.pieces
+        today = iso_date(pieces.clock.now())
+        return Names(loaded, pieces.catalog, pieces.env, found, today).directory()
+
+    def _lines(self, loaded: Loaded) -> tuple[Line, Line]:
+        """The line for callers over HTTP, and the one for this process itself."""
+        pieces = self.pieces
+        parts = Parts(
+            dialects={self.dialect.name: self.dialect},
+            router=self.planner,
+            sender=self._sending,
+            carrier=pieces.carrier,
+            keys=pieces.keys,
+            recorder=Recorders(pieces.ledger, pieces.metrics),
+            clock=pieces.clock,
+            ids=pieces.ids,
+            draw=SystemDraw(),
+            keep_content=loaded.config.store_content,
+        )
+        return Line(parts), Line(msgspec.structs.replace(parts, keys=Everybody()))
+
+
+def data_folder(env: Mapping[str, str]) -> Path:
+    """Where weights, refreshed prices and other data of this user lie: `$POINTSMAN_HOME`, else the usual place."""
+    home = env.get("POINTSMAN_HOME")
+    if home:
+        return Path(home)
+    base = env.get("XDG_DATA_HOME") or (env.get("HOME", ".") + "/.local/share")
+    return Path(base) / "pointsman"
