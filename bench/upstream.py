@@ -10,7 +10,7 @@ from bench.machine import Launch
 from bench import answers
 
 _NGINX = """
-worker_processes 1;
+master_process off;
 daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx-error.log;
@@ -35,7 +35,7 @@ def nginx() -> str | None:
 
 
 def launch(binary: str, folder: Path, port: int) -> Launch:
-    """nginx with one worker, every answer the same, no log."""
+    """nginx in one process, which cannot leave a worker behind; every answer the same, no log."""
     folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "nginx.conf"
     conf.write_text(_NGINX.format(folder=folder, port=port, answer=answers.answer()), encoding="utf-8")
