@@ -1,0 +1,169 @@
+"""What questions are answered with: frozen values; `to_json` makes them JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pointsman.core.outcome import Status
+from pointsman.core.plan import Dropped, Needs
+from pointsman.core.usage import Usage
+from pointsman.store.decisions import StepRecord
+
+
+def to_json(value: Any) -> bytes:
+    """JSON of any answer of this room."""
+    return msgspec.json.encode(value)
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calls; empty is all.
+
+    Attributes:
+        route, model, provider, key: exact names (`key` is a key's id); model and provider are those that answered.
+        status: `ok`, `refused`, `failed` or `cancelled`.
+        since: nanoseconds since the epoch.
+        id_prefix: first characters of the call's id.
+    """
+
+    route: str = ""
+    model: str = ""
+    provider: str = ""
+    status: Status | None = None
+    key: str = ""
+    since: int = 0
+    id_prefix: str = ""
+
+
+class CallRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A call in a list. Times in nanoseconds, cost in nano-dollars; `provider` and `model` are empty if none answered.
+
+    `usage` is None where it is unknown, `cost` where there is no price.
+    """
+
+    id: str
+    started: int
+    duration: int
+    overhead: int
+    first_byte: int | None
+    surface: str
+    dialect: str
+    asked: str
+    status: Status
+    http_status: int
+    error: str
+    detail: str
+    key: str
+    route: str
+    provider: str
+    model: str
+    upstream: str
+    attempts: int
+    cost: int | None
+    usage: Usage | None
+    finish: str
+    answer_id: str
+    session: str
+    tags: str
+    user: str
+
+
+class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt, as `core.outcome.Attempt`."""
+
+    number: int
+    provider: str
+    model: str
+    upstream: str
+    started: int
+    duration: int
+    first_byte: int | None
+    status: int
+    error: str
+    detail: str
+    cost: int | None
+    usage: Usage | None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan of a call: what was chosen, what was left out and why, and by what chance."""
+
+    digest: str
+    route: str
+    strategy: str
+    policy: str
+    reason: str
+    steps: tuple[StepRecord, ...]
+    dropped: tuple[Dropped, ...]
+    warnings: tuple[str, ...]
+    propensity: float | None
+    draw: float | None
+
+
+class CallDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """One call in full. `request` and `answer` are there only where content was stored and is not yet expired."""
+
+    call: CallRow
+    attempts: tuple[AttemptRow, ...]
+    decision: Decision | None
+    needs: Needs | None
+    request: bytes | None = None
+    answer: bytes | None = None
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Percentiles in nanoseconds over the newest answered calls; `calls` says how many they stand on."""
+
+    calls: int = 0
+    p50: int | None = None
+    p95: int | None = None
+
+
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals of a set of calls.
+
+    Attributes:
+        calls: all of them; each is also in exactly one of ok, refused, failed, cancelled.
+        input_tokens: cached ones included; `cached_tokens` are those read from a cache.
+        cost: nano-dollars of the calls that have a price.
+        unpriced: calls that were answered and have none.
+        attempts: requests to providers.
+        duration, first_byte: of calls that were answered.
+    """
+
+    calls: int = 0
+    ok: int = 0
+    refused: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost: int = 0
+    unpriced: int = 0
+    attempts: int = 0
+    duration: Latency = Latency()
+    first_byte: Latency = Latency()
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals since a moment (nanoseconds since the epoch), over all and by name, most calls first."""
+
+    since: int
+    all: Sums
+    by_model: dict[str, Sums]
+    by_provider: dict[str, Sums]
+    by_route: dict[str, Sums]
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of time: its start (nanoseconds since the epoch) and what happened in it."""
+
+    start: int
+    calls: int = 0
+    ok: int = 0
+    failed: int = 0
+    tokens: int = 0
+    cost: int = 0

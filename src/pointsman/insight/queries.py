@@ -1,0 +1,131 @@
+"""The questions: recent calls, one call in full, totals, series. Same SQL on both engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, literal_column, select
+from sqlalchemy.engine import Connection
+
+from pointsman.core.clock import encode_id
+from pointsman.insight import summing
+from pointsman.insight.answers import Bucket, CallDetail, CallRow, Filters, Totals
+from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
+from pointsman.store.reading import Reader
+from pointsman.store.tables import attempts, calls, contents, plans
+from pointsman.store.text import clip
+
+MOST_ROWS = 1_000
+MOST_BUCKETS = 1_000
+_RANDOM_BITS = 80
+_LAST_OF_ALPHABET = "z"
+_SLACK_NS = 1_000_000_000  # an id is made a little before its call's time is noted
+_NEITHER: ColumnElement[str] = literal_column("''")
+
+
+class Questions:
+    """Asks one ledger. Every method blocks; any thread may call.
+
+    Args:
+        url: as for the ledger.
+
+    Raises:
+        ConfigError: the URL names no store.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._reader = Reader(url)
+
+    def calls(self, limit: int = 50, before_id: str = "", filters: Filters | None = None) -> list[CallRow]:
+        """Calls, newest first.
+
+        Args:
+            limit: how many, at most 1,000.
+            before_id: only those before this id: the last one of the page before.
+            filters: which.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        query = select(calls).order_by(calls.c.id.desc()).limit(max(1, min(limit, MOST_ROWS)))
+        query = query.where(*conditions(filters or Filters()))
+        if before_id:
+            query = query.where(calls.c.id < before_id)
+        with self._reader.connect() as connection:
+            return [call_row(row) for row in connection.execute(query).mappings()]
+
+    def call(self, call_id: str) -> CallDetail | None:
+        """One call in full, by its id; None if there is none."""
+        return self._detail(select(calls).where(calls.c.id == call_id))
+
+    def by_answer_id(self, answer_id: str) -> CallDetail | None:
+        """The newest call whose answer carried this id; None if there is none."""
+        if not answer_id:
+            return None
+        same = calls.c.answer_id == clip(answer_id)
+        # The index leaves out empty ids, and is used only where the question does so in as many words.
+        query = select(calls).where(same, calls.c.answer_id != _NEITHER).order_by(calls.c.id.desc()).limit(1)
+        return self._detail(query)
+
+    def totals(self, since: int = 0) -> Totals:
+        """Sums over the calls since a moment (nanoseconds since the epoch), over all and by name."""
+        with self._reader.connect() as connection:
+            return summing.totals(connection, since, conditions(Filters(since=since)))
+
+    def series(self, since: int, until: int, buckets: int) -> list[Bucket]:
+        """Calls, tokens and cost over time, in equal stretches from `since` to `until` (nanoseconds), none left out."""
+        with self._reader.connect() as connection:
+            where = [*conditions(Filters(since=since)), calls.c.started_ns < until]
+            return summing.series(connection, (since, until), max(1, min(buckets, MOST_BUCKETS)), where)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._reader.close()
+
+    def _detail(self, query: Select[Any]) -> CallDetail | None:
+        with self._reader.connect() as connection:
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                return None
+            tried = select(attempts).where(attempts.c.call_id == row["id"]).order_by(attempts.c.number)
+            content = connection.execute(select(contents).where(contents.c.call_id == row["id"])).mappings().first()
+            return CallDetail(
+                call=call_row(row),
+                attempts=tuple([attempt_row(one) for one in connection.execute(tried).mappings()]),
+                decision=decision(row, _plan(connection, row["plan_digest"])),
+                needs=needs_of(row),
+                request=None if content is None else content["request"],
+                answer=None if content is None else content["answer"],
+            )
+
+
+def _plan(connection: Connection, digest: str | None) -> Any:
+    if digest is None:
+        return None
+    return connection.execute(select(plans).where(plans.c.digest == digest)).mappings().first()
+
+
+def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    """Filters as SQL."""
+    found: list[ColumnElement[bool]] = []
+    exact = (
+        (calls.c.route, "route"),
+        (calls.c.model, "model"),
+        (calls.c.provider, "provider"),
+        (calls.c.key_id, "key"),
+    )
+    for column, name in exact:
+        if value := getattr(filters, name):
+            found.append(column == value)
+    if filters.status:
+        found.append(calls.c.status == filters.status)
+        if filters.status != "ok":
+            found.append(calls.c.status != literal_column("'ok'"))  # lets the index of the troubled serve
+    if filters.since > 0:
+        # Ids sort by time: where to begin in the primary key. The exact bound is the time itself.
+        found.append(calls.c.id >= encode_id((max(0, filters.since - _SLACK_NS) // 1_000_000) << _RANDOM_BITS))
+        found.append(calls.c.started_ns >= filters.since)
+    if filters.id_prefix:
+        found.append(calls.c.id >= filters.id_prefix)
+        found.append(calls.c.id <= filters.id_prefix + _LAST_OF_ALPHABET * 26)
+    return found

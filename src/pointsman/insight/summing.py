@@ -1,0 +1,124 @@
+"""Totals, percentiles and series.
+
+The database adds up and hands over few rows. A driver lets go of the interpreter lock for every row that it fetches,
+and behind a busy event loop each taking back can wait milliseconds; so even the samples for percentiles come as one
+text per group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, case, cast, func, literal_column, select
+from sqlalchemy.engine import Connection, RowMapping
+
+from pointsman.insight.answers import Bucket, Latency, Sums, Totals
+from pointsman.store.tables import calls
+
+SAMPLE = 20_000
+"""Percentiles stand on at most this many of the newest answered calls."""
+
+_STATUSES = ("ok", "refused", "failed", "cancelled")
+_NAMES = ("route", "model", "provider")
+Where = Sequence[ColumnElement[bool]]
+
+
+def totals(connection: Connection, since: int, where: Where) -> Totals:
+    """Sums and percentiles over all calls that meet `where`."""
+    groups = list(connection.execute(_sums_query(where)).mappings())
+    samples = list(connection.execute(_sample_query(where)).mappings())
+
+    def by(name: str) -> dict[str, Sums]:
+        kinds = sorted({row[name] for row in groups} - {""})
+        found = {kind: _sums(groups, samples, lambda row, kind=kind: row[name] == kind) for kind in kinds}  # type: ignore[misc]
+        return dict(sorted(found.items(), key=lambda item: -item[1].calls))
+
+    return Totals(
+        since=since,
+        all=_sums(groups, samples, lambda _: True),
+        by_model=by("model"),
+        by_provider=by("provider"),
+        by_route=by("route"),
+    )
+
+
+def series(connection: Connection, span: tuple[int, int], buckets: int, where: Where) -> list[Bucket]:
+    """Calls, tokens and cost in equal stretches of `span` (nanoseconds since the epoch)."""
+    since, until = span
+    width = max(1, -(-(until - since) // buckets))
+    place = ((calls.c.started_ns - since) // width).label("place")
+    query = (
+        select(
+            place,
+            func.count().label("calls"),
+            func.sum(case((calls.c.status == "ok", 1), else_=0)).label("ok"),
+            func.sum(case((calls.c.status == "failed", 1), else_=0)).label("failed"),
+            func.coalesce(func.sum(calls.c.input_tokens + calls.c.output_tokens), 0).label("tokens"),
+            func.coalesce(func.sum(calls.c.cost_nanousd), 0).label("cost"),
+        )
+        .where(*where)
+        .group_by(literal_column("place"))
+    )
+    found = {int(row["place"]): row for row in connection.execute(query).mappings()}
+    names = ("calls", "ok", "failed", "tokens", "cost")
+    return [
+        Bucket(start=since + at * width, **({name: int(found[at][name]) for name in names} if at in found else {}))
+        for at in range(buckets)
+    ]
+
+
+def percentile(values: Sequence[int], share: float) -> int | None:
+    """The smallest value that at least `share` of the sorted values do not exceed."""
+    if not values:
+        return None
+    return values[max(0, -(-int(len(values) * share * 1000) // 1000) - 1)]
+
+
+def _sums_query(where: Where) -> Any:
+    answered = calls.c.status == "ok"
+    columns = {
+        "calls": func.count(),
+        **{status: func.sum(case((calls.c.status == status, 1), else_=0)) for status in _STATUSES},
+        "input_tokens": func.coalesce(func.sum(calls.c.input_tokens), 0),
+        "cached_tokens": func.coalesce(func.sum(calls.c.cache_read_tokens), 0),
+        "output_tokens": func.coalesce(func.sum(calls.c.output_tokens), 0),
+        "reasoning_tokens": func.coalesce(func.sum(calls.c.reasoning_tokens), 0),
+        "cost": func.coalesce(func.sum(calls.c.cost_nanousd), 0),
+        "unpriced": func.sum(case((answered & calls.c.cost_nanousd.is_(None), 1), else_=0)),
+        "attempts": func.sum(calls.c.attempts),
+    }
+    names = [calls.c[name] for name in _NAMES]
+    return select(*names, *[column.label(name) for name, column in columns.items()]).where(*where).group_by(*names)
+
+
+def _sample_query(where: Where) -> Any:
+    newest = (
+        select(*[calls.c[name] for name in _NAMES], calls.c.duration_ns, calls.c.first_byte_ns)
+        .where(*where, calls.c.status == "ok")
+        .order_by(calls.c.id.desc())
+        .limit(SAMPLE)
+        .subquery()
+    )
+    names = [newest.c[name] for name in _NAMES]
+    return select(*names, _joined(newest.c.duration_ns), _joined(newest.c.first_byte_ns)).group_by(*names)
+
+
+def _joined(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.aggregate_strings(cast(column, Text), ",").label(str(column.key))
+
+
+def _sums(groups: Iterable[RowMapping], samples: Iterable[RowMapping], belongs: Callable[[RowMapping], bool]) -> Sums:
+    mine = [row for row in groups if belongs(row)]
+    sampled = [row for row in samples if belongs(row)]
+    added = {
+        name: sum(int(row[name]) for row in mine)
+        for name in Sums.__struct_fields__
+        if name not in ("duration", "first_byte")
+    }
+    return Sums(**added, duration=_latency(sampled, "duration_ns"), first_byte=_latency(sampled, "first_byte_ns"))
+
+
+def _latency(samples: Iterable[RowMapping], name: str) -> Latency:
+    values = sorted(int(text) for row in samples if row[name] for text in row[name].split(","))
+    return Latency(calls=len(values), p50=percentile(values, 0.5), p95=percentile(values, 0.95))
