@@ -16,8 +16,9 @@ class Verdict(NamedTuple):
 
 _CONTEXT = re.compile(
     r"maximum context length|max(?:imum)? context (?:length|size|window)|context[_ ]length[_ ]exceeded"
-    r"|prompt (?:is )?too long|input is too long|exceeds? the (?:available |model'?s? )?(?:maximum )?context|context window"
-    r"|input (?:token count|length).{0,40}exceed|exceed.{0,40}(?:context|maximum number of (?:input )?tokens)"
+    r"|prompt (?:is )?too long|input is too long|exceeds? the (?:available |model'?s? )?(?:maximum )?context"
+    r"|context window|input (?:token count|length).{0,40}exceed"
+    r"|exceed.{0,40}(?:context|maximum number of (?:input )?tokens)"
     r"|too many (?:input |prompt )?tokens(?! per)|too_many_prompt_tokens|exceed_context_size"
     r"|total length of all messages is too long|model_context_window_exceeded|is longer than the model's context"
     r"|token limit exceeded|reduce the length of (?:the )?(?:messages|prompt|input)|longer than the context",

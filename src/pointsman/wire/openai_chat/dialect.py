@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pointsman.core.chat import Answer, Encoded, Request
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
-from pointsman.wire.openai_chat import answer, errors, outgoing, request
+from pointsman.wire.openai_chat import answer as whole
+from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing
+from pointsman.wire.openai_chat import request as read
 from pointsman.wire.openai_chat.relay import ChatRelay
 from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Surface
 
@@ -15,11 +18,11 @@ from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Surface
 class OpenAIChat:
     """`port.Dialect` for chat completions and the old text completions. Without state; one serves everybody."""
 
-    name = request.DIALECT
+    name = read.DIALECT
 
     def read_request(self, body: bytes, surface: Surface) -> Incoming:
         """See `port.Dialect.read_request`."""
-        return request.read_request(body, surface)
+        return read.read_request(body, surface)
 
     def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
         """See `port.Dialect.write_request`."""
@@ -27,11 +30,11 @@ class OpenAIChat:
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `port.Dialect.read_answer`."""
-        return answer.read_answer(body)
+        return whole.read_answer(body)
 
     def annotate(self, body: bytes, cost: int | None) -> bytes:
         """See `port.Dialect.annotate`; `cost` in nano-dollars."""
-        return answer.with_cost(body, cost)
+        return whole.with_cost(body, cost)
 
     def relay(self, incoming: Incoming, price: Price | None) -> Relay:
         """See `port.Dialect.relay`."""
@@ -50,3 +53,19 @@ class OpenAIChat:
     def write_stream_error(self, error: PointsmanError, request_id: str) -> bytes:
         """See `port.Dialect.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
+
+    def decode_request(self, body: bytes) -> Request:
+        """See `port.Dialect.decode_request`."""
+        return core_requests.decode_request(body)
+
+    def encode_request(self, request: Request, model: Model) -> Encoded:
+        """See `port.Dialect.encode_request`."""
+        return core_requests.encode_request(request, model)
+
+    def decode_answer(self, body: bytes) -> Answer:
+        """See `port.Dialect.decode_answer`."""
+        return core_answers.decode_answer(body)
+
+    def encode_answer(self, answer: Answer) -> Encoded:
+        """See `port.Dialect.encode_answer`."""
+        return core_answers.encode_answer(answer)

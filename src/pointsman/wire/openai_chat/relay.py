@@ -110,13 +110,11 @@ class ChatRelay:
         if self._failure is not None:
             raise self._failure
         events = self._frames.take(chunk)
-        if self._plain and not _marked(events):
-            self._bytes += len(events)
-            self._until -= 1
-            if not self._until or len(events) > _SAMPLE_STEP:
-                self._sample(events)
+        if not events:
             return events
-        return self._look(events) if events else b""
+        if self._plain and not _marked(events):
+            return self._pass(events)
+        return self._look(events)
 
     def close(self) -> bytes:
         """End of the body. Raises as `port.Relay.close`."""
@@ -134,14 +132,21 @@ class ChatRelay:
             return self._seen > 0
         return bool(self._finished) and self._finished >= self._choices
 
+    def _pass(self, events: bytes) -> bytes:
+        """Events that are not looked at."""
+        self._bytes += len(events)
+        self._until -= 1
+        if self._until <= 0 or len(events) > _SAMPLE_STEP:
+            self._sample(events)
+        return events
+
     def _look(self, events: bytes) -> bytes:
         """Go through the events one by one."""
         committed = self._has_content
         out: list[bytes] = []
         for event in sse.split(events):
             if self._plain and not _marked(event):
-                self._bytes += len(event)
-                out.append(event)
+                out.append(self._pass(event))
                 continue
             try:
                 out.append(self._event(event))

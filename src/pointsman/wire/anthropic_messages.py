@@ -1,0 +1,234 @@
+"""Dialect `anthropic-messages`, the answers' half: whole answers to core values and back.
+
+Source: the Messages API's answer (https://docs.anthropic.com/en/api/messages). `input_tokens` leaves the cache out,
+the core's `input` does not; so reading adds and writing subtracts. Server tools, citations and other blocks that no
+other dialect has stay opaque, in place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pointsman.core.chat import (
+    Answer,
+    Block,
+    Choice,
+    Dropped,
+    Encoded,
+    Finish,
+    Media,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from pointsman.core.errors import UpstreamGarbage
+from pointsman.core.usage import Usage
+from pointsman.wire.extras import (
+    RAW,
+    Fields,
+    dropped,
+    hint,
+    keep,
+    list_of,
+    object_of,
+    own,
+    rest,
+    same,
+    text_of,
+    whole_object,
+)
+from pointsman.wire.parse import as_count, as_dict, loads, loads_object
+from pointsman.wire.refusals import refusal_in
+
+DIALECT = "anthropic-messages"
+
+_KNOWN = frozenset({"id", "type", "role", "model", "content", "stop_reason", "usage"})
+_USAGE = "#usage"
+_FINISHES: dict[str, Finish] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+}
+_WORDS: dict[Finish, str] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+    "refusal": "refusal",
+    "pause": "pause_turn",
+    "error": "end_turn",
+}
+
+
+def decode_answer(body: bytes) -> Answer:
+    """An answer in no dialect.
+
+    Raises:
+        UpstreamGarbage: not an answer of this dialect.
+        UpstreamRefused: an error in a 200.
+    """
+    fields = whole_object(body)
+    if fields is None or "content" not in fields:
+        refused = refusal_in(loads_object(body, "answer"), body)
+        raise refused or UpstreamGarbage("The provider's answer has no `content`.")
+    word = text_of(fields.get("stop_reason"))
+    usage = loads(bytes(fields["usage"])) if "usage" in fields else None
+    extras = rest(fields, _KNOWN)
+    if isinstance(usage, dict):
+        extras[_USAGE] = fields["usage"]
+    model = text_of(fields.get("model")) or ""
+    choice = Choice(
+        blocks=tuple(_read_block(raw) for raw in list_of(fields["content"])),
+        finish=None if word is None else _FINISHES.get(word, "stop"),
+        finish_raw=word or "",
+    )
+    return Answer(
+        id=text_of(fields.get("id")) or "",
+        model=model,
+        choices=(choice,),
+        usage=_read_usage(usage) if isinstance(usage, dict) else None,
+        extras=keep(DIALECT, extras, model),
+    )
+
+
+def _read_block(raw: msgspec.Raw) -> Block:
+    """A content block. Where its usual form would not say the same, its own form is kept beside it."""
+    block = _block(raw)
+    if isinstance(block, Opaque) or same(raw, _write_block(block)):
+        return block
+    return msgspec.structs.replace(block, extras=keep(DIALECT, {**own(block.extras, DIALECT), RAW: raw}))
+
+
+def _block(raw: msgspec.Raw) -> Block:
+    fields = object_of(raw) or {}
+    kind = text_of(fields.get("type")) or ""
+    if kind == "text":
+        return Text(text=text_of(fields.get("text")) or "", extras=_left(fields, "text"))
+    if kind == "thinking":
+        return Reasoning(
+            text=text_of(fields.get("thinking")) or "",
+            signature=text_of(fields.get("signature")) or "",
+            extras=_left(fields, "thinking", "signature"),
+        )
+    if kind == "redacted_thinking":
+        return Reasoning(encrypted=text_of(fields.get("data")) or "", extras=_left(fields, "data"))
+    if kind == "tool_use":
+        return ToolCall(
+            id=text_of(fields.get("id")) or "",
+            name=text_of(fields.get("name")) or "",
+            arguments=bytes(fields["input"]).decode() if "input" in fields else "{}",
+            extras=_left(fields, "id", "name", "input"),
+        )
+    return Opaque(dialect=DIALECT, kind=kind, raw=raw)
+
+
+def _left(fields: Fields, *known: str) -> tuple[Any, ...]:
+    return keep(DIALECT, rest(fields, ("type", *known)))
+
+
+def _read_usage(raw: dict[str, Any]) -> Usage:
+    """Normal form: input with cache reads and writes."""
+    read, write = as_count(raw.get("cache_read_input_tokens")), as_count(raw.get("cache_creation_input_tokens"))
+    long = min(as_count(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens")), write)
+    output = as_count(raw.get("output_tokens"))
+    thought = as_dict(raw.get("output_tokens_details"))
+    reasoning = as_count(thought.get("thinking_tokens")) or as_count(thought.get("reasoning_tokens"))
+    return Usage(
+        input=as_count(raw.get("input_tokens")) + read + write,
+        cache_read=read,
+        cache_write=write - long,
+        cache_write_1h=long,
+        output=output,
+        reasoning=min(reasoning, output),
+    )
+
+
+def encode_answer(answer: Answer) -> Encoded:
+    """An answer for a caller; further choices and what only other dialects know are dropped by name."""
+    lost = dropped(answer.extras, DIALECT, "")
+    lost += [Dropped(path=f"choices[{choice.index}]", reason="one answer only") for choice in answer.choices[1:]]
+    choice = answer.choices[0] if answer.choices else Choice()
+    fields: dict[str, Any] = {
+        "id": answer.id,
+        "type": "message",
+        "role": "assistant",
+        "model": answer.model,
+        "content": _write_blocks(choice.blocks, lost),
+        "stop_reason": _word(choice),
+        "stop_sequence": None,
+        "usage": _write_usage(answer),
+    }
+    lost += dropped(choice.extras, DIALECT, "choices[0]")
+    return Encoded(body=msgspec.json.encode({**fields, **own(answer.extras, DIALECT)}), dropped=tuple(lost))
+
+
+def _word(choice: Choice) -> str | None:
+    if choice.finish is None:
+        return None
+    if choice.finish_raw in _FINISHES and _FINISHES[choice.finish_raw] == choice.finish:
+        return choice.finish_raw
+    return _WORDS[choice.finish]
+
+
+def _write_blocks(blocks: tuple[Block, ...], lost: list[Dropped]) -> list[Any]:
+    written = []
+    for at, block in enumerate(blocks):
+        lost += dropped(block.extras, DIALECT, f"content[{at}]")
+        raw = hint(block.extras, DIALECT, RAW)
+        value = raw if raw is not None and _read_block(raw) == block else _write_block(block)
+        if value is None:
+            name = block.kind if isinstance(block, Opaque | Media) else type(block).__name__.lower()
+            lost.append(Dropped(path=f"content[{at}]", reason=f"no block for `{name}`"))
+        else:
+            written.append(value)
+    return written
+
+
+def _write_block(block: Block) -> Any:
+    """A block in its usual form; None if this dialect has none for it in an answer."""
+    match block:
+        case Text(text=text) | Refusal(text=text):
+            value: dict[str, Any] = {"type": "text", "text": text}
+        case Reasoning(encrypted=data) if data:
+            value = {"type": "redacted_thinking", "data": data}
+        case Reasoning(text=text, signature=signature):
+            value = {"type": "thinking", "thinking": text, "signature": signature}
+        case ToolCall(id=call, name=name, arguments=arguments):
+            value = {"type": "tool_use", "id": call, "name": name, "input": _input(arguments)}
+        case Opaque(dialect=dialect, raw=raw) if dialect == DIALECT:
+            return raw
+        case _:
+            return None
+    return {**value, **own(block.extras, DIALECT)}
+
+
+def _input(arguments: str) -> msgspec.Raw:
+    """Arguments as an object; text that is none (a model's slip) stays readable under one name."""
+    raw = msgspec.Raw(arguments.strip().encode() or b"{}")
+    return raw if object_of(raw) is not None else msgspec.Raw(msgspec.json.encode({"arguments": arguments}))
+
+
+def _write_usage(answer: Answer) -> Any:
+    usage = answer.usage or Usage()
+    raw = hint(answer.extras, DIALECT, _USAGE)
+    if raw is not None and _read_usage(as_dict(loads(bytes(raw)))) == usage:
+        return raw
+    write = usage.cache_write + usage.cache_write_1h
+    return {
+        "input_tokens": usage.input - usage.cache_read - write,
+        "cache_creation_input_tokens": write,
+        "cache_read_input_tokens": usage.cache_read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": usage.cache_write,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h,
+        },
+        "output_tokens": usage.output,
+    }

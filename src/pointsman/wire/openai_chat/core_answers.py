@@ -1,0 +1,239 @@
+"""Whole chat answers as core answers, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pointsman.core.chat import Answer, Block, Choice, Encoded, Extras, Finish, Reasoning, Refusal, Text, ToolCall
+from pointsman.core.errors import UpstreamGarbage
+from pointsman.core.usage import Usage
+from pointsman.wire.extras import (
+    ABSENT,
+    HINT,
+    RAW,
+    Fields,
+    dump,
+    hint,
+    hinted,
+    keep,
+    list_of,
+    object_of,
+    own,
+    rest,
+    same,
+    text_of,
+    whole_object,
+)
+from pointsman.wire.openai_chat import carry
+from pointsman.wire.openai_chat.answer import read_answer
+from pointsman.wire.openai_chat.core_messages import read_blocks
+from pointsman.wire.openai_chat.core_parts import write_call
+from pointsman.wire.openai_chat.request import DIALECT
+from pointsman.wire.openai_chat.usage import usage_of
+from pointsman.wire.parse import as_count, loads
+
+ORIGIN = "pointsman_origin"
+
+_KNOWN = frozenset({"id", "model", "created", "choices", "usage", "object", ORIGIN})
+_KNOWN_CHOICE = frozenset({"index", "message", "finish_reason", "logprobs", "text"})
+_KNOWN_MESSAGE = frozenset(
+    {"role", "content", "refusal", "tool_calls", "reasoning_content", carry.THINKING, carry.BLOCKS}
+)
+_FINISHES: dict[str, Finish] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "error": "error",
+    "eos": "stop",
+    "": "stop",
+}
+_WORDS: dict[Finish, str] = {"refusal": "content_filter", "pause": "stop"}
+
+
+class _ChoiceOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    finish: Finish | None
+    finish_raw: str
+    extras: tuple[Extras, ...]
+
+
+class _Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer of another dialect says beside its blocks, so that the way back restores it."""
+
+    usage: Usage | None
+    extras: tuple[Extras, ...]
+    choices: tuple[_ChoiceOrigin, ...]
+    created: int
+
+
+_ORIGIN = msgspec.json.Decoder(_Origin)
+
+
+def decode_answer(body: bytes) -> Answer:
+    """An answer in no dialect. Raises as `port.Dialect.decode_answer`."""
+    read_answer(body)  # raises for errors and for what is no answer
+    fields = whole_object(body)
+    if fields is None:
+        raise UpstreamGarbage("The provider's answer holds numbers that JSON does not know.")
+    answer = _read(fields)
+    if ORIGIN in fields:
+        return _restored(answer, fields[ORIGIN])
+    written = {name: dump(value) for name, value in _write(answer).items()}
+    hints = {
+        HINT + name: fields.get(name, ABSENT)
+        for name in _KNOWN - {"choices", ORIGIN}
+        if (name in written) != (name in fields) or (name in fields and not same(fields[name], written[name]))
+    }
+    return msgspec.structs.replace(answer, extras=keep(DIALECT, rest(fields, _KNOWN) | hints))
+
+
+def _read(fields: Fields) -> Answer:
+    usage = loads(bytes(fields["usage"])) if "usage" in fields else None
+    return Answer(
+        id=text_of(fields.get("id")) or "",
+        model=text_of(fields.get("model")) or "",
+        created=as_count(loads(bytes(fields["created"]))) if "created" in fields else 0,
+        choices=tuple(_read_choice(raw) for raw in list_of(fields.get("choices"))),
+        usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
+    )
+
+
+def _restored(answer: Answer, raw: msgspec.Raw) -> Answer:
+    """An answer of another dialect that went out as chat; where the carried part is odd, the visible one counts."""
+    try:
+        origin = _ORIGIN.decode(raw)
+    except (ValueError, RecursionError):
+        return answer
+    if len(origin.choices) != len(answer.choices):
+        return answer
+    choices = tuple(
+        msgspec.structs.replace(choice, finish=old.finish, finish_raw=old.finish_raw, extras=old.extras)
+        for choice, old in zip(answer.choices, origin.choices, strict=True)
+    )
+    return msgspec.structs.replace(
+        answer, usage=origin.usage, extras=origin.extras, choices=choices, created=origin.created
+    )
+
+
+def _read_choice(raw: msgspec.Raw) -> Choice:
+    fields = object_of(raw)
+    if fields is None:
+        raise UpstreamGarbage("The provider's answer has a choice that is not an object.")
+    message = object_of(fields["message"]) if "message" in fields else None
+    text = text_of(fields.get("text"))
+    blocks: tuple[Block, ...] = (Text(text=text),) if text else ()
+    extras = rest(fields, _KNOWN_CHOICE)
+    if message is not None:
+        blocks = read_blocks(message)
+        left = rest(message, _KNOWN_MESSAGE)
+        if left:
+            extras["message"] = dump(left)
+    word = text_of(fields.get("finish_reason"))
+    logprobs = fields.get("logprobs")
+    choice = Choice(
+        index=as_count(loads(bytes(fields["index"]))) if "index" in fields else 0,
+        blocks=blocks,
+        finish=None if word is None else _FINISHES.get(word, "stop"),
+        finish_raw=word or "",
+        logprobs=None if logprobs is None or bytes(logprobs) == b"null" else logprobs,
+        extras=keep(DIALECT, extras),
+    )
+    carried = message is not None and carry.BLOCKS in message
+    if not carried and not same(raw, _write_choice(choice)):
+        choice = msgspec.structs.replace(choice, extras=keep(DIALECT, {**extras, RAW: raw}))
+    return choice
+
+
+def encode_answer(answer: Answer) -> Encoded:
+    """An answer for a caller. Nothing is dropped: what chat cannot say is carried (see `carry`)."""
+    fields = _write(answer)
+    shaped = hinted(fields, answer.extras, DIALECT)
+    for candidate in (shaped, fields) if shaped != fields else (fields,):
+        body = msgspec.json.encode(candidate)
+        if decode_answer(body) == answer:
+            return Encoded(body=body)
+    origin = _Origin(
+        usage=answer.usage,
+        extras=answer.extras,
+        created=answer.created,
+        choices=tuple(
+            _ChoiceOrigin(finish=choice.finish, finish_raw=choice.finish_raw, extras=choice.extras)
+            for choice in answer.choices
+        ),
+    )
+    return Encoded(body=msgspec.json.encode({**fields, ORIGIN: origin}))
+
+
+def _write(answer: Answer) -> dict[str, Any]:
+    """The fields of an answer in their usual shape."""
+    fields: dict[str, Any] = {
+        "id": answer.id,
+        "object": "chat.completion",
+        "created": answer.created,
+        "model": answer.model,
+        "choices": [_write_choice(choice) for choice in answer.choices],
+    }
+    if answer.usage is not None:
+        fields["usage"] = write_usage(answer.usage)
+    return {**fields, **own(answer.extras, DIALECT)}
+
+
+def write_usage(usage: Usage) -> dict[str, Any]:
+    """Usage as chat writes it."""
+    read = {"cached_tokens": usage.cache_read, "audio_tokens": usage.input_audio}
+    if usage.cache_write or usage.cache_write_1h:
+        read["cache_write_tokens"] = usage.cache_write + usage.cache_write_1h
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.total,
+        "prompt_tokens_details": read,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.output_audio},
+    }
+
+
+def _write_choice(choice: Choice) -> Any:
+    raw = hint(choice.extras, DIALECT, RAW)
+    if raw is not None and _read_choice(raw) == choice:
+        return raw
+    extras = own(choice.extras, DIALECT)
+    left = object_of(extras.pop("message")) if "message" in extras else None
+    return {
+        "index": choice.index,
+        "message": {**_write_blocks(choice.blocks), **(left or {})},
+        "logprobs": choice.logprobs,
+        "finish_reason": _word(choice),
+        **extras,
+    }
+
+
+def _word(choice: Choice) -> str | None:
+    if choice.finish is None:
+        return None
+    if _FINISHES.get(choice.finish_raw) == choice.finish:
+        return choice.finish_raw
+    return _WORDS.get(choice.finish, choice.finish)
+
+
+def _write_blocks(blocks: tuple[Block, ...]) -> dict[str, Any]:
+    """An assistant's message; with slots where the visible fields alone would not give the same blocks back."""
+    texts = [block.text for block in blocks if isinstance(block, Text)]
+    refusals = [block.text for block in blocks if isinstance(block, Refusal)]
+    thoughts = [block for block in blocks if isinstance(block, Reasoning)]
+    fields: dict[str, Any] = {
+        "role": "assistant",
+        "content": "".join(texts) if texts else None,
+        "refusal": "".join(refusals) or None,
+    }
+    reasoning = "".join(block.text for block in thoughts)
+    fields |= {"reasoning_content": reasoning} if reasoning else {}
+    held = [carry.write_thinking(block) for block in thoughts if carry.fits_thinking(block)]
+    fields |= {carry.THINKING: held} if held else {}
+    calls = [write_call(block) for block in blocks if isinstance(block, ToolCall)]
+    fields |= {"tool_calls": calls} if calls else {}
+    if read_blocks({name: dump(value) for name, value in fields.items()}) != blocks:
+        fields[carry.BLOCKS] = carry.slots(blocks)
+    return fields
