@@ -18,6 +18,7 @@ from pointsman.config.crosscheck import Known
 from pointsman.config.load import Loaded, load, load_mapping, store_url
 from pointsman.config.watch import Source
 from pointsman.core.clock import SystemClock, SystemIds
+from pointsman.insight.queries import Questions
 from pointsman.observe.metrics import Metrics
 from pointsman.routing.planner import iso_date
 from pointsman.store.keys import SqlKeyStore
@@ -75,6 +76,7 @@ def build(
             ids=ids,
             ledger=Ledger(url, clock, LedgerSettings(content=loaded.config.store_content)),
             keys=KeyRing(SqlKeyStore(url, clock), clock, ids, required=required),
+            questions=Questions(url),
             metrics=Metrics(),
             machine=Machine(carrier, environment, found.catalog, None, look=loaded.config.discover),
             carrier=carrier,

@@ -15,6 +15,8 @@ from pointsman.core.model import Ability, Model, Price, Provider, TimeLimits
 from pointsman.core.money import picos_per_token, usd
 
 T = TypeVar("T")
+DIALECTS = frozenset({"openai-chat"})
+"""The dialects that this version speaks."""
 _PICOS_PER_USD = 1_000_000_000_000
 
 
@@ -26,11 +28,11 @@ def provider_of(
     Raises:
         ConfigError: neither the configuration nor the catalogue says where it is.
     """
-    dialect = said.dialect or (row.dialect if row else "")
+    dialect = said.dialect or (_spoken(row) if row else "")
     url, lacking = said.base_url or "", ""
     if not url and row is not None:
         try:
-            url = row.url(env)
+            url = row.url(env, dialect)
         except ConfigError as error:
             url, lacking = row.base_url, error.bare
     if not dialect or not url:
@@ -41,17 +43,18 @@ def provider_of(
     variable = next((v for v in variables if v and env.get(v)), variables[0] if variables else "")
     if variable and not env.get(variable) and said.credentials == "own" and not lacking:
         lacking = f"${variable} is not set"
-    headers = {**(row.headers if row else {}), **said.headers}
+    translated = row is not None and dialect != row.dialect and row.auth_header != "api-key"
+    headers = {**(row.headers if row and not translated else {}), **said.headers}
     provider = Provider(
         name=name,
         dialect=dialect,
         base_url=url.rstrip("/"),
         api_key_env=variable,
-        auth_header=_first(said.auth_header, row.auth_header if row else None, "authorization"),
-        auth_prefix=_first(said.auth_prefix, row.auth_prefix if row else None, "Bearer "),
+        auth_header=_first(said.auth_header, row.auth_header if row and not translated else None, "authorization"),
+        auth_prefix=_first(said.auth_prefix, row.auth_prefix if row and not translated else None, "Bearer "),
         credentials=said.credentials,
         headers=tuple(headers.items()),
-        private=_either(said.private, row.private if row else False),
+        private=_either(said.private, row.private and not said.base_url if row else False),
         stream_usage=_either(said.stream_usage, row.stream_usage if row else True),
         jurisdiction=_first(said.jurisdiction, row.jurisdiction if row else None, ""),
         regions=said.regions if said.regions is not None else (row.regions if row else ()),
@@ -62,6 +65,11 @@ def provider_of(
         limits=limits_of(said.timeouts, TimeLimits()),
     )
     return provider, lacking
+
+
+def _spoken(row: ProviderRow) -> str:
+    """The dialect to speak with a provider: its own if we have it, else `openai-chat` where it offers that too."""
+    return row.dialect if row.dialect in DIALECTS or "openai-chat" not in row.also else "openai-chat"
 
 
 def limits_of(said: schema.Timeouts, default: TimeLimits) -> TimeLimits:

@@ -24,8 +24,10 @@ from pointsman.config.watch import Source, Watcher
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock, Ids, SystemDraw
 from pointsman.core.errors import ConfigError, PointsmanError
+from pointsman.core.model import Model
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply
+from pointsman.insight.queries import Questions
 from pointsman.line.parts import Parts
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
@@ -52,6 +54,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     ids: Ids
     ledger: Ledger
     keys: KeyRing
+    questions: Questions
     metrics: Metrics
     machine: Machine
     carrier: Carry
@@ -94,6 +97,14 @@ class House:
         found = [model.name for one in self._found for model in one.models]
         return [*self.directory.routes, *self.directory.models, *found]
 
+    def listed(self) -> list[Model]:
+        """The models that can be listed: those of the configuration, of every route, and of this machine."""
+        models = dict(self.directory.models)
+        for route in self.directory.routes.values():
+            models.update({model.name: model for model in route.models})
+        models.update({model.name: model for one in self._found for model in one.models})
+        return list(models.values())
+
     # Life
 
     async def start(self) -> None:
@@ -123,6 +134,7 @@ class House:
         self._tasks.clear()
         await pieces.carrier.aclose()
         await asyncio.to_thread(pieces.ledger.close)
+        await asyncio.to_thread(pieces.questions.close)
 
     async def _read_keys(self) -> None:
         try:

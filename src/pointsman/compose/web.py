@@ -3,27 +3,63 @@
 from __future__ import annotations
 
 from pointsman.compose.house import House
+from pointsman.compose.state import HouseState
+from pointsman.core.call import Arrival
+from pointsman.core.ports import Principal
+from pointsman.line.admit import admit
 from pointsman.server.app import App
 from pointsman.server.cors import Cors
+from pointsman.server.files import Files
+from pointsman.server.health import Health
 from pointsman.server.http1 import Limits
-from pointsman.server.surfaces import data_path
+from pointsman.server.reading import Reading
+from pointsman.server.surfaces import data_path, models
 from pointsman.server.table import Table
 
 
 def application(house: House) -> App:
     """Every path that this server answers."""
     said = house.loaded.config.server
-
-    chat = data_path(lambda: house.line, "chat.completions", house.dialect)
-    text = data_path(lambda: house.line, "completions", house.dialect)
-    table = Table(
-        {
-            "/v1/chat/completions": {"POST": chat},
-            "/v1/completions": {"POST": text},
-        },
-        {},
-    )
+    state = HouseState(house)
     limits = Limits(max_body=said.max_body, head_seconds=said.header_timeout, body_gap_seconds=said.body_timeout)
-    return App(
-        table=table, dialect=house.dialect, limits=limits, cors=Cors(said.cors), max_in_flight=said.max_in_flight
+    app = App(
+        table=table(house, state),
+        dialect=house.dialect,
+        limits=limits,
+        cors=Cors(said.cors),
+        max_in_flight=said.max_in_flight,
+    )
+    state.app = app
+    return app
+
+
+def table(house: House, state: HouseState) -> Table:
+    """The table of paths; what needs a key asks for one itself."""
+
+    def admitted(arrival: Arrival) -> Principal:
+        return admit(house.line.parts, arrival)
+
+    every, one = models(state, admitted)
+    reading = Reading(house.pieces.questions, admitted, house.pieces.clock)
+    health = Health(state, admitted)
+    files = Files("pointsman.dashboard")
+    return Table(
+        {
+            "/v1/chat/completions": {"POST": data_path(lambda: house.line, "chat.completions", house.dialect)},
+            "/v1/completions": {"POST": data_path(lambda: house.line, "completions", house.dialect)},
+            "/v1/models": {"GET": every},
+            "/v1/generation": {"GET": reading.generation},
+            "/health": {"GET": health.live},
+            "/ready": {"GET": health.ready},
+            "/metrics": {"GET": health.metrics},
+            "/api/status": {"GET": health.status},
+            "/api/calls": {"GET": reading.calls},
+            "/api/totals": {"GET": reading.totals},
+            "/": {"GET": files.page},
+        },
+        {
+            "/v1/models/": {"GET": one},
+            "/api/calls/": {"GET": reading.call},
+            "/static/": {"GET": files.static},
+        },
     )

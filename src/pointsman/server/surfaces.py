@@ -52,4 +52,3 @@ def models(listing: Listing, admit: Callable[[Arrival], Principal]) -> tuple[Han
         await reply.whole(200, (_JSON,), listing.model_body(name))
 
     return every, one
-

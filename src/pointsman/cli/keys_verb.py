@@ -1,0 +1,98 @@
+"""`pointsman keys`: create, list, revoke. Works on the store; a running server follows within a second."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pointsman.access.keys import KeyRing
+from pointsman.cli.terminal import config_option, json_option, print_json, print_table, say
+from pointsman.core.key import KeyRow
+
+_NANO = 1_000_000_000
+
+
+@click.group("keys", help="Create, list and revoke keys.")
+def command() -> None:
+    """Keys."""
+
+
+@command.command("create", help="Make a key called NAME; its secret is shown once.")
+@click.argument("name")
+@click.option("--expires", metavar="DAYS", type=click.IntRange(1, 36_500), help="Days until it ends.")
+@config_option
+@json_option
+def create(name: str, expires: int | None, config: Path | None, as_json: bool) -> None:
+    """Make a key."""
+    from pointsman.core.clock import SystemClock
+
+    until = SystemClock().now() + expires * 86_400 * _NANO if expires else None
+    made = _ring(config).create(name, expires=until)
+    if as_json:
+        print_json({"key": made.secret, **_view(made.row)})
+        return
+    print(made.secret)
+    say(f"hint: this is the only time that it is shown; it begins with {made.row.prefix}, its id is {made.row.id}")
+
+
+@command.command("list", help="List keys; secrets are not known here.")
+@config_option
+@json_option
+def list_(config: Path | None, as_json: bool) -> None:
+    """List keys."""
+    rows = _ring(config).list()
+    if as_json:
+        print_json([_view(row) for row in rows])
+        return
+    if not rows:
+        say("no keys; make one with `pointsman keys create NAME`")
+        return
+    print_table(
+        ("NAME", "BEGINS", "STATE", "CREATED", "ID"),
+        [(row.name, row.prefix, _state(row), _day(row.created), row.id) for row in rows],
+    )
+
+
+@command.command("revoke", help="Revoke a key by its name, its beginning or its id; for good.")
+@click.argument("which")
+@config_option
+@json_option
+def revoke(which: str, config: Path | None, as_json: bool) -> None:
+    """Revoke a key."""
+    row = _ring(config).revoke(which)
+    if as_json:
+        print_json(_view(row))
+    else:
+        say(f"revoked {row.name} ({row.prefix}…); running servers refuse it within a second")
+
+
+def _ring(config: Path | None) -> KeyRing:
+    from pointsman.compose import build
+
+    return build(config).pieces.keys
+
+
+def _view(row: KeyRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "prefix": row.prefix,
+        "state": _state(row),
+        "created": _day(row.created),
+        "expires": _day(row.expires) if row.expires else None,
+    }
+
+
+def _state(row: KeyRow) -> str:
+    from pointsman.core.clock import SystemClock
+
+    if row.revoked is not None:
+        return "revoked"
+    return "expired" if row.expires is not None and row.expires <= SystemClock().now() else "active"
+
+
+def _day(nanos: int) -> str:
+    return dt.datetime.fromtimestamp(nanos / _NANO, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")

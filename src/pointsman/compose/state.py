@@ -1,0 +1,142 @@
+"""What a house says of itself: for `/ready`, `/api/status`, `/metrics` and the list of models. Never a secret."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pointsman import __version__
+from pointsman.compose.house import House
+from pointsman.core.model import Model
+from pointsman.core.money import usd_per_million
+from pointsman.routing.directory import Route
+from pointsman.server.app import App
+
+
+class HouseState:
+    """Satisfies the server's `State` and `Listing`."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._begun = time.monotonic()
+        self.app: App | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be served."""
+        return self._house.started
+
+    def status(self) -> Mapping[str, Any]:
+        """Version, configuration in force, providers, models, ledger."""
+        house = self._house
+        directory = house.directory
+        watcher = house.watcher
+        return {
+            "version": __version__,
+            "uptime_seconds": round(time.monotonic() - self._begun, 3),
+            "in_flight": self._in_flight(),
+            "config": msgspec.to_builtins(watcher.status) if watcher else {"version": house.loaded.version},
+            "keys_demanded": house.pieces.keys.demanded,
+            "providers": [
+                {"name": name, "ready": name not in directory.unavailable, "lacks": directory.unavailable.get(name, "")}
+                for name in directory.providers
+            ],
+            "routes": [self._route(route) for route in directory.routes.values()],
+            "models": [described(model, directory.unavailable) for model in house.listed()],
+            "prices": {"date": house.pieces.catalog.date, "origin": house.pieces.catalog.origin},
+            "ledger": msgspec.to_builtins(house.pieces.ledger.stats()),
+        }
+
+    def metrics(self) -> bytes:
+        """Prometheus' text format."""
+        ledger = self._house.pieces.ledger.stats
+        return self._house.pieces.metrics.render(
+            {
+                "gw_in_flight": ("Calls being served.", self._in_flight),
+                "gw_ledger_pending_rows": ("Outcomes that wait for the ledger.", lambda: ledger().pending),
+                "gw_ledger_spooled_rows": ("Outcomes that wait on disk.", lambda: ledger().spooled),
+                "gw_ledger_dropped_rows": ("Outcomes lost since the start.", lambda: ledger().dropped),
+                "gw_ledger_up": ("Whether the ledger's database answers.", lambda: int(ledger().up)),
+            }
+        )
+
+    def models_body(self) -> bytes:
+        """Every route and model in OpenAI's shape."""
+        house = self._house
+        items = [_item(route.name, None, route.description) for route in house.directory.routes.values()]
+        items += [_item(model.name, model, "") for model in house.listed()]
+        return msgspec.json.encode({"object": "list", "data": items})
+
+    def model_body(self, name: str) -> bytes:
+        """One of them, or any other name that would be served.
+
+        Raises:
+            UnknownModel: nothing of that name.
+        """
+        route = self._house.directory.resolve(name)
+        if route.kind != "model":
+            return msgspec.json.encode(_item(route.name, None, route.description))
+        return msgspec.json.encode(_item(name, route.models[0], ""))
+
+    def _in_flight(self) -> int:
+        return self.app.in_flight if self.app is not None else 0
+
+    def _route(self, route: Route) -> dict[str, Any]:
+        return {"name": route.name, "kind": route.kind, "models": [model.name for model in route.models]}
+
+
+def described(model: Model, unavailable: Mapping[str, str]) -> dict[str, Any]:
+    """A model as plain data."""
+    price = model.price
+    return {
+        "name": model.name,
+        "provider": model.provider.name,
+        "upstream": model.upstream,
+        "ready": model.provider.name not in unavailable,
+        "lacks": unavailable.get(model.provider.name, ""),
+        "private": model.provider.private,
+        "tier": model.tier,
+        "context": model.context or None,
+        "max_output": model.max_output or None,
+        "abilities": words(model),
+        "price": None
+        if price is None
+        else {
+            "input": str(usd_per_million(price.input)),
+            "output": str(usd_per_million(price.output)),
+            "source": price.source,
+            "since": price.since,
+        },
+        "retires": model.retires or None,
+        "replaced_by": model.replaced_by or None,
+        "demonstration": model.demonstration,
+    }
+
+
+def words(model: Model) -> list[str] | None:
+    """A model's abilities in words; None where nothing is known."""
+    if model.abilities is None:
+        return None
+    return [(ability.name or "").lower() for ability in model.abilities]
+
+
+def _item(name: str, model: Model | None, description: str) -> dict[str, Any]:
+    """One entry of the list; the four fields of OpenAI's, then what OpenRouter's clients read."""
+    item: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "pointsman"}
+    if model is None:
+        return {**item, "description": description} if description else item
+    item["owned_by"] = model.provider.name
+    if model.context:
+        item["context_length"] = model.context
+    if model.price is not None:
+        item["pricing"] = {
+            "prompt": f"{usd_per_million(model.price.input) / 1_000_000:f}",
+            "completion": f"{usd_per_million(model.price.output) / 1_000_000:f}",
+        }
+    abilities = words(model)
+    if abilities is not None:
+        item["abilities"] = abilities
+    return item

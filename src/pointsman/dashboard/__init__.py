@@ -1,0 +1,1 @@
+"""The first page: static files over the reading API."""

@@ -1,0 +1,62 @@
+"""`/health`, `/ready`, `/metrics`, `/api/status`: how this process is. None of them ever calls a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from pointsman.core.call import Arrival
+from pointsman.core.ports import Principal, Reply
+from pointsman.server.reading import send
+
+_TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_LIVE = b'{"status":"ok"}'
+_JSON = (b"content-type", b"application/json")
+
+
+class State(Protocol):
+    """What the process says of itself."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be served."""
+        ...
+
+    def status(self) -> Mapping[str, Any]:
+        """Version, configuration in force, models, ledger: plain data without secrets."""
+        ...
+
+    def metrics(self) -> bytes:
+        """Prometheus' text format."""
+        ...
+
+
+class Health:
+    """Handlers over the process's state."""
+
+    def __init__(self, state: State, admit: Callable[[Arrival], Principal]) -> None:
+        self._state = state
+        self._admit = admit
+
+    async def live(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /health`: the process answers."""
+        del arrival
+        await reply.whole(200, (_JSON,), _LIVE)
+
+    async def ready(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /ready`: calls can be served."""
+        del arrival
+        if self._state.ready:
+            await reply.whole(200, (_JSON,), b'{"status":"ready"}')
+        else:
+            await reply.whole(503, (_JSON, (b"retry-after", b"1")), b'{"status":"starting or stopping"}')
+
+    async def metrics(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /metrics`."""
+        self._admit(arrival)
+        await reply.whole(200, (_TEXT,), self._state.metrics())
+
+    async def status(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /api/status`."""
+        self._admit(arrival)
+        await send(reply, self._state.status())

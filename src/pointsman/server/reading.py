@@ -1,0 +1,126 @@
+"""The reading API behind the first page, `pointsman logs` and anybody else: JSON over the ledger.
+
+Where keys are demanded, a key sees its own calls only. Questions block on the database, so each runs in a thread, a
+few at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, TypeVar, cast, get_args
+
+import msgspec
+
+from pointsman.core.call import Arrival
+from pointsman.core.clock import Clock
+from pointsman.core.errors import InvalidRequest, NotFound
+from pointsman.core.outcome import Status
+from pointsman.core.ports import Principal, Reply
+from pointsman.insight.answers import CallDetail, Filters
+from pointsman.insight.queries import Questions
+
+T = TypeVar("T")
+_JSON = (b"content-type", b"application/json")
+_FRESH = (b"cache-control", b"no-store")
+_AT_ONCE = 4
+_MOST = 1000
+_DEFAULT = 50
+_DAY = 86_400
+_NANO = 1_000_000_000
+_MAX_SECONDS = 10 * 366 * _DAY
+
+
+class Reading:
+    """Handlers over one ledger."""
+
+    def __init__(self, questions: Questions, admit: Callable[[Arrival], Principal], clock: Clock) -> None:
+        self._questions = questions
+        self._admit = admit
+        self._clock = clock
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def calls(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /api/calls?limit=&before=&route=&model=&provider=&status=&seconds=`: calls, newest first."""
+        principal = self._admit(arrival)
+        said = query(arrival)
+        limit = whole(said, "limit", _DEFAULT, _MOST)
+        filters = self._filters(said, principal)
+        rows = await self._ask(lambda: self._questions.calls(limit, said.get("before", ""), filters))
+        await send(reply, {"calls": rows})
+
+    async def call(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /api/calls/{id}`: one call with its decision and attempts."""
+        principal = self._admit(arrival)
+        found = await self._find(arrival.path.rpartition("/")[2], principal)
+        await send(reply, found)
+
+    async def generation(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /v1/generation?id=`: one call by our id or by the id inside the answer."""
+        principal = self._admit(arrival)
+        wanted = query(arrival).get("id", "")
+        if not wanted:
+            raise InvalidRequest("Which one? Give `?id=` with an answer's id or an x-request-id", param="id")
+        await send(reply, {"data": await self._find(wanted, principal)})
+
+    async def totals(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /api/totals?seconds=`: sums over a stretch of time that ends now."""
+        principal = self._admit(arrival)
+        seconds = whole(query(arrival), "seconds", _DAY, _MAX_SECONDS)
+        since = self._clock.now() - seconds * _NANO
+        del principal
+        await send(reply, await self._ask(lambda: self._questions.totals(since)))
+
+    async def _find(self, wanted: str, principal: Principal) -> CallDetail:
+        def ask() -> CallDetail | None:
+            return self._questions.call(wanted) or self._questions.by_answer_id(wanted)
+
+        found = await self._ask(ask)
+        # The same answer for "none" and for "not yours": an id must not be a way to learn about others.
+        if found is None or (principal.id and found.call.key != principal.id):
+            raise NotFound(f"There is no call `{wanted[:60]}`", hint="a call is listed a moment after its answer")
+        return found
+
+    def _filters(self, said: dict[str, str], principal: Principal) -> Filters:
+        status = said.get("status", "")
+        if status and status not in get_args(Status):
+            raise InvalidRequest(f"`status` is one of {', '.join(get_args(Status))}", param="status")
+        seconds = whole(said, "seconds", 0, _MAX_SECONDS)
+        return Filters(
+            route=said.get("route", ""),
+            model=said.get("model", ""),
+            provider=said.get("provider", ""),
+            status=cast("Status", status) if status else None,
+            key=principal.id,
+            since=self._clock.now() - seconds * _NANO if seconds else 0,
+            id_prefix=said.get("id", ""),
+        )
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        async with self._gate:
+            return await asyncio.to_thread(question)
+
+
+def query(arrival: Arrival) -> dict[str, str]:
+    """The query's fields; of a repeated one the last."""
+    return dict(urllib.parse.parse_qsl(arrival.query, max_num_fields=50))
+
+
+def whole(said: dict[str, str], name: str, default: int, most: int) -> int:
+    """A field that is a whole number.
+
+    Raises:
+        InvalidRequest: it is none, or out of bounds.
+    """
+    text = said.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or not 1 <= int(text[:20]) <= most:
+        raise InvalidRequest(f"`{name}` must be a whole number from 1 to {most}", param=name)
+    return int(text)
+
+
+async def send(reply: Reply, value: Any) -> None:
+    """A value as JSON."""
+    await reply.whole(200, (_JSON, _FRESH), msgspec.json.encode(value))
