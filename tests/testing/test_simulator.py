@@ -8,6 +8,7 @@ import time
 
 import openai
 import pytest
+import uvloop
 from jsonschema import validate
 
 from pointsman.core.errors import ConfigError
@@ -406,3 +407,38 @@ def test_quota_of_a_provider_counts_over_its_models_and_runs_in_a_thread():
             client.chat.completions.create(model=model, messages=say("x"))
         with pytest.raises(openai.RateLimitError):
             client.chat.completions.create(model="a", messages=say("x"))
+
+
+async def test_the_seed_decides_latencies_too(client_of):
+    times = []
+    for seed in (1, 1, 2):
+        latency = {"kind": "normal", "mean": 0.05, "sd": 0.03}
+        script = Script(seed=seed, providers=one_model(total=latency).providers)
+        async with Simulator(script) as sim:
+            for _ in range(4):
+                await ask(client_of(sim.base_url))
+            times.append([round((entry.finished - entry.received) / 1e9, 2) for entry in sim.journal])
+    gaps = [sum(abs(a - b) for a, b in zip(times[0], other, strict=True)) for other in times[1:]]
+    assert gaps[0] < gaps[1]
+
+
+def test_ports_close_and_open_again_under_uvloop():
+    async def scenario() -> list[bool]:
+        provider = SimProvider(name="p", models=(SimModel(name="sim-1"),), own_port=True)
+        seen = []
+        async with Simulator(Script(providers=(provider,))) as sim:
+            port = int(sim.url_of("p").split(":")[2].split("/")[0])
+            for action in (sim.accept, sim.refuse, sim.accept, sim.refuse):
+                action("p")
+                await sim.tick()
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                except ConnectionRefusedError:
+                    seen.append(False)
+                else:
+                    seen.append(True)
+                    writer.close()
+        return seen
+
+    with asyncio.Runner(loop_factory=uvloop.Loop) as runner:
+        assert runner.run(scenario()) == [True, False, True, False]

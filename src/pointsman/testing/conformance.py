@@ -115,7 +115,8 @@ class _Asker:
         self.model = model
 
     async def chat(self, text: str = "Say hello.", **fields: Any) -> Heard:
-        body = {"model": self.model, "messages": [{"role": "user", "content": text}], "max_tokens": 64, **fields}
+        messages = [{"role": "user", "content": text}]
+        body = {"model": self.model, "messages": messages, "max_tokens": 64, **fields}
         return await self.caller.post("/chat/completions", body)
 
 
@@ -277,7 +278,7 @@ async def _completions(asker: _Asker) -> _Found:
 
 
 async def _unknown_model(asker: _Asker) -> _Found:
-    heard = await asker.caller.post("/chat/completions", {"model": "no-such-model", "messages": [{"role": "user"}]})
+    heard = await asker.chat(model="no-such-model")
     if heard.status == 200:
         return "no", "any model name is answered"
     return _judge_error(heard)

@@ -19,7 +19,7 @@ class Entry(msgspec.Struct, kw_only=True):
         status: of the answer; 0 if none was sent.
         fault: name of the fault that struck.
         stream: a stream was asked for.
-        sent: pieces of the body sent (events, for a stream).
+        sent: pieces of the body sent (events, for a stream); known at its end, as the times below are.
         answered: when the first byte of the answer went out.
         finished: when the answer ended, on purpose.
         hung_up: when the client closed the connection before that.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -47,4 +48,7 @@ async def _serve(simulator: Simulator) -> None:
             lines.append(f"  {provider.name}: {simulator.url_of(provider.name)} ({models})")
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
+        # The collector would stop every stream for some milliseconds to look again at what was loaded at the start.
+        gc.collect()
+        gc.freeze()
         await stop.wait()

@@ -60,7 +60,7 @@ class Stage:
         self._mind = mind
         self._temper = temper
         self._clock = clock
-        self._rng = random.Random(provider.name)  # noqa: S311 - repeatable on purpose
+        self._rng = random.Random(f"{temper.seed}/{provider.name}")  # noqa: S311 - repeatable on purpose
         self._models = {model.name: model for model in provider.models}
         self._prices = {m.name: compile_price(m.price) for m in provider.models if m.price is not None}
         self.forget()

@@ -32,6 +32,7 @@ class Temper:
     """Decides for each request whether it meets a fault. Injected ones first, then outages, then rules."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self._rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self._injected: list[Injected] = []
         self._seen: dict[tuple[str, str], int] = {}
