@@ -62,6 +62,7 @@ def build(
     loaded = _with(loaded, settings)
     url = store_url(loaded.config, environment)
     carrier = Carry(environment)
+    key_store = SqlKeyStore(url, clock)
     server = loaded.config.server
     required = loaded.config.keys == "required" or not is_loopback(server.host)
     return House(
@@ -75,7 +76,8 @@ def build(
             clock=clock,
             ids=ids,
             ledger=Ledger(url, clock, LedgerSettings(content=loaded.config.store_content)),
-            keys=KeyRing(SqlKeyStore(url, clock), clock, ids, required=required),
+            keys=KeyRing(key_store, clock, ids, required=required),
+            key_store=key_store,
             questions=Questions(url),
             metrics=Metrics(),
             machine=Machine(carrier, environment, found.catalog, None, look=loaded.config.discover),

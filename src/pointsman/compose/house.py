@@ -33,6 +33,7 @@ from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
 from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
+from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
 from pointsman.upstream.carry import Carry
 from pointsman.wire.openai_chat import OpenAIChat
@@ -54,6 +55,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     ids: Ids
     ledger: Ledger
     keys: KeyRing
+    key_store: SqlKeyStore
     questions: Questions
     metrics: Metrics
     machine: Machine
@@ -135,6 +137,7 @@ class House:
         await pieces.carrier.aclose()
         await asyncio.to_thread(pieces.ledger.close)
         await asyncio.to_thread(pieces.questions.close)
+        await asyncio.to_thread(pieces.key_store.close)
 
     async def _read_keys(self) -> None:
         try:

@@ -11,7 +11,7 @@ import datetime as dt
 
 from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
 from pointsman.core.model import Model
-from pointsman.core.money import PICOS_PER_NANO, usd_text
+from pointsman.core.money import PICOS_PER_NANO
 from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking
@@ -106,8 +106,8 @@ def _cheapest(models: list[Model], needs: Needs) -> tuple[list[Model], str]:
     # Stable sort: others first, then the first's own siblings, each group by price.
     rest = sorted(ordered[1:], key=lambda m: (m.demonstration, m.provider.name == first.provider.name))
     cost = costs[first.name]
-    price = "unpriced" if cost is None else f"about ${usd_text(cost)}"
-    return [first, *rest], f"cheapest of {len(models)} that fit, {price}"
+    price = ", unpriced" if cost is None else ""
+    return [first, *rest], f"cheapest of {len(models)} that fit{price}"
 
 
 def _in_force(directory: Directory, model: Model, facts: Facts, warnings: list[str]) -> Model:
