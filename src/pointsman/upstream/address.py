@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -29,6 +30,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         target: path and query as they stand in the request line.
         authority: `host` or `host:port` as the Host header wants it.
         label: `host:port`, for people.
+        extra: header lines that belong to the way there, for a proxy.
     """
 
     secure: bool
@@ -37,6 +39,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     target: bytes
     authority: bytes
     label: str
+    extra: bytes = b""
 
 
 def parse_url(url: str) -> Address:
@@ -70,6 +73,34 @@ def parse_url(url: str) -> Address:
     )
 
 
+class Proxy(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP proxy: where it listens, and its `proxy-authorization` value, empty where it needs none."""
+
+    address: Address
+    authorization: bytes = b""
+
+    @property
+    def line(self) -> bytes:
+        """The header line for the proxy, or nothing."""
+        return b"proxy-authorization: %b\r\n" % self.authorization if self.authorization else b""
+
+
+def parse_proxy(url: str) -> Proxy:
+    """An `http://` proxy's URL, user name and password allowed. Raises `ConnectFailed` as `parse_url`."""
+    _, _, rest = url.partition("://")
+    user, _, place = rest.rpartition("@")
+    address = parse_url(f"http://{place}")
+    if not user:
+        return Proxy(address=address)
+    return Proxy(address=address, authorization=b"Basic " + base64.b64encode(unquote(user).encode()))
+
+
+def behind(address: Address, proxy: Proxy) -> Address:
+    """The same place with the request line that a proxy wants for plain http (RFC 9112, 3.2.2)."""
+    line = b"http://%b%b" % (address.authority, address.target)
+    return msgspec.structs.replace(address, target=line, extra=proxy.line)
+
+
 def _bad_url(url: str, why: str) -> ConnectFailed:
     # Without query and user part: either may hold a secret.
     shown = url.partition("?")[0].rpartition("@")[2][:200]
@@ -85,7 +116,7 @@ def build_head(method: str, address: Address, headers: tuple[tuple[bytes, bytes]
     verb = method.encode("ascii", "replace")
     if not _TOKEN.fullmatch(verb):
         raise _bad_header(address, "the method is no HTTP method")
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (verb, address.target, address.authority)]
+    lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (verb, address.target, address.authority), address.extra]
     for name, value in headers:
         check_header(address.label, name, value)
         lines.append(b"%b: %b\r\n" % (name, value))

@@ -121,6 +121,7 @@ class AnswerReader:
         if self.head_done and self._until_eof and not reason:
             self._end()
             return
+        self.reusable = False
         when = "before the answer began"
         if self.touched:
             when = "before the head was complete"

@@ -1,4 +1,4 @@
-"""Which carrier takes a request: the direct one, or where a proxy lies in between, the one that knows proxies."""
+"""Which carrier takes a request: ours, or behind a SOCKS or https proxy, the library that knows those."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from pointsman.core.ports import Carrier, UpstreamRequest, UpstreamResponse
 from pointsman.upstream.address import Address, parse_url
-from pointsman.upstream.http1 import Http1Carrier, PoolLimits
+from pointsman.upstream.http1 import Http1Carrier, PoolLimits, takes_proxy
 
 _NAMES = {True: ("https_proxy", "HTTPS_PROXY"), False: ("http_proxy", "HTTP_PROXY")}
 _ALL = ("all_proxy", "ALL_PROXY")
@@ -83,7 +83,7 @@ class Carry:
     """
 
     def __init__(self, environment: Mapping[str, str], pool: PoolLimits | None = None) -> None:
-        self._direct = Http1Carrier(pool)
+        self._fast = Http1Carrier(pool)
         self._rules = ProxyRules(environment)
         self._proxied: Carrier | None = None
         self._known: dict[str, str] = {}
@@ -92,12 +92,12 @@ class Carry:
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """Send and wait for the head; see the port."""
         if not self._any and not request.proxy:
-            return await self._direct.send(request)
+            return await self._fast.send(request)
         proxy = request.proxy or self._proxy(request.url)
-        if not proxy:
-            return await self._direct.send(request)
         if proxy != request.proxy:
             request = msgspec.structs.replace(request, proxy=proxy)
+        if takes_proxy(proxy):
+            return await self._fast.send(request)
         return await self._through().send(request)
 
     def _proxy(self, url: str) -> str:
@@ -111,7 +111,7 @@ class Carry:
 
     def _through(self) -> Carrier:
         if self._proxied is None:
-            # Only here: most installations have no proxy and need not pay for the import.
+            # Only here: few installations have such a proxy, the others need not pay for the import.
             from pointsman.upstream.reqwest import ReqwestCarrier  # noqa: PLC0415
 
             self._proxied = ReqwestCarrier()
@@ -119,6 +119,6 @@ class Carry:
 
     async def aclose(self) -> None:
         """Close every connection of both carriers."""
-        await self._direct.aclose()
+        await self._fast.aclose()
         if self._proxied is not None:
             await self._proxied.aclose()

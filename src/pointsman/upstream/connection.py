@@ -324,8 +324,8 @@ class Http1Response:
     def expire(self) -> None:
         """`due` has passed."""
         unsent = 0 if self._connection is None else self._connection.unsent
-        if unsent and unsent != self._unsent and not self._total_passed():
-            # A large request is still on its way and moves: the wait for the answer has not begun.
+        if unsent != self._unsent and not self._total_passed():
+            # A large request was on its way until just now, and moved: the wait for the answer begins only here.
             self._unsent, self._active = unsent, self._loop.time()
             if self._connection is not None:
                 self._connection.watch(self.due())

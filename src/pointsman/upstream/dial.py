@@ -10,7 +10,8 @@ from itertools import chain, zip_longest
 from typing import TypeVar
 
 from pointsman.core.errors import ConnectFailed
-from pointsman.upstream.address import Address
+from pointsman.upstream.address import Address, Proxy
+from pointsman.upstream.answer import MAX_HEAD
 
 HEAD_START = 0.25
 """Seconds that one address is tried alone before the next one joins (RFC 8305, section 5)."""
@@ -19,25 +20,54 @@ P = TypeVar("P", bound=asyncio.Protocol)
 _Info = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
-async def dial(address: Address, context: ssl.SSLContext | None, factory: Callable[[], P]) -> P:
+async def dial(
+    address: Address, context: ssl.SSLContext | None, factory: Callable[[], P], proxy: Proxy | None = None
+) -> P:
     """A protocol made by `factory`, connected. The caller bounds the time and may cancel.
 
     Raises:
         ConnectFailed: with host, port and reason.
     """
     loop = asyncio.get_running_loop()
+    sock = await _reach(loop, address if proxy is None else proxy.address)
+    try:
+        if proxy is not None and context is not None:
+            await _tunnel(loop, sock, address, proxy)
+        name = address.host if context is not None else None
+        _, protocol = await loop.create_connection(factory, sock=sock, ssl=context, server_hostname=name)
+    except OSError as error:
+        sock.close()
+        raise _failed(address, error) from error
+    except BaseException:
+        sock.close()
+        raise
+    return protocol
+
+
+async def _reach(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
     try:
         infos = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        sock = await _race(loop, _interleave(infos))
-        try:
-            name = address.host if context is not None else None
-            _, protocol = await loop.create_connection(factory, sock=sock, ssl=context, server_hostname=name)
-        except BaseException:
-            sock.close()
-            raise
+        return await _race(loop, _interleave(infos))
     except (OSError, UnicodeError) as error:
         raise _failed(address, error) from error
-    return protocol
+
+
+async def _tunnel(loop: asyncio.AbstractEventLoop, sock: socket.socket, address: Address, proxy: Proxy) -> None:
+    """Ask the proxy for a tunnel (RFC 9110, 9.3.6). Nothing follows its answer before we speak: TLS clients begin."""
+    where = address.label.encode("ascii")
+    await loop.sock_sendall(sock, b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (where, where, proxy.line))
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        data = await loop.sock_recv(sock, 4096)
+        answer += data
+        if not data or len(answer) > MAX_HEAD:
+            raise ConnectFailed(f"the proxy {proxy.address.label} closed or garbled the way to {address.label}")
+    status = answer.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")[2]
+    if not (answer.startswith(b"HTTP/1.") and status.startswith("2")):
+        hint = "put user and password into the proxy's URL" if status.startswith("407") else ""
+        raise ConnectFailed(
+            f"the proxy {proxy.address.label} refused a way to {address.label}: {status[:80]}", hint=hint
+        )
 
 
 def _interleave(infos: Sequence[_Info]) -> list[_Info]:

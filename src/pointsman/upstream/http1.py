@@ -1,4 +1,4 @@
-"""The fast carrier: HTTP/1.1 straight over the event loop, direct connections only.
+"""The fast carrier: HTTP/1.1 straight over the event loop, directly or through an HTTP proxy.
 
 `docs/decisions/0002-two-carriers.md` says why this stands here although well-kept clients exist.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 from pointsman.core.errors import ConnectFailed, UpstreamCut
 from pointsman.core.ports import UpstreamRequest
-from pointsman.upstream.address import Address, build_head, finish_head, parse_url
+from pointsman.upstream.address import Address, Proxy, behind, build_head, finish_head, parse_proxy, parse_url
 from pointsman.upstream.answer import AnswerReader
 from pointsman.upstream.connection import Connection, Http1Response, timed_out
 from pointsman.upstream.dial import dial
@@ -39,10 +39,11 @@ class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
 class _Route:
     """What is the same for every request to one URL: where it goes, its pool, and heads already built."""
 
-    __slots__ = ("address", "heads", "pool")
+    __slots__ = ("address", "heads", "pool", "proxy")
 
-    def __init__(self, address: Address, pool: Pool) -> None:
+    def __init__(self, address: Address, pool: Pool, proxy: Proxy | None) -> None:
         self.address = address
+        self.proxy = proxy
         self.heads: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], bytes] = {}
         self.pool = pool
 
@@ -64,14 +65,14 @@ class Http1Carrier:
         self._closed = False
         self._contexts = TlsContexts()
         self._limits = limits or PoolLimits()
-        self._pools: dict[tuple[bool, str, str], Pool] = {}
-        self._routes: dict[tuple[str, str], _Route] = {}
+        self._pools: dict[tuple[bool, str, str, str], Pool] = {}
+        self._routes: dict[tuple[str, str, str], _Route] = {}
 
     async def send(self, request: UpstreamRequest) -> Http1Response:
         """Send and wait for the head; see the port."""
-        route = self._routes.get((request.url, request.ca_file)) or self._route(request)
-        if request.proxy or self._closed:
-            raise self._refusal(request, route)
+        route = self._routes.get((request.url, request.ca_file, request.proxy)) or self._route(request)
+        if self._closed:
+            raise ConnectFailed(f"nothing was sent to {route.address.label}: the carrier is closed")
         head = route.head(request)
         started = asyncio.get_running_loop().time()
         response = _begin(route.pool.take() or await self._open(route, request), request, head, started)
@@ -85,13 +86,12 @@ class Http1Carrier:
             await response.head()
         return response
 
-    def _refusal(self, request: UpstreamRequest, route: _Route) -> ConnectFailed:
-        why = "the carrier is closed" if self._closed else f"no way through the proxy {request.proxy!r} from here"
-        return ConnectFailed(f"nothing was sent to {route.address.label}: {why}")
-
     def _route(self, request: UpstreamRequest) -> _Route:
         address = parse_url(request.url)
-        key = (address.secure, address.label, request.ca_file)
+        proxy = _proxy(request.proxy)
+        if proxy is not None and not address.secure:
+            address = behind(address, proxy)
+        key = (address.secure, address.label, request.ca_file, request.proxy)
         pool = self._pools.get(key)
         if pool is None:
             limits = self._limits
@@ -105,7 +105,7 @@ class Http1Carrier:
             self._routes.clear()
             self._pools = {key: pool for key, pool in self._pools.items() if pool.busy}
             self._pools[key] = pool
-        route = self._routes[(request.url, request.ca_file)] = _Route(address, pool)
+        route = self._routes[(request.url, request.ca_file, request.proxy)] = _Route(address, pool, proxy)
         return route
 
     async def _open(self, route: _Route, request: UpstreamRequest) -> Connection:
@@ -127,7 +127,7 @@ class Http1Carrier:
         try:
             context = await self._contexts.get(ca_file) if address.secure else None
             loop = asyncio.get_running_loop()
-            connection = await dial(address, context, lambda: Connection(pool, address.label, loop))
+            connection = await dial(address, context, lambda: Connection(pool, address.label, loop), route.proxy)
         finally:
             pool.opened(connection)
         return connection
@@ -143,6 +143,19 @@ class Http1Carrier:
         # Sockets close in the loop's next rounds; without waiting they would outlive a loop that stops now.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+
+def takes_proxy(url: str) -> bool:
+    """Whether this carrier knows that kind of proxy: none, or one spoken to in plain HTTP."""
+    return not url or url.lower().startswith("http://")
+
+
+def _proxy(url: str) -> Proxy | None:
+    if not takes_proxy(url):
+        raise ConnectFailed(
+            f"nothing was sent: proxies of the kind {url.partition('://')[0]!r} are not for this carrier"
+        )
+    return parse_proxy(url) if url else None
 
 
 def _begin(connection: Connection, request: UpstreamRequest, head: bytes, started: float) -> Http1Response:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
+from pathlib import Path
 
 
 def open_files() -> int:
     """How many file descriptors this process holds."""
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())

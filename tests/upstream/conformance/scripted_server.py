@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from pointsman.core.model import TimeLimits
-from pointsman.core.ports import UpstreamRequest
+from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 
 Script = Callable[["Peer"], Awaitable[None]]
 
@@ -133,3 +133,16 @@ def post(url: str, **changes: object) -> UpstreamRequest:
         "limits": TimeLimits(connect=2, first_byte=5, between_bytes=5, total=15),
     }
     return UpstreamRequest(url=url, **{**values, **changes})  # type: ignore[arg-type]
+
+
+async def drain(response: UpstreamResponse, way: str) -> bytes:
+    """The whole body, by `read` or by `stream`, and the connection let go."""
+    try:
+        if way == "read":
+            return await response.read()
+        pieces = []
+        while piece := await response.next_chunk():
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        await response.aclose()

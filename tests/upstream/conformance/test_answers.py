@@ -6,7 +6,7 @@ import gzip
 import zlib
 
 import pytest
-from scripted_server import Peer, answers, chunked, post, serving, whole
+from scripted_server import Peer, answers, chunked, drain, post, serving, whole
 
 from pointsman.core.errors import PointsmanError, UpstreamCut, UpstreamError, UpstreamGarbage
 from pointsman.core.ports import Carrier
@@ -157,15 +157,7 @@ GARBAGE = {
 async def test_what_is_no_answer_is_called_garbage(carrier: Carrier, name: str, way: str) -> None:
     async with serving(answers(GARBAGE[name], keep=False)) as server:
         with pytest.raises(UpstreamGarbage) as caught:
-            response = await carrier.send(post(server.url, max_answer=200_000))
-            try:
-                if way == "read":
-                    await response.read()
-                else:
-                    while await response.next_chunk():
-                        pass
-            finally:
-                await response.aclose()
+            await drain(await carrier.send(post(server.url, max_answer=200_000)), way)
         assert f"127.0.0.1:{server.port}" in caught.value.message
 
 
@@ -215,7 +207,9 @@ async def test_nothing_that_would_break_out_of_a_request_line_is_sent(carrier: C
         assert server.peers == 0
 
 
-@pytest.mark.parametrize("url", ["", "ftp://a/", "http://", "http://u:secret@a/", "http://a:99999/", "//a", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://a/", "http://", "http://u:secret@a/", "http://a:99999/", "//a", "http://[::1"]
+)
 async def test_what_is_no_url_is_a_readable_error_without_the_secret(carrier: Carrier, url: str) -> None:
     with pytest.raises(PointsmanError) as caught:
         await carrier.send(post(url))
