@@ -20,6 +20,7 @@ from bench import answers, machine, upstream
 
 Json = dict[str, Any]
 READY_S = 90.0
+REFUSALS_S = 2.0  # a good call that is refused so soon after the start is noted and sent again
 STARTS, STARTS_S = 3, 10.0  # up to three starts, as many as fit into ten seconds
 
 
@@ -35,6 +36,7 @@ class Gateway:
     start_s: list[float] = field(default_factory=list)
     answer_s: list[float] = field(default_factory=list)  # from the start to the first right answer
     idle_mb: float | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -213,13 +215,17 @@ class Bed:
 
     def _first_answer(self, gateway: Gateway, process: machine.Process) -> None:
         """Wait for the first right answer."""
-        end = time.monotonic() + READY_S
+        begun = time.monotonic()
         while True:
             status, text = ask(gateway.target)
             if status == 200 and answers.SAID in text:
                 return
-            if time.monotonic() > end or status in range(400, 500) or not process.alive():
+            waited = time.monotonic() - begun
+            refused = status in range(400, 500)
+            if waited > READY_S or (refused and waited > REFUSALS_S) or not process.alive():
                 raise RuntimeError(f"{gateway.name} answered {status}: {text[:300]} {process.last_words()}")
+            if refused and waited < REFUSALS_S:
+                gateway.notes.append(f"refused a good call {waited:.3f} s after it listened: {status} {text[:120]}")
             time.sleep(0.005)
 
     def _refuses_strangers(self, gateway: Gateway) -> None:

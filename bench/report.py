@@ -207,6 +207,7 @@ def text(result: Json) -> str:
             "to other guests."
         )
     lines += [f"{name}: skipped, {why}" for name, why in result["skipped"].items()]
+    lines += [f"{name} {note}" for name, subject in result["subjects"].items() for note in subject.get("notes", [])[:1]]
     lines += [f"{name} broke in a round: {why[:200]}" for name, why in broken(result)]
     if found := ratios(result):
         lines += ["", "pointsman over each, round by round, with the interval that holds the median with 95 %:"]

@@ -184,6 +184,7 @@ def facts(gateway: Gateway) -> Json:
         "start_s": gateway.start_s,
         "answer_s": gateway.answer_s,
         "idle_mb": gateway.idle_mb,
+        "notes": gateway.notes,
         "after_mb": gateway.memory_mb(),
     }
 
