@@ -15,7 +15,7 @@ class Verdict(NamedTuple):
 
 
 _CONTEXT = re.compile(
-    r"maximum context length|max(?:imum)? context (?:length|size|window)|context[_ ]length[_ ]exceeded"
+    r"maximum context length|max(?:imum)? (?:context|prompt) (?:length|size|window)|context[_ ]length[_ ]exceeded"
     r"|prompt (?:is )?too long|input is too long|exceeds? the (?:available |model'?s? )?(?:maximum )?context"
     r"|context window|input (?:token count|length).{0,40}exceed"
     r"|exceed.{0,40}(?:context|maximum number of (?:input )?tokens)"

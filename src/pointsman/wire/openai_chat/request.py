@@ -131,6 +131,8 @@ def _syntax(body: bytes, text: str) -> str:
         line = body.count(b"\n", 0, offset) + 1
         column = offset - body.rfind(b"\n", 0, offset)
         reason = text[: at.start()].removeprefix("JSON is malformed: ")
+        if "hex escape" in reason:
+            reason += ", perhaps half of a surrogate pair,"
         return f"The body is not JSON: {reason} at line {line}, column {column}."
     if _SURROGATE.search(body):
         return "The body is not JSON: it ends too early, or a \\u escape holds half of a surrogate pair."
