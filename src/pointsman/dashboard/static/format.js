@@ -1,0 +1,63 @@
+// Figures for people. Money comes in nano-dollars, times in nanoseconds; both may be BigInt where a number is too coarse.
+
+const count = new Intl.NumberFormat("en-GB");
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const NANOS = 1_000_000_000n;
+
+/** All decimals of an amount, without trailing zeros: `$0.0000041`. */
+export function exactMoney(nanos) {
+  const amount = BigInt(nanos);
+  const size = amount < 0n ? -amount : amount;
+  const rest = String(size % NANOS).padStart(9, "0").replace(/0+$/, "");
+  return `${amount < 0n ? "−" : ""}$${count.format(size / NANOS)}${rest && "."}${rest}`;
+}
+
+/** An amount to four significant figures. */
+export function money(nanos) {
+  const amount = BigInt(nanos);
+  const extra = String(amount < 0n ? -amount : amount).length - 4;
+  if (extra <= 0) return exactMoney(amount);
+  const unit = 10n ** BigInt(extra);
+  const half = amount < 0n ? -unit / 2n : unit / 2n;
+  const text = exactMoney(((amount + half) / unit) * unit);
+  const cents = /\.(\d)$/.exec(text);
+  return cents ? `${text}0` : text;
+}
+
+/** US dollars per million tokens from pico-dollars per token. */
+export const perMillion = (picos) => exactMoney(BigInt(picos) * 1000n);
+
+export const whole = (value) => count.format(value);
+
+/** A duration: `0.48 ms`, `27 ms`, `1.11 s`, `3 min 20 s`. */
+export function duration(nanos) {
+  if (nanos === null) return "–";
+  const ms = Number(nanos) / 1e6;
+  if (ms < 10) return `${ms.toPrecision(2)} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 99_950) return `${(ms / 1000).toPrecision(3)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/** A moment in local time; the date too where that is not today's. */
+export function moment(nanos) {
+  const date = new Date(Number(nanos) / 1e6);
+  const today = date.toDateString() === new Date().toDateString();
+  return { text: today ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`, iso: date.toISOString() };
+}
+
+/** What a call or attempt cost, in words that never take unpriced for free. */
+export function cost(row) {
+  if (row.cost !== null) return { text: money(row.cost), title: `${exactMoney(row.cost)} in full` };
+  if (row.usage !== null) return { text: "unpriced", title: "No price is known for this model" };
+  if (row.status === "ok") return { text: "unknown", title: "No tokens were reported, so nothing can be summed" };
+  return { text: "–", title: "Nothing was billed that is known" };
+}
+
+/** Tokens in and out; `≈` where they are estimated. */
+export function tokens(usage) {
+  if (usage === null) return "–";
+  return `${usage.estimated ? "≈" : ""}${whole(usage.input)} → ${whole(usage.output)}`;
+}

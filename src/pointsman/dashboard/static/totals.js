@@ -1,0 +1,59 @@
+// Sums over a chosen stretch of time.
+
+import { byId, el, fill } from "./dom.js";
+import { duration, exactMoney, money, whole } from "./format.js";
+import { follow, go, link, read } from "./place.js";
+
+const WINDOWS = { "1h": 3600, "24h": 86_400, "7d": 604_800 };
+const USUAL = "24h";
+
+export const seconds = () => WINDOWS[read("window")] ?? WINDOWS[USUAL];
+
+export function startTotals(changed) {
+  const buttons = Object.keys(WINDOWS).map((name) =>
+    el("button", { type: "button", click: () => go("window", name === USUAL ? "" : name) }, name),
+  );
+  byId("windows").append(...buttons);
+  follow("window", (chosen) => {
+    const name = chosen in WINDOWS ? chosen : USUAL;
+    for (const one of buttons) one.setAttribute("aria-pressed", String(one.textContent === name));
+    changed();
+  });
+}
+
+export function showTotals({ all }) {
+  const key = JSON.stringify(all, (_, value) => (typeof value === "bigint" ? String(value) : value));
+  fill(byId("totals"), key, () => [
+    spend(all),
+    figure("Calls", whole(all.calls), `${whole(all.attempts)} attempts`),
+    figure("Tokens in", whole(all.input_tokens), `${whole(all.cached_tokens)} of them cached`),
+    figure("Tokens out", whole(all.output_tokens), all.reasoning_tokens ? `${whole(all.reasoning_tokens)} thinking` : ""),
+    trouble("Failed", "failed", all.failed),
+    trouble("Refused", "refused", all.refused),
+    trouble("Cancelled", "cancelled", all.cancelled),
+    figure("Latency, p95", duration(all.duration.p95), `p50 ${duration(all.duration.p50)}`),
+    figure("First byte, p95", duration(all.first_byte.p95), `p50 ${duration(all.first_byte.p50)}`),
+  ]);
+}
+
+function figure(name, value, note = "", title = null, kind = null) {
+  return el("div", { class: kind }, el("dt", {}, name), el("dd", { title }, value), note ? el("dd", { class: "note" }, note) : null);
+}
+
+function spend(all) {
+  const note = all.unpriced ? `* without ${whole(all.unpriced)} unpriced ${all.unpriced === 1 ? "call" : "calls"}` : "";
+  const nothing = all.unpriced && !Number(all.cost);
+  const text = nothing ? "unpriced" : `${money(all.cost)}${all.unpriced ? "*" : ""}`;
+  return figure("Spend", text, note, `${exactMoney(all.cost)} in full`);
+}
+
+function trouble(name, status, count) {
+  const value = count ? el("a", { href: link("status", status), click: (event) => show(event, status) }, whole(count)) : "0";
+  return figure(name, value, "", null, count && status === "failed" ? "bad" : null);
+}
+
+function show(event, status) {
+  event.preventDefault();
+  go("status", status);
+  byId("filter").focus();
+}
