@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pointsman.core.errors import ContextTooLong, NoCandidate, UnknownModel, UnsupportedParameter
 from pointsman.core.model import Ability, Model, Price, Provider
 from pointsman.core.money import picos_per_token
-from pointsman.core.plan import Needs, Plan
+from pointsman.core.plan import Facts, Needs, Plan
 from pointsman.routing.directory import Directory, Route
-from pointsman.routing.planner import Planner
+from pointsman.routing.planner import Planner, iso_date
+from pointsman.routing.planner import plan as make
 
 NOON = 1_795_262_400_000_000_000  # 2026-11-21T12:00:00Z
 
@@ -52,6 +53,7 @@ SMALL = model("small", A, ("0.15", "0.6"), context=8_000, abilities=Ability.TOOL
 LARGE = model("large", A, ("5", "25"), context=200_000, abilities=Ability.TOOLS | Ability.VISION)
 OTHER = model("other", B, ("1", "3"), context=100_000, abilities=Ability.TOOLS | Ability.VISION)
 UNPRICED = model("unpriced", B, None)
+CROSSED = model("crossed", B, ("0.1", "50"), context=50_000)  # cheap to read for, dear to write
 
 
 def planner(*models: Model, kind: str = "pool", known: Catalogue | None = None, **off: str) -> Planner:
@@ -133,7 +135,7 @@ def test_an_unknown_name_gets_the_nearest_ones() -> None:
 def test_when_nothing_is_left_the_error_says_what_each_one_lacked() -> None:
     with pytest.raises(UnsupportedParameter, match=r"small: cannot do images"):
         plan(planner(SMALL), abilities=Ability.VISION)
-    with pytest.raises(ContextTooLong, match=r"context 8,000 < about 90,000"):
+    with pytest.raises(ContextTooLong, match=r"context of 8,000 tokens is too small; the request has about 90,000"):
         plan(planner(SMALL), input_tokens=90_000)
     with pytest.raises(NoCandidate, match=r"\$A_KEY is not set"):
         plan(planner(SMALL, a="$A_KEY is not set"))
@@ -176,3 +178,24 @@ def test_every_model_of_a_pool_is_a_step_or_is_dropped_never_both(
         return
     assert sorted([*names(made), *(d.model for d in made.dropped)]) == ["large", "other", "small", "unpriced"]
     assert made == plan(planner(*pool), **needs), "the same question gets the same plan"
+
+
+@given(
+    sizes=st.lists(st.integers(0, 300_000), min_size=2, max_size=6),
+    abilities=st.lists(st.sampled_from([Ability(0), Ability.TOOLS, Ability.VISION]), min_size=2, max_size=6),
+    pool=st.permutations([SMALL, LARGE, OTHER, UNPRICED, CROSSED]),
+    count=st.integers(1, 5),
+)
+def test_a_remembered_plan_is_the_plan_that_would_be_made_afresh(
+    sizes: list[int], abilities: list[Ability], pool: list[Model], count: int
+) -> None:
+    models = tuple(pool[:count])
+    remembering = planner(*models)
+    for size, ability in zip(sizes, abilities, strict=False):
+        needs = Needs(dialect="openai-chat", input_tokens=size, abilities=ability)
+        facts = Facts(now=NOON, today=iso_date(NOON), draw=0.5)
+        try:
+            fresh = make(remembering.directory, remembering.directory.resolve("auto"), needs, facts)
+        except (NoCandidate, UnsupportedParameter, ContextTooLong):
+            continue
+        assert remembering.plan("auto", needs, now=NOON, draw=0.5) == fresh

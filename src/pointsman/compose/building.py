@@ -48,7 +48,8 @@ def build(
         ConfigError: the configuration is refused.
     """
     settings = settings or Settings()
-    environment = os.environ if env is None else env
+    # A copy: `os.environ` encodes and decodes at every look-up, and nobody changes it under a running process.
+    environment = dict(os.environ) if env is None else env
     clock, ids = SystemClock(), SystemIds()
     folder = data_folder(environment)
     found = load_catalog(folder / "prices", today=iso_date(clock.now()))

@@ -122,6 +122,11 @@ class House:
             await self._watcher.__aenter__()
         self.started = True
 
+    async def look(self) -> None:
+        """Learn what runs on this machine without starting anything: for verbs that only list or explain."""
+        await self.pieces.machine.look(self._on_found)
+        await self.pieces.carrier.aclose()
+
     async def aclose(self) -> None:
         """Stop everything; rows that wait are written."""
         self.started = False

@@ -81,6 +81,10 @@ class Machine:
         except TimeoutError:
             _log.info("local models are not ready after %s s", seconds)
 
+    async def look(self, on_found: OnFound) -> None:
+        """Look once, starting nothing: for verbs that only list."""
+        await self._once(on_found)
+
     async def aclose(self) -> None:
         """Stop looking; end the embedded model."""
         for task in self._tasks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pointsman.core.call import Arrival
-from pointsman.core.model import Model, TimeLimits
+from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.ports import UpstreamRequest
 from pointsman.upstream.credentials import Credentials
 from pointsman.upstream.prepare import Sender
@@ -16,10 +16,23 @@ class Sending:
     """Satisfies the line's `Sender`."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
         self._credentials = Credentials(env)
         self._sender = Sender()
+        self._checked: dict[str, str] = {}
 
     def prepare(self, model: Model, outgoing: Outgoing, arrival: Arrival, limits: TimeLimits) -> UpstreamRequest:
         """One request, ready to send. Raises as `upstream.prepare.Sender.prepare`."""
-        secret = self._credentials.secret(model.provider)
+        secret = self._secret(model.provider)
         return self._sender.prepare(model, outgoing, secret=secret, caller_headers=arrival.headers, limits=limits)
+
+    def _secret(self, provider: Provider) -> str:
+        """The key of this moment; judged once per value, for judging costs more than all the rest here."""
+        name = provider.api_key_env
+        if not name or provider.credentials == "caller":
+            return ""
+        value = self._env.get(name, "")
+        if self._checked.get(name) != value or not value:
+            self._credentials.secret(provider)
+            self._checked[name] = value
+        return value.strip()

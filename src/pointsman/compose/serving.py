@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 
@@ -31,12 +32,23 @@ def serve(house: House, announce: Callable[[str], None] | None = None) -> None:
 
     async def started() -> None:
         await house.start()
+        _settle_memory()
         if announce is not None:
             announce(url)
 
     host = Host(application(house), binding, started, house.aclose)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     uvloop.run(_until_stopped(host, sock))
+
+
+def _settle_memory() -> None:
+    """What was made until now stays: no collection need look at it again.
+
+    Calls make no cycles to speak of, so collections may be rare; measured, the default thresholds cost 3 % of the CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _until_stopped(host: Host, sock: object) -> None:

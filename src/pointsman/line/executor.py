@@ -79,6 +79,10 @@ def schedule(plan: Plan, retries: int | None) -> Iterator[tuple[Step, float]]:
     most: fewer than the plan has cuts it short, more goes round again.
     """
     again = plan.retries if plan.retries is not None else int(len(plan.steps) == 1)
+    if retries is None and not again:
+        for step in plan.steps:
+            yield step, 0.0
+        return
     sequence = [(step, _pause(number)) for step in plan.steps for number in range(again + 1)]
     count = len(sequence) if retries is None else retries + 1
     for number in range(min(count, _MAX_ATTEMPTS)):

@@ -6,11 +6,12 @@ can only be told: the stream gets the dialect's error event, never a clean end.
 
 from __future__ import annotations
 
+from pointsman.core.clock import Clock
 from pointsman.core.errors import UpstreamError
 from pointsman.core.money import usd_text
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply, UpstreamResponse
-from pointsman.line.parts import Call, Parts, Won
+from pointsman.line.parts import Call, Won
 from pointsman.line.trail import Trail
 
 _FORWARDED = (b"x-ratelimit-", b"openai-", b"anthropic-", b"retry-after")
@@ -21,25 +22,34 @@ _STREAM = (
     (b"x-accel-buffering", b"no"),
 )
 _MAX_HEADER = 512
+_MAX_KNOWN = 1024
 _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
 
 
-async def deliver_whole(parts: Parts, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
+class Delivery:
+    """What delivering needs beside the call itself."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.heads = Heads()
+
+
+async def deliver_whole(line: Delivery, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
     """Send a whole answer."""
     price, usage = won.model.price, won.facts.usage
-    cost = price.cost(usage) if price is not None and usage is not None else None
+    cost = trail.cost = price.cost(usage) if price is not None and usage is not None else None
     body = call.dialect.annotate(won.body, cost) if cost is not None else won.body
-    headers = answer_headers(call, plan, won, trail)
+    headers = line.heads.of(call, plan, won, trail)
     headers.append(_JSON)
     if cost is not None:
         headers.append((b"x-pointsman-cost-usd", usd_text(cost).encode()))
-    now = parts.clock.monotonic()
+    now = line.clock.monotonic()
     trail.content(now)
     headers.append(_timing(now - call.arrival.received - trail.waited, trail.waited))
     await reply.whole(200, headers, body)
 
 
-async def deliver_stream(parts: Parts, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
+async def deliver_stream(line: Delivery, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
     """Send a stream to its end.
 
     Raises:
@@ -47,9 +57,9 @@ async def deliver_stream(parts: Parts, call: Call, plan: Plan, won: Won, trail: 
     """
     relay = won.relay
     assert relay is not None  # noqa: S101 - deliver_stream is for streams
-    headers = answer_headers(call, plan, won, trail)
+    headers = line.heads.of(call, plan, won, trail)
     headers += _STREAM
-    now = parts.clock.monotonic()
+    now = line.clock.monotonic()
     trail.content(now)
     headers.append(_timing(now - call.arrival.received - trail.waited, trail.waited))
     await reply.start(200, headers)
@@ -71,27 +81,43 @@ async def deliver_stream(parts: Parts, call: Call, plan: Plan, won: Won, trail: 
     await reply.end()
 
 
-def answer_headers(call: Call, plan: Plan, won: Won, trail: Trail) -> list[tuple[bytes, bytes]]:
-    """The headers of every answer that a provider gave."""
+class Heads:
+    """The headers of answers. What is the same for every answer of one plan by one model is written once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[tuple[bytes, bytes], ...]] = {}
+
+    def of(self, call: Call, plan: Plan, won: Won, trail: Trail) -> list[tuple[bytes, bytes]]:
+        """The headers of an answer that a provider gave, without content type, cost and times."""
+        model = won.model
+        key = (plan.route, plan.strategy, plan.reason, plan.warnings, len(plan.dropped), model.name)
+        constant = self._known.get(key)
+        if constant is None:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            constant = self._known[key] = _constant(plan, won)
+        headers = [(b"x-request-id", call.id.encode()), (b"x-pointsman-attempts", b"%d" % trail.number), *constant]
+        if won.outgoing.dropped:
+            paths = ", ".join(d.path for d in won.outgoing.dropped)
+            headers.append((b"x-pointsman-dropped", header_value(paths)))
+        _forward(won.response, headers)
+        return headers
+
+
+def _constant(plan: Plan, won: Won) -> tuple[tuple[bytes, bytes], ...]:
     model = won.model
     headers = [
-        (b"x-request-id", call.id.encode()),
         (b"x-pointsman-model", header_value(model.name)),
         (b"x-pointsman-provider", header_value(model.provider.name)),
         (b"x-pointsman-route", header_value(plan.route)),
-        (b"x-pointsman-attempts", b"%d" % trail.number),
         (b"x-pointsman-decision", header_value(decision(plan, won))),
     ]
     warnings = list(plan.warnings)
-    if won.outgoing.dropped:
-        paths = ", ".join(d.path for d in won.outgoing.dropped)
-        headers.append((b"x-pointsman-dropped", header_value(paths)))
     if model.price is None:
         warnings.append(f"{model.name} is unpriced: its cost is unknown, not zero")
     if warnings:
         headers.append((b"x-pointsman-warning", header_value("; ".join(warnings))))
-    _forward(won.response, headers)
-    return headers
+    return tuple(headers)
 
 
 def decision(plan: Plan, won: Won) -> str:

@@ -43,7 +43,9 @@ class Run:
         if won is not None:
             facts = self._facts(won, error)
             price = won.model.price
-            self.cost = price.cost(facts.usage) if price is not None and facts.usage is not None else None
+            self.cost = trail.cost
+            if self.cost is None and price is not None and facts.usage is not None:
+                self.cost = price.cost(facts.usage)
             trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=self.cost)
         else:
             trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)

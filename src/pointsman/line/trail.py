@@ -14,7 +14,17 @@ _MAX_DETAIL = 2_000
 class Trail:
     """What happened so far. Times are nanoseconds."""
 
-    __slots__ = ("_attempt_at", "_attempt_started", "_clock", "attempts", "first_byte", "model", "number", "waited")
+    __slots__ = (
+        "_attempt_at",
+        "_attempt_started",
+        "_clock",
+        "attempts",
+        "cost",
+        "first_byte",
+        "model",
+        "number",
+        "waited",
+    )
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -24,6 +34,7 @@ class Trail:
         self.model: Model | None = None
         self.number = 0
         self.first_byte: int | None = None
+        self.cost: int | None = None
         self.waited = 0
 
     def begin(self, model: Model) -> None:

@@ -23,10 +23,11 @@ _log = logging.getLogger("pointsman.line")
 
 
 class Line:
-    """Serves calls. One per configuration in force; holds no state of its own."""
+    """Serves calls. One per configuration in force; keeps nothing of a call."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self._delivery = relay.Delivery(parts.clock)
 
     async def walk(self, arrival: Arrival, surface: Surface, dialect: Dialect, reply: Reply) -> PointsmanError | None:
         """Serve one call from its first byte to its record.
@@ -70,9 +71,9 @@ class Line:
         run.won = won = await executor.run(parts, call, plan, run.trail)
         try:
             if won.relay is None:
-                await relay.deliver_whole(parts, call, plan, won, run.trail, reply)
+                await relay.deliver_whole(self._delivery, call, plan, won, run.trail, reply)
             else:
-                await relay.deliver_stream(parts, call, plan, won, run.trail, reply)
+                await relay.deliver_stream(self._delivery, call, plan, won, run.trail, reply)
         finally:
             await won.response.aclose()
         run.settle(None)

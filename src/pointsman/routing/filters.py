@@ -40,10 +40,17 @@ def lacking(model: Model, needs: Needs, facts: Facts) -> Dropped | None:
         if missing:
             words = ", ".join(word for ability, word in _WORDS.items() if ability & missing)
             return _drop(model, "ability", f"cannot do {words}")
-    # Tokens are estimated here: only a clear excess is a reason, the provider decides the close cases.
-    if model.context and needs.input_tokens * 4 > model.context * 5:
-        return _drop(model, "context", f"context {model.context:,} < about {needs.input_tokens:,} needed")
+    if model.context and needs.input_tokens > window_limit(model):
+        return _drop(model, "context", f"context of {model.context:,} tokens is too small")
     return None
+
+
+def window_limit(model: Model) -> int:
+    """Estimated tokens above which a request is too large for a model with a known context window.
+
+    A quarter above the window: tokens are only estimated here, so the provider decides the close cases.
+    """
+    return model.context * 5 // 4
 
 
 def _drop(model: Model, reason: str, detail: str) -> Dropped:

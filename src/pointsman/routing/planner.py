@@ -8,38 +8,96 @@ fallbacks, other providers first, because a provider that failed once is likely 
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
+from itertools import pairwise
+
+import msgspec
 
 from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
 from pointsman.core.model import Model
 from pointsman.core.money import PICOS_PER_NANO
 from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step
 from pointsman.routing.directory import Directory, Route
-from pointsman.routing.filters import lacking
+from pointsman.routing.filters import lacking, window_limit
 
 _TYPICAL_OUTPUT = 400
 """Tokens of an answer where the caller set no limit: near the median of recorded chat answers; only ranks models."""
 _WARN_DAYS = 30
 _NANOS_PER_DAY = 86_400_000_000_000
+_MAX_MADE = 4096
 
 
 class Planner:
-    """Plans over one directory; satisfies the line's `Router`."""
+    """Plans over one directory; satisfies the line's `Router`.
+
+    A plan is a pure function of the route, the needs and the facts, and most of the needs decide nothing: what matters
+    is the set of abilities, and which context windows are too small. So plans are remembered by that, within bounds,
+    for routes whose order by price is the same for every request.
+    """
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
         self._day = -1
         self._today = ""
+        self._shapes: dict[str, _Shape] = {}
+        self._made: dict[tuple[str, str, int, int, str], Plan] = {}
 
     def plan(self, asked: str, needs: Needs, *, now: int, draw: float) -> Plan:
         """Decide. Raises as `line.parts.Router.plan`."""
+        shape = self._shapes.get(asked)
+        if shape is None:
+            shape = self._learn(asked)
+        today = self._date(now)
+        if not shape.steady:
+            return self._fresh(shape.route, needs, now, draw)
+        key = (asked, needs.dialect, int(needs.abilities), bisect_left(shape.windows, needs.input_tokens), today)
+        made = self._made.get(key)
+        if made is None:
+            made = self._fresh(shape.route, needs, now, draw)
+            if len(self._made) >= _MAX_MADE:
+                self._made.clear()
+            self._made[key] = made
+        return made
+
+    def _fresh(self, route: Route, needs: Needs, now: int, draw: float) -> Plan:
         facts = Facts(now=now, today=self._date(now), draw=draw, unavailable=self.directory.unavailable)
-        return plan(self.directory, self.directory.resolve(asked), needs, facts)
+        return plan(self.directory, route, needs, facts)
+
+    def _learn(self, asked: str) -> _Shape:
+        route = self.directory.resolve(asked)
+        shape = _Shape(
+            route=route,
+            windows=tuple(sorted(window_limit(model) for model in route.models if model.context)),
+            steady=route.kind != "pool" or steady(route.models),
+        )
+        if len(self._shapes) >= _MAX_MADE:
+            self._shapes.clear()
+        self._shapes[asked] = shape
+        return shape
 
     def _date(self, now: int) -> str:
         day = now // _NANOS_PER_DAY
         if day != self._day:
             self._day, self._today = day, iso_date(now)
         return self._today
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a route decides which plan a request gets: the sizes at which a model drops out, in tokens."""
+
+    route: Route
+    windows: tuple[int, ...]
+    steady: bool
+
+
+def steady(models: tuple[Model, ...]) -> bool:
+    """Whether the order of models by price is the same for every request.
+
+    It is not if one model of a pair is cheaper to read for and dearer to write.
+    """
+    prices = [(m.price.input, m.price.output, m.price.request) for m in models if m.price is not None]
+    prices.sort()
+    return all(left[1] <= right[1] and left[2] <= right[2] and left != right for left, right in pairwise(prices))
 
 
 def iso_date(now: int) -> str:
@@ -64,7 +122,7 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
         else:
             dropped.append(lack)
     if not fit:
-        raise nothing_left(route, dropped)
+        raise nothing_left(route, dropped, needs)
     if route.kind == "pool":
         strategy, (fit, reason) = "cheapest", _cheapest(fit, needs)
     elif route.kind == "try":
@@ -125,12 +183,13 @@ def _in_force(directory: Directory, model: Model, facts: Facts, warnings: list[s
     return successor
 
 
-def nothing_left(route: Route, dropped: list[Dropped]) -> PointsmanError:
+def nothing_left(route: Route, dropped: list[Dropped], needs: Needs) -> PointsmanError:
     """The error for a plan without steps: whose fault it is depends on why the models were dropped."""
     why = "; ".join(f"{d.model}: {d.detail}" for d in dropped) or "the pool is empty"
     reasons = {d.reason for d in dropped}
     what = f"No model of `{route.name}` can serve this request ({why})"
     if reasons == {"context"}:
+        what = f"{what[:-1]}; the request has about {needs.input_tokens:,} tokens)"
         return ContextTooLong(what, hint="shorten the input or add a model with a larger context window")
     if reasons and reasons <= {"ability", "context"}:
         return UnsupportedParameter(
