@@ -18,7 +18,6 @@ from pointsman.config.crosscheck import Known
 from pointsman.config.load import Loaded, load, load_mapping, store_url
 from pointsman.config.watch import Source
 from pointsman.core.clock import SystemClock, SystemIds
-from pointsman.insight.queries import Questions
 from pointsman.observe.metrics import Metrics
 from pointsman.routing.planner import iso_date
 from pointsman.store.keys import SqlKeyStore
@@ -79,7 +78,7 @@ def build(
             ledger=Ledger(url, clock, LedgerSettings(content=loaded.config.store_content)),
             keys=KeyRing(key_store, clock, ids, required=required),
             key_store=key_store,
-            questions=Questions(url),
+            url=url,
             metrics=Metrics(),
             machine=Machine(carrier, environment, found.catalog, None, look=loaded.config.discover),
             carrier=carrier,

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,7 +28,6 @@ from pointsman.core.errors import ConfigError, PointsmanError
 from pointsman.core.model import Model
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply
-from pointsman.insight.queries import Questions
 from pointsman.line.parts import Parts
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
@@ -38,12 +38,18 @@ from pointsman.store.ledger import Ledger
 from pointsman.upstream.carry import Carry
 from pointsman.wire.openai_chat import OpenAIChat
 
+if TYPE_CHECKING:
+    from pointsman.insight.queries import Questions
+
 _log = logging.getLogger("pointsman")
 _KEYS_SECONDS = 10.0
 
 
 class Pieces(msgspec.Struct, frozen=True, kw_only=True):
-    """What `build` chose: the concrete parts of one house. `place` says where the ledger is, without secrets."""
+    """What `build` chose: the concrete parts of one house.
+
+    `url` is the store's, perhaps with a password in it; `place` says the same without secrets.
+    """
 
     loaded: Loaded
     source: Source
@@ -56,7 +62,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger
     keys: KeyRing
     key_store: SqlKeyStore
-    questions: Questions
+    url: str
     metrics: Metrics
     machine: Machine
     carrier: Carry
@@ -77,6 +83,7 @@ class House:
         self._found: tuple[Found, ...] = ()
         self._watcher: Watcher | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._questions: Questions | None = None
         self.started = False
 
     # Calls
@@ -98,6 +105,14 @@ class House:
         """Routes and configured or local models that a caller can name."""
         found = [model.name for one in self._found for model in one.models]
         return [*self.directory.routes, *self.directory.models, *found]
+
+    def questions(self) -> Questions:
+        """The ledger's reading side, opened when it is first asked; call it where waiting is allowed."""
+        if self._questions is None:
+            from pointsman.insight.queries import Questions  # noqa: PLC0415 - SQLAlchemy takes 0.2 s to load
+
+            self._questions = Questions(self.pieces.url)
+        return self._questions
 
     def listed(self) -> list[Model]:
         """The models that can be listed: those of the configuration, of every route, and of this machine."""
@@ -141,7 +156,9 @@ class House:
         self._tasks.clear()
         await pieces.carrier.aclose()
         await asyncio.to_thread(pieces.ledger.close)
-        await asyncio.to_thread(pieces.questions.close)
+        if self._questions is not None:
+            await asyncio.to_thread(self._questions.close)
+            self._questions = None
         await asyncio.to_thread(pieces.key_store.close)
 
     async def _read_keys(self) -> None:

@@ -40,7 +40,7 @@ def table(house: House, state: HouseState) -> Table:
         return admit(house.line.parts, arrival)
 
     every, one = models(state, admitted)
-    reading = Reading(house.pieces.questions, admitted, house.pieces.clock)
+    reading = Reading(house.questions, admitted, house.pieces.clock)
     health = Health(state, admitted)
     files = Files("pointsman.dashboard")
     return Table(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import urllib.parse
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import msgspec
 
@@ -19,7 +19,9 @@ from pointsman.core.errors import InvalidRequest, NotFound
 from pointsman.core.outcome import Status
 from pointsman.core.ports import Principal, Reply
 from pointsman.insight.answers import CallDetail, Filters
-from pointsman.insight.queries import Questions
+
+if TYPE_CHECKING:  # brings SQLAlchemy, 0.2 s; whoever answers a call need not wait for it
+    from pointsman.insight.queries import Questions
 
 T = TypeVar("T")
 _JSON = (b"content-type", b"application/json")
@@ -35,7 +37,7 @@ _MAX_SECONDS = 10 * 366 * _DAY
 class Reading:
     """Handlers over one ledger."""
 
-    def __init__(self, questions: Questions, admit: Callable[[Arrival], Principal], clock: Clock) -> None:
+    def __init__(self, questions: Callable[[], Questions], admit: Callable[[Arrival], Principal], clock: Clock) -> None:
         self._questions = questions
         self._admit = admit
         self._clock = clock
@@ -47,7 +49,7 @@ class Reading:
         said = query(arrival)
         limit = whole(said, "limit", _DEFAULT, _MOST)
         filters = self._filters(said, principal)
-        rows = await self._ask(lambda: self._questions.calls(limit, said.get("before", ""), filters))
+        rows = await self._ask(lambda: self._questions().calls(limit, said.get("before", ""), filters))
         await send(reply, {"calls": rows})
 
     async def call(self, arrival: Arrival, reply: Reply) -> None:
@@ -70,11 +72,12 @@ class Reading:
         seconds = whole(query(arrival), "seconds", _DAY, _MAX_SECONDS)
         since = self._clock.now() - seconds * _NANO
         del principal
-        await send(reply, await self._ask(lambda: self._questions.totals(since)))
+        await send(reply, await self._ask(lambda: self._questions().totals(since)))
 
     async def _find(self, wanted: str, principal: Principal) -> CallDetail:
         def ask() -> CallDetail | None:
-            return self._questions.call(wanted) or self._questions.by_answer_id(wanted)
+            questions = self._questions()
+            return questions.call(wanted) or questions.by_answer_id(wanted)
 
         found = await self._ask(ask)
         # The same answer for "none" and for "not yours": an id must not be a way to learn about others.
