@@ -110,7 +110,9 @@ def aimock_folder() -> Path:
 @pytest.fixture
 def llmock(llmock_folder: Path) -> Iterator[Peer]:
     port = free_port()
-    command = [str(llmock_folder / "venv/bin/llmock"), "serve", "--port", str(port), "--log-level", "error"]
+    # Paced, so that it can see whether its client stops reading.
+    options = ["--port", str(port), "--log-level", "error", "--stream-chunk-delay-ms", "30"]
+    command = [str(llmock_folder / "venv/bin/llmock"), "serve", *options]
     with serving(command, port, "/health") as peer:
         yield peer
 
