@@ -239,7 +239,7 @@ class Gateway:
 
     async def _chat(self, messages: Messages, model: str, params: Mapping[str, Any]) -> Answer:
         reply = _Whole()
-        error = await self._house.walk(_arrival(_body(messages, model, {**params, "stream": False})), reply)
+        error = await self._house.walk(self._arrival(messages, model, {**params, "stream": False}), reply)
         if error is not None:
             raise error
         body = msgspec.json.decode(reply.body, type=dict[str, Any])
@@ -247,9 +247,14 @@ class Gateway:
 
     async def _open(self, messages: Messages, model: str, params: Mapping[str, Any]) -> _Feed:
         feed = _Feed()
-        arrival = _arrival(_body(messages, model, {**params, "stream": True}))
+        arrival = self._arrival(messages, model, {**params, "stream": True})
         feed.task = asyncio.create_task(feed.run(self._house.walk(arrival, feed)))
         return feed
+
+    def _arrival(self, messages: Messages, model: str, params: Mapping[str, Any]) -> Arrival:
+        received = self._house.pieces.clock.monotonic()
+        body = _body(messages, model, params)
+        return Arrival(method="POST", path="/v1/chat/completions", lookup={}, body=body, received=received)
 
 
 def _body(messages: Messages, model: str, params: Mapping[str, Any]) -> bytes:
@@ -258,10 +263,6 @@ def _body(messages: Messages, model: str, params: Mapping[str, Any]) -> bytes:
         return msgspec.json.encode({"model": model, "messages": turns, **params})
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"The request cannot be written as JSON: {error}") from None
-
-
-def _arrival(body: bytes) -> Arrival:
-    return Arrival(method="POST", path="/v1/chat/completions", lookup={}, body=body)
 
 
 class _Whole:

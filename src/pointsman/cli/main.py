@@ -84,7 +84,7 @@ def root(ctx: click.Context) -> None:
 def main() -> None:
     """Run the command line; never shows a traceback for an error of ours."""
     try:
-        root(standalone_mode=False)
+        root(prog_name="pointsman", standalone_mode=False)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.UsageError as error:

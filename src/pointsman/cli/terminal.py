@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 _CODES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "dim": "2", "bold": "1"}
+_PAINTED = re.compile(r"\x1b\[\d+m")
+# A model's name comes from outside: what would move the cursor or ring the bell is shown, not done.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NARROWEST = 10
+_GAP = 2
+
+
+def coloured(*, err: bool = False) -> bool:
+    """Whether a stream is a terminal that takes colours and nobody asked for none."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return (sys.stderr if err else sys.stdout).isatty()
 
 
 def paint(text: str, style: str, *, err: bool = False) -> str:
     """Text in a style where the stream is a terminal and `NO_COLOR` is not set."""
-    stream = sys.stderr if err else sys.stdout
-    if os.environ.get("NO_COLOR") or not stream.isatty():
-        return text
-    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if coloured(err=err) else text
+
+
+def plain(text: str) -> str:
+    """Text from outside, fit for a terminal: control characters are shown as `?`."""
+    return _CONTROL.sub("?", text)
 
 
 def say(text: str = "") -> None:
@@ -29,33 +44,73 @@ def say(text: str = "") -> None:
 
 def say_error(text: str, hint: str = "") -> None:
     """An error, and where there is one the way out."""
-    say(f"{paint('error:', 'red', err=True)} {text}")
+    say(f"{paint('error:', 'red', err=True)} {plain(text)}")
     if hint:
-        say(f"{paint('hint:', 'cyan', err=True)} {hint}")
+        say_hint(hint)
 
 
 def say_warning(text: str, hint: str = "") -> None:
     """A warning; actionable or left unsaid."""
-    say(f"{paint('warning:', 'yellow', err=True)} {text}")
+    say(f"{paint('warning:', 'yellow', err=True)} {plain(text)}")
     if hint:
-        say(f"{paint('hint:', 'cyan', err=True)} {hint}")
+        say_hint(hint)
+
+
+def say_hint(text: str) -> None:
+    """The way out, or the next step."""
+    say(f"{paint('hint:', 'cyan', err=True)} {plain(text)}")
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
+    """One JSON value on standard output, indented."""
+    import msgspec
+
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode(), flush=True)
 
 
+def print_json_line(value: Any) -> None:
+    """One JSON value on one line of standard output."""
+    import msgspec
+
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> None:
-    """An aligned table on standard output; columns in `right` are numbers."""
-    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
-    for number, row in enumerate((head, *rows)):
-        cells = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        line = "  ".join(cells).rstrip()
-        print(paint(line, "dim") if number == 0 else line)
+    """An aligned table on standard output; columns in `right` are numbers.
+
+    On a terminal the widest columns are cut until a line fits; in a pipe nothing is ever cut.
+    """
+    widths = widths_of(head, rows)
+    print(paint(table_line(head, widths, right), "dim"))
+    for row in rows:
+        print(table_line(row, widths, right))
+
+
+def widths_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """The width of each column."""
+    widths = [max(_visible(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - _GAP * (len(widths) - 1)
+        while sum(widths) > room and max(widths) > _NARROWEST:
+            widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def table_line(row: Sequence[str], widths: Sequence[int], right: frozenset[int] = frozenset()) -> str:
+    """One line of a table."""
+    cells = [_fit(cell, width, right=i in right) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+    return (" " * _GAP).join(cells).rstrip()
+
+
+def _visible(cell: str) -> int:
+    return len(_PAINTED.sub("", cell))
+
+
+def _fit(cell: str, width: int, *, right: bool) -> str:
+    seen = _visible(cell)
+    if seen > width:
+        return _PAINTED.sub("", cell)[: width - 1] + "…"
+    return " " * (width - seen) + cell if right else cell + " " * (width - seen)
 
 
 def config_option(function: Any) -> Any:
@@ -64,6 +119,7 @@ def config_option(function: Any) -> Any:
         "--config",
         "config",
         type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
         help="Configuration file; else $POINTSMAN_CONFIG, else ./pointsman.yaml, else defaults.",
     )(function)
 
@@ -71,3 +127,10 @@ def config_option(function: Any) -> Any:
 def json_option(function: Any) -> Any:
     """`--json`, the same for every reading verb."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON value and nothing else.")(function)
+
+
+def described(text: str, *examples: str) -> str:
+    r"""A verb's help: what it does, then examples as they are typed (`\b` keeps their lines apart)."""
+    shown = "\n".join(f"  {example}" for example in examples)
+    title = "Example" if len(examples) == 1 else "Examples"
+    return f"{text}\n\n\b\n{title}:\n{shown}"

@@ -1,0 +1,125 @@
+"""Calls of the ledger as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.cli import figures
+from pointsman.cli.terminal import paint, plain
+from pointsman.core.usage import Usage
+from pointsman.insight.answers import AttemptRow, CallDetail, CallRow, Decision
+
+HEAD = ("WHEN", "STATUS", "ASKED", "ANSWERED BY", "TRIES", "TIME", "IN", "OUT", "COST", "ID")
+NUMBERS = frozenset({4, 5, 6, 7, 8})
+WIDE = ("2026-01-01 00:00:00Z", "ok", "", "provider/a-model", "", "999 ms", "99999", "9999", "$0.0000001", "0" * 26)
+"""Widths for lines that are not known yet."""
+_STATUS = {"ok": "green", "refused": "yellow", "failed": "red", "cancelled": "yellow"}
+
+
+def row(call: CallRow) -> tuple[str, ...]:
+    """One line of the list; what went wrong stands in the place of who answered."""
+    usage = call.usage
+    return (
+        figures.moment(call.started),
+        paint(call.status, _STATUS[call.status]),
+        plain(call.asked) or "-",
+        plain(call.model or call.error or "-"),
+        str(call.attempts),
+        figures.seconds(call.duration),
+        "-" if usage is None else str(usage.input),
+        "-" if usage is None else str(usage.output),
+        _cost(call.cost, usage),
+        call.id,
+    )
+
+
+def whole(found: CallDetail) -> Iterator[str]:
+    """One call in full."""
+    call = found.call
+    yield f"{paint(call.id, 'bold')}  {paint(call.status, _STATUS[call.status])}  HTTP {call.http_status}"
+    yield from _pairs(
+        ("when", figures.moment(call.started)),
+        ("surface", f"{call.surface} ({call.dialect})" if call.dialect else call.surface),
+        ("asked", plain(call.asked)),
+        ("answered by", plain(f"{call.model} ({call.provider}: {call.upstream})") if call.model else ""),
+        ("error", plain(f"{call.error}: {call.detail}") if call.error else ""),
+        ("time", _times(call.duration, call.first_byte) + f", {figures.seconds(call.overhead)} of it in the gateway"),
+        ("tokens", _tokens(call.usage)),
+        ("cost", "" if call.usage is None else _cost(call.cost, call.usage)),
+        ("finish", plain(call.finish)),
+        ("answer id", plain(call.answer_id)),
+        ("key", plain(call.key)),
+        ("session", plain(call.session)),
+        ("tags", plain(call.tags)),
+        ("user", plain(call.user)),
+    )
+    if found.decision is not None:
+        yield ""
+        yield from _decided(found.decision)
+    yield ""
+    yield paint("attempts", "dim") if found.attempts else paint("no attempts: nothing was sent", "dim")
+    for attempt in found.attempts:
+        yield _attempt(attempt)
+    for name, text in (("request", found.request), ("answer", found.answer)):
+        if text is not None:
+            yield ""
+            yield paint(name, "dim")
+            yield plain(text.decode("utf-8", "replace"))
+
+
+def _decided(decision: Decision) -> Iterator[str]:
+    yield paint("decision", "dim")
+    chance = "" if decision.propensity in (None, 1.0) else f", drawn with probability {decision.propensity}"
+    yield f"  route {plain(decision.route)}, {decision.strategy}: {plain(decision.reason)}{chance} ({decision.policy})"
+    for number, step in enumerate(decision.steps, 1):
+        yield f"  {number}. {plain(step.model)}"
+    for left in decision.dropped:
+        yield f"  x  {plain(left.model)}  dropped  {plain(left.detail)}"
+    for warning in decision.warnings:
+        yield f"  !  {plain(warning)}"
+
+
+def _attempt(attempt: AttemptRow) -> str:
+    said = f"HTTP {attempt.status}" if attempt.status else "no answer"
+    parts = [
+        f"  {attempt.number}. {plain(attempt.model)} ({plain(attempt.provider)})",
+        said,
+        _times(attempt.duration, attempt.first_byte),
+    ]
+    if attempt.usage is not None:
+        parts += [_tokens(attempt.usage), _cost(attempt.cost, attempt.usage)]
+    if attempt.error:
+        parts.append(paint(plain(f"{attempt.error}: {attempt.detail}" if attempt.detail else attempt.error), "red"))
+    return "  ".join(parts)
+
+
+def _pairs(*pairs: tuple[str, str]) -> Iterator[str]:
+    for name, value in pairs:
+        if value:
+            yield f"  {name:<12} {value}"
+
+
+def _times(duration: int, first_byte: int | None) -> str:
+    first = "" if first_byte is None else f" (first byte {figures.seconds(first_byte)})"
+    return figures.seconds(duration) + first
+
+
+def _tokens(usage: Usage | None) -> str:
+    if usage is None:
+        return ""
+    extra = [
+        f"{count} {name}"
+        for count, name in (
+            (usage.cache_read, "from cache"),
+            (usage.cache_write + usage.cache_write_1h, "to cache"),
+            (usage.reasoning, "reasoning"),
+        )
+        if count
+    ]
+    more = f" ({', '.join(extra)})" if extra else ""
+    return f"{usage.input} in, {usage.output} out{more}" + (", estimated" if usage.estimated else "")
+
+
+def _cost(nanos: int | None, usage: Usage | None) -> str:
+    """What it cost; where nothing was answered there is nothing to price."""
+    return "-" if nanos is None and usage is None else figures.cost(nanos)

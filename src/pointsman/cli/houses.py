@@ -1,0 +1,37 @@
+"""A house for verbs that look and ask nobody: built, what runs on this machine looked up, nothing started."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from pointsman.compose import House, build
+from pointsman.core.errors import NoCandidate
+
+WAY_OUT = (
+    "set a provider's key such as OPENAI_API_KEY, start a local server such as Ollama, "
+    "or `pip install 'pointsman[local]'` and `pointsman pull`"
+)
+"""What to do when no model is ready."""
+
+
+def looked(config: Path | None) -> House:
+    """A house that knows the local models.
+
+    Raises:
+        ConfigError: the configuration is refused.
+    """
+    house = build(config)
+    asyncio.run(house.look())
+    return house
+
+
+def no_model() -> NoCandidate:
+    """Nothing could answer, whatever is asked."""
+    return NoCandidate("no model is ready", hint=WAY_OUT)
+
+
+def has_models(house: House) -> bool:
+    """Whether any provider is on, or any model runs here."""
+    directory = house.directory
+    return any(name not in directory.unavailable for name in directory.providers)
