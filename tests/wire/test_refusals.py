@@ -273,6 +273,15 @@ def test_reading_an_error_never_fails(status, headers, body, now):
     assert error.retry_after is None or 0 <= error.retry_after <= 864_000
 
 
-@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"error":' * 100_000, b"\xff" * 1000, b"<html" + b"<" * 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'{"error":' * 100_000,
+        b"\xff" * 1000,
+        b"<html" + b"<" * 100_000,
+        b"<html>" + b"<script>" * 100_000,
+    ],
+)
 def test_hostile_bodies(body):
     assert read_error(500, [], body).status == 500

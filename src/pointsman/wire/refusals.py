@@ -19,9 +19,10 @@ from pointsman.wire.waits import wait_of
 Headers = Sequence[tuple[bytes, bytes]]
 
 _LONGEST = 2_000  # characters of a page or plain text that are kept in a message
+_PAGE = 8_000  # bytes of a page that are searched for words; the expressions below are quadratic on hostile ones
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _SCRIPT = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 
 
 class Said(NamedTuple):
@@ -173,7 +174,7 @@ def _located(item: dict[str, Any] | str) -> str:
 
 def _plain(body: bytes) -> str:
     """Readable text of a body that is not JSON: a page's title and words, or the text itself."""
-    text = body[: 16 * _LONGEST].decode("utf-8", "replace").strip()
+    text = body[:_PAGE].decode("utf-8", "replace").strip()
     if "<" in text[:200] and ("<html" in text[:2000].lower() or "<!doctype" in text[:200].lower()):
         title = _TITLE.search(text)
         words = unescape(_TAG.sub(" ", _SCRIPT.sub(" ", _TITLE.sub(" ", text))))
