@@ -20,6 +20,7 @@
     |  - InternalError            500 internal_error
     |  - ConfigError              500 invalid_configuration
     |  - MissingExtra             501 missing_extra
+    |  - FetchFailed              502 fetch_failed
     |  - NoCandidate              503 no_candidate
     |  - Overloaded               503 overloaded
     |  - StoreUnavailable         503 store_unavailable
@@ -195,6 +196,14 @@ class MissingExtra(GatewayError):
 
     code = "missing_extra"
     default_status = 501
+
+
+class FetchFailed(GatewayError):
+    """Something the operator asked for could not be fetched, or was not what it should be; nothing was changed."""
+
+    code = "fetch_failed"
+    default_status = 502
+    default_retryable = True
 
 
 class NoCandidate(GatewayError):

@@ -16,7 +16,6 @@ from typing import Literal
 
 import msgspec
 
-from pointsman.core.clock import Clock, SystemClock
 from pointsman.core.errors import MissingExtra
 from pointsman.core.model import Ability, Model, Price, Provider, TimeLimits
 from pointsman.upstream.local import gguf, weights
@@ -28,7 +27,6 @@ State = Literal["stopped", "starting", "ready", "waiting", "failing"]
 _COMMAND = (sys.executable, "-m", "pointsman.upstream.local.serve")
 _MAX_CONTEXT = 8192
 _LOG_LINES = 200
-_SECOND = 1_000_000_000
 _ABILITIES = Ability.TOOLS | Ability.JSON_SCHEMA | Ability.JSON_MODE | Ability.LOGPROBS | Ability.COMPLETIONS
 # On a processor a long prompt takes half a minute before the first token, and a second caller waits for the first.
 _LIMITS = TimeLimits(connect=5.0, first_byte=180.0, between_bytes=60.0, total=900.0)
@@ -39,16 +37,14 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         start: for the engine to say that it is ready; then it is killed and the start has failed.
-        first_pause: before the second start in a row that failed; the first is at once. Doubles each time.
+        first_pause: after the second start in a row that failed; after the first there is none. Doubles each time.
         longest_pause: between starts.
-        settled: after running so long, failures are counted from zero again.
-        failing_after: failed starts in a row from which on nobody waits for the engine.
+        failing_after: starts in a row that never came to be ready, from which on nobody waits for the engine.
     """
 
     start: float = 60.0
     first_pause: float = 0.2
     longest_pause: float = 30.0
-    settled: float = 30.0
     failing_after: int = 3
 
     def pause(self, failures: int) -> float:
@@ -118,7 +114,6 @@ class LocalEngine:
     Args:
         model: what to run.
         environ: the process's environment, from which the child gets the few variables a program needs.
-        clock: for how long a run lasted.
         patience: pauses and limits.
         command: the child's program; another one in tests.
     """
@@ -128,7 +123,6 @@ class LocalEngine:
         model: LocalModel,
         *,
         environ: Mapping[str, str] = os.environ,
-        clock: Clock | None = None,
         patience: Patience | None = None,
         command: Sequence[str] = _COMMAND,
     ) -> None:
@@ -136,7 +130,6 @@ class LocalEngine:
             raise MissingExtra("The embedded model needs the engine.", hint="pip install 'pointsman[local]'")
         self.model_file = model
         self._environ = environ
-        self._clock = clock or SystemClock()
         self._patience = patience or Patience()
         self._command = tuple(command)
         self._held = reserve_port()
@@ -170,6 +163,11 @@ class LocalEngine:
     def running(self) -> bool:
         """Whether it answers now."""
         return self._state == "ready"
+
+    @property
+    def starts(self) -> int:
+        """How often it was started; the number of the present run."""
+        return self._starts
 
     @property
     def status(self) -> EngineStatus:
@@ -242,11 +240,8 @@ class LocalEngine:
 
     async def _supervise(self) -> None:
         while True:
-            began = self._clock.monotonic()
             await self._run_once()
-            if self._clock.monotonic() - began >= self._patience.settled * _SECOND:
-                self._failures = 0
-            self._failures += 1
+            self._failures = 1 if self.running else self._failures + 1
             await self._become("failing" if self._failures >= self._patience.failing_after else "waiting")
             await asyncio.sleep(self._patience.pause(self._failures))
             if self._state == "waiting":
@@ -265,7 +260,7 @@ class LocalEngine:
             async with asyncio.timeout(self._patience.start) as limit:
 
                 async def heard(line: str) -> None:
-                    if line.startswith(READY):
+                    if READY in line:  # perhaps after half a line of the engine's own threads
                         limit.reschedule(None)
                         await self._become("ready")
 

@@ -42,7 +42,7 @@ class LocalGate:
             return await self._inner.send(request)
         if not self._engine.running:
             await self._started()
-        fitted, run = self._fitted(request), self._engine.status.starts
+        fitted, run = self._fitted(request), self._engine.starts
         try:
             return await self._inner.send(fitted)
         except (ConnectFailed, UpstreamCut):
