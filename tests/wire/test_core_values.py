@@ -382,10 +382,10 @@ JSON = st.recursive(
     ),
     max_leaves=10,
 )
+THINKING = ["reasoning", "thinking_blocks", "pointsman_blocks"]
+KEYS = ["type", "text", "output", "content", "summary", "id", "usage", "input"]
 MESSAGE = st.dictionaries(
-    st.sampled_from(
-        ["content", "name", "tool_calls", "tool_call_id", "refusal", "reasoning", "thinking_blocks", "pointsman_blocks"]
-    ),
+    st.sampled_from(["content", "name", "tool_calls", "tool_call_id", "refusal", *THINKING]),
     JSON,
 )
 
@@ -423,12 +423,7 @@ def test_odd_answers_come_back_too(message, choice, usage):
 @given(
     st.recursive(
         st.none() | st.text(max_size=4),
-        lambda inner: (
-            st.lists(inner)
-            | st.dictionaries(
-                st.sampled_from(["type", "text", "output", "content", "summary", "id", "usage", "input"]), inner
-            )
-        ),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner),
         max_leaves=12,
     )
 )

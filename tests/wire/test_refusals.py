@@ -184,6 +184,14 @@ MEANINGS = [
     (413, {"error": {"message": "Request too large"}}, 413, "body_too_large", False),
     (422, {"detail": "bad"}, 422, "invalid_request", False),
     (302, {}, 502, "server_error", True),
+    (
+        400,
+        {"type": "error", "error": {"type": "invalid_request_error", "message": "Your credit balance is too low."}},
+        402,
+        "insufficient_quota",
+        True,
+    ),
+    (400, {"error": {"message": "This model takes no images; unknown field `x`"}}, 400, "invalid_request", False),
 ]
 
 
@@ -285,3 +293,8 @@ def test_reading_an_error_never_fails(status, headers, body, now):
 )
 def test_hostile_bodies(body):
     assert read_error(500, [], body).status == 500
+
+
+def test_the_parameter_is_kept():
+    body = {"error": {"message": "Bad x", "param": "messages[0].role"}}
+    assert read_error(400, [], json.dumps(body).encode()).param == "messages[0].role"

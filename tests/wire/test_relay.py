@@ -296,6 +296,14 @@ def test_events_of_no_dialect_are_garbage(asking, through, data):
     assert isinstance(through(ChatRelay(asking(), None), data, 65_536).error, UpstreamGarbage)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_plain_body_where_a_stream_was_announced(asking, through, size):
+    got = through(ChatRelay(asking(), None), b'{"error":{"message":"x","code":429}}', size)
+    assert isinstance(got.error, UpstreamRefused)
+    assert got.error.status == 429
+    assert isinstance(through(ChatRelay(asking(), None), b'{"choices":[]}', size).error, UpstreamGarbage)
+
+
 def test_half_a_surrogate_pair_and_nan_do_not_break_a_stream(asking, through):
     odd = b'data: {"id":"c","choices":[{"delta":{"content":"\\ud83d"},"logprobs":NaN,"finish_reason":null}]}\n\n'
     data = odd * 8 + event(finish="stop") + DONE

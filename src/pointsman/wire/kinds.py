@@ -30,7 +30,8 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 _MODEL = re.compile(
-    r"model.{0,120}(?:does not exist|not found|not exist|is not available|has been deprecated|decommissioned|unknown)"
+    r"model[^.]{0,80}(?:does not exist|not found|not exist|is not available|has been deprecated|decommissioned)"
+    r"|model `[^`]{0,120}` (?:does not exist|not found|has been deprecated)"
     r"|model_not_found|deploymentnotfound|(?:unknown|no such|invalid) model|not a valid model"
     r"|model identifier is invalid",
     re.IGNORECASE | re.DOTALL,
@@ -45,6 +46,7 @@ _QUOTA = re.compile(
     r"|out of credits|payment required|spending limit",
     re.IGNORECASE,
 )
+_UNPAID = re.compile(r"credit balance is too low|insufficient[_ ](?:balance|quota|credits)", re.IGNORECASE)
 _RATE = re.compile(
     r"rate[_ -]?limit|too many requests|throttl|tokens per min|requests per min|resource_exhausted", re.IGNORECASE
 )
@@ -117,6 +119,8 @@ def _by_words(status: int, words: str) -> Verdict | None:
         return Verdict("invalid_api_key", 401, retryable=False)
     if _MODEL.search(words):
         return Verdict("model_not_found", 404, retryable=False)
+    if status == 400 and _UNPAID.search(words):
+        return Verdict("insufficient_quota", 402, retryable=True)
     if status and _FILTER.search(words):
         return Verdict("content_filter", 400, retryable=False)
     return None

@@ -51,7 +51,7 @@ def read_error(status: int, headers: Headers, body: bytes, now: int | None = Non
     if not said.message:
         said = said._replace(message=f"The provider answered {status} and said nothing.")
     verdict = classify(status if status >= 400 else 502, said.message, said.code, said.type)
-    return UpstreamRefused(
+    error = UpstreamRefused(
         said.message,
         status=verdict.status,
         body=body,
@@ -60,6 +60,8 @@ def read_error(status: int, headers: Headers, body: bytes, now: int | None = Non
         retry_after=wait_of(verdict.status, headers, details, said.message, now),
         retryable=verdict.retryable,
     )
+    error.param = said.param or None
+    return error
 
 
 def refusal_in(value: dict[str, Any], body: bytes) -> UpstreamRefused | None:

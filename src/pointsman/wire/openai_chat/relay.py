@@ -14,7 +14,7 @@ from pointsman.core.model import Price
 from pointsman.wire import sse
 from pointsman.wire.openai_chat.answer import with_cost
 from pointsman.wire.openai_chat.usage import usage_of
-from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads
+from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads, loads_object
 from pointsman.wire.port import AnswerFacts, Incoming
 from pointsman.wire.refusals import refusal_in, refusal_of
 
@@ -159,15 +159,17 @@ class ChatRelay:
 
     def _last(self, rest: bytes) -> bytes:
         """An event without its blank line, which the body's end completes if it is whole."""
-        name, data = sse.fields(rest)
+        _, data = sse.fields(rest)
         if data is None and rest.lstrip().startswith(b":"):
             return rest
+        if data is None and rest.lstrip().startswith(b"{"):
+            refused = refusal_in(loads_object(rest, "stream"), rest)  # an error as a plain body
+            raise refused or UpstreamGarbage("The provider sent a plain JSON body where a stream was announced.")
         if data is None or data.strip() != _DONE:
             try:
                 loads(data or b"")
             except BAD_JSON:
                 raise UpstreamCut("The provider's stream ended in the middle of an event.") from None
-        del name
         return self._event(rest)
 
     def _event(self, event: bytes) -> bytes:
