@@ -10,14 +10,18 @@ export function el(tag, properties = {}, ...children) {
     else if (value === true) node.setAttribute(name, "");
     else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, String(value));
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
   return node;
 }
 
-/** Replace what is inside `node`, but only when `key` has changed: focus and selection stay where they are. */
-export function fill(node, key, make) {
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
+const keys = new WeakMap();
+const plain = (_name, value) => (typeof value === "bigint" ? String(value) : value);
+
+/** Replace what is inside `node`, but only when `facts` have changed: focus and selection stay where they are. */
+export function fill(node, facts, make) {
+  const key = JSON.stringify(facts, plain);
+  if (keys.get(node) === key) return;
+  keys.set(node, key);
   node.replaceChildren(...[make()].flat().filter((child) => child !== null));
 }
 

@@ -1,7 +1,8 @@
-// Figures for people. Money comes in nano-dollars, times in nanoseconds; both may be BigInt where a number is too coarse.
+// Figures for people. Money comes in nano-dollars, times in nanoseconds; BigInt where a number would be too coarse.
 
 const count = new Intl.NumberFormat("en-GB");
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const clock = new Intl.DateTimeFormat(undefined, parts);
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const NANOS = 1_000_000_000n;
 

@@ -7,13 +7,11 @@ import { moment, whole } from "./format.js";
 const SHOWN_OFF = 3;
 
 export function showStatus(status) {
-  const { config, ledger, providers, version, in_flight: flying } = status;
-  const parts = [`version ${version}`, configuration(config), reached(providers), kept(ledger)];
-  if (flying > 1) parts.push(`${whole(flying)} in flight`); // this question is one of them
-  fill(byId("status"), JSON.stringify([config, ledger, providers, version, flying]), () =>
-    parts.map((part) => el("span", {}, part)),
+  const { config, ledger, providers, version } = status;
+  fill(byId("status"), [version, config, ledger.up, ledger.pending + ledger.spooled, providers], () =>
+    [`version ${version}`, configuration(config), kept(ledger), reached(providers)].map((part) => el("div", {}, part)),
   );
-  fill(byId("notices"), JSON.stringify([config, providers, ledger.up, ledger.last_error, ledger.dropped]), () => [
+  fill(byId("notices"), [config, providers, ledger.up, ledger.last_error, ledger.dropped], () => [
     rejected(config),
     noneReady(providers),
     ledgerAway(ledger),
@@ -55,7 +53,7 @@ function rejected(config) {
 
 function noneReady(providers) {
   if (providers.some((one) => one.ready)) return null;
-  return notice("warn", "No provider is ready.", " Set a provider’s key in the environment, or start a local server.");
+  return notice("warn", "No provider is ready.", " Set a provider’s key, or start a local server.");
 }
 
 function ledgerAway(ledger) {
@@ -73,7 +71,8 @@ function lost(ledger) {
 export function showEmpty(status, filter) {
   if (filter) return fill(byId("empty"), filter, () => el("p", {}, `No call is ${filter}.`));
   const routes = status.routes.map((one) => one.name);
-  const model = routes.includes("auto") ? "auto" : (routes[0] ?? status.models.find((one) => one.ready)?.name ?? "auto");
+  const other = routes[0] ?? status.models.find((one) => one.ready)?.name;
+  const model = routes.includes("auto") ? "auto" : (other ?? "auto");
   const body = JSON.stringify({ model, messages: [{ role: "user", content: "Why is the sky blue?" }] });
   const auth = status.keys_demanded || key() ? ` -H "authorization: Bearer $POINTSMAN_KEY"` : "";
   const ask = `pointsman ask ${model === "auto" ? "" : `-m ${shell(model)} `}"Why is the sky blue?"`;

@@ -22,12 +22,11 @@ export function startTotals(changed) {
 }
 
 export function showTotals({ all }) {
-  const key = JSON.stringify(all, (_, value) => (typeof value === "bigint" ? String(value) : value));
-  fill(byId("totals"), key, () => [
+  fill(byId("totals"), all, () => [
     spend(all),
     figure("Calls", whole(all.calls), `${whole(all.attempts)} attempts`),
     figure("Tokens in", whole(all.input_tokens), `${whole(all.cached_tokens)} of them cached`),
-    figure("Tokens out", whole(all.output_tokens), all.reasoning_tokens ? `${whole(all.reasoning_tokens)} thinking` : ""),
+    figure("Tokens out", whole(all.output_tokens), thinking(all.reasoning_tokens)),
     trouble("Failed", "failed", all.failed),
     trouble("Refused", "refused", all.refused),
     trouble("Cancelled", "cancelled", all.cancelled),
@@ -37,8 +36,11 @@ export function showTotals({ all }) {
 }
 
 function figure(name, value, note = "", title = null, kind = null) {
-  return el("div", { class: kind }, el("dt", {}, name), el("dd", { title }, value), note ? el("dd", { class: "note" }, note) : null);
+  const below = note ? el("dd", { class: "note" }, note) : null;
+  return el("div", { class: kind }, el("dt", {}, name), el("dd", { title }, value), below);
 }
+
+const thinking = (count) => (count ? `${whole(count)} of them thinking` : "");
 
 function spend(all) {
   const note = all.unpriced ? `* without ${whole(all.unpriced)} unpriced ${all.unpriced === 1 ? "call" : "calls"}` : "";
@@ -48,12 +50,7 @@ function spend(all) {
 }
 
 function trouble(name, status, count) {
-  const value = count ? el("a", { href: link("status", status), click: (event) => show(event, status) }, whole(count)) : "0";
+  const rows = { href: link("status", status), title: `Show the ${status} calls` };
+  const value = count ? el("a", rows, whole(count)) : "0";
   return figure(name, value, "", null, count && status === "failed" ? "bad" : null);
-}
-
-function show(event, status) {
-  event.preventDefault();
-  go("status", status);
-  byId("filter").focus();
 }
