@@ -9,7 +9,7 @@ PostgreSQL gets one array per column: a statement with thousands of place holder
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -18,6 +18,7 @@ from pointsman.store.database import Database
 from pointsman.store.rows import Batch
 
 LARGEST = 256
+_SLICE = 64
 _STATEMENTS = 3
 
 
@@ -28,20 +29,31 @@ class Inserts:
         self._database = database
         self._texts: dict[tuple[str, int], str] = {}
 
-    def write(self, batch: Batch) -> None:
-        """All rows of a batch in one transaction; rows that are there already are left as they are.
+    def width(self, count: int) -> int:
+        """How many of `count` calls to put into one statement.
+
+        Many at once mean that the writer gets too few turns already: then it should make fewer stops. PostgreSQL is
+        asked over a socket, where each question costs a round trip.
+        """
+        if self._database.engine == "postgresql":
+            return max(count, 1)
+        return _SLICE if count <= LARGEST else LARGEST
+
+    def write(self, batches: Iterable[Batch]) -> None:
+        """All rows in one transaction; rows that are there already are left as they are.
 
         Raises:
             StoreUnavailable: the store failed; nothing was written.
             InternalError: a value does not fit its column; nothing was written.
         """
         with self._database.transaction():
-            for table in TABLES:
-                rows = getattr(batch, table)
-                if rows and self._database.engine == "postgresql":
-                    self._database.run(self._unnest(table), [list(column) for column in zip(*rows, strict=True)])
-                elif rows:
-                    self._table(table, rows)
+            for batch in batches:
+                for table in TABLES:
+                    rows = getattr(batch, table)
+                    if rows and self._database.engine == "postgresql":
+                        self._database.run(self._unnest(table), [list(column) for column in zip(*rows, strict=True)])
+                    elif rows:
+                        self._table(table, rows)
 
     def _table(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         start = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pointsman.core.clock import Clock
@@ -129,14 +129,14 @@ class Writer:
             with self._progress:
                 self._progress.notify_all()
 
-    def _each_batch(self, keep: Callable[[Batch], None]) -> None:
+    def _each_batch(self, keep: Callable[[list[Outcome]], None]) -> None:
         """Hand the queue over, batch by batch. What `keep` refuses with an error goes back to the queue's head."""
         queue = self._queue
         while queue:
             outcomes = [queue.popleft() for _ in range(min(len(queue), self._settings.batch))]
             self.in_hand = len(outcomes)
             try:
-                keep(flatten(outcomes, self._decisions, self._ttl_ns))
+                keep(outcomes)
             except (StoreUnavailable, SpoolFull):
                 queue.extendleft(reversed(outcomes))
                 raise
@@ -150,35 +150,60 @@ class Writer:
                 self.in_hand = 0
 
     def _drain(self, inserts: Inserts) -> None:
-        self._each_batch(lambda batch: self._write(inserts, batch))
+        self._each_batch(lambda outcomes: self._write(inserts, outcomes))
+
+    def _write(self, inserts: Inserts, outcomes: list[Outcome]) -> None:
+        """One transaction, flattened slice by slice between its statements.
+
+        Each statement lets other threads run, so that an event loop waits for one slice, not for the whole batch.
+        """
+        width = inserts.width(len(outcomes))
+        plans: list[str] = []
+
+        def slices() -> Iterator[Batch]:
+            for start in range(0, len(outcomes), width):
+                batch = self._flatten(outcomes[start : start + width])
+                plans.extend([row[0] for row in batch.plans])
+                yield batch
+
+        try:
+            inserts.write(slices())
+        except InternalError as error:
+            self.last_error = error.message
+            self._write_carefully(inserts, self._flatten(outcomes).scrubbed())
+            return
+        self.written += len(outcomes)
+        self._decisions.stored(plans)
+
+    def _flatten(self, outcomes: list[Outcome]) -> Batch:
+        return flatten(outcomes, self._decisions, self._ttl_ns)
 
     def _catch_up(self, inserts: Inserts) -> None:
         """Write what the spool holds, ours and that of processes that are gone, before anything newer."""
 
         def write(batch: Batch) -> None:
-            self._write(inserts, batch)
+            self._write_spooled(inserts, batch)
             self._drain_to_spool()  # what comes meanwhile queues up behind, safe from a crash
 
         if self._connection.is_new:
-            self._spool.adopt(lambda batch: self._write(inserts, batch))
+            self._spool.adopt(lambda batch: self._write_spooled(inserts, batch))
             self._connection.is_new = False
         self._spool.replay(write)
 
-    def _write(self, inserts: Inserts, batch: Batch) -> None:
+    def _write_spooled(self, inserts: Inserts, batch: Batch) -> None:
         try:
-            inserts.write(batch)
+            inserts.write([batch])
         except InternalError as error:
             self.last_error = error.message
             self._write_carefully(inserts, batch.scrubbed())
             return
         self.written += len(batch.calls)
-        self._decisions.stored([row[0] for row in batch.plans])
 
     def _write_carefully(self, inserts: Inserts, batch: Batch) -> None:
         """One by one, so that a row that cannot be stored takes no other with it."""
         for single in batch.singles():
             try:
-                inserts.write(single)
+                inserts.write([single])
                 self.written += len(single.calls)
             except InternalError as error:
                 self.last_error = error.message
@@ -195,7 +220,8 @@ class Writer:
             self._spool_retry_at = now + _FIRST_RETRY_NS
             self.last_error = str(error)
 
-    def _keep(self, batch: Batch) -> None:
+    def _keep(self, outcomes: list[Outcome]) -> None:
+        batch = self._flatten(outcomes)
         try:
             self._spool.append(batch)
         except UnicodeEncodeError:
