@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.core.errors import NoCredentials, UpstreamError
@@ -53,6 +53,7 @@ def test_what_may_be_a_key_is_one(value: str) -> None:
     assert Credentials({"LAB_KEY": value}).secret(LAB) == value
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_mask_shows_four_characters_at_most(secret: str) -> None:
     shown = mask(secret)

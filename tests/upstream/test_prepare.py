@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman import __version__
@@ -128,6 +128,7 @@ def test_what_is_remembered_is_never_another_models_or_an_old_key() -> None:
 NAMES = st.sampled_from([b"authorization", b"x-api-key", b"cookie", b"host", b"te", b"openai-beta", b"x-any"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=20)), max_size=8))
 def test_whatever_a_caller_sends_our_key_stays_alone(lines: list[tuple[bytes, bytes]]) -> None:
     headers = Sender().prepare(model(), OUT, secret="sk-ours", caller_headers=lines).headers

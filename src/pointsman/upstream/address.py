@@ -90,6 +90,7 @@ def parse_proxy(url: str) -> Proxy:
     _, _, rest = url.partition("://")
     user, _, place = rest.rpartition("@")
     address = parse_url(f"http://{place}")
+    address = msgspec.structs.replace(address, label=f"the proxy {address.label}")
     if not user:
         return Proxy(address=address)
     return Proxy(address=address, authorization=b"Basic " + base64.b64encode(unquote(user).encode()))

@@ -61,13 +61,11 @@ async def _tunnel(loop: asyncio.AbstractEventLoop, sock: socket.socket, address:
         data = await loop.sock_recv(sock, 4096)
         answer += data
         if not data or len(answer) > MAX_HEAD:
-            raise ConnectFailed(f"the proxy {proxy.address.label} closed or garbled the way to {address.label}")
+            raise ConnectFailed(f"{proxy.address.label} closed or garbled the way to {address.label}")
     status = answer.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")[2]
     if not (answer.startswith(b"HTTP/1.") and status.startswith("2")):
         hint = "put user and password into the proxy's URL" if status.startswith("407") else ""
-        raise ConnectFailed(
-            f"the proxy {proxy.address.label} refused a way to {address.label}: {status[:80]}", hint=hint
-        )
+        raise ConnectFailed(f"{proxy.address.label} refused a way to {address.label}: {status[:80]}", hint=hint)
 
 
 def _interleave(infos: Sequence[_Info]) -> list[_Info]:
@@ -83,7 +81,7 @@ async def _race(loop: asyncio.AbstractEventLoop, infos: list[_Info]) -> socket.s
         return await _connect(loop, infos[0])
     waiting = list(reversed(infos))
     running: set[asyncio.Task[socket.socket]] = set()
-    failure: OSError = OSError("no address")
+    failure: BaseException = OSError("no address")
     try:
         while waiting or running:
             if waiting:
@@ -95,7 +93,7 @@ async def _race(loop: asyncio.AbstractEventLoop, infos: list[_Info]) -> socket.s
                 task.result().close()
             if won:
                 return won[0].result()
-            failure = next((e for e in (task.exception() for task in done) if isinstance(e, OSError)), failure)
+            failure = next((task.exception() for task in done), None) or failure
         raise failure
     finally:
         await _call_off(running)

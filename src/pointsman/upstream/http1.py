@@ -13,9 +13,10 @@ from pointsman.core.errors import ConnectFailed, UpstreamCut
 from pointsman.core.ports import UpstreamRequest
 from pointsman.upstream.address import Address, Proxy, behind, build_head, finish_head, parse_proxy, parse_url
 from pointsman.upstream.answer import AnswerReader
-from pointsman.upstream.connection import Connection, Http1Response, timed_out
+from pointsman.upstream.connection import Connection
 from pointsman.upstream.dial import dial
 from pointsman.upstream.pool import Pool
+from pointsman.upstream.response import Http1Response, timed_out
 from pointsman.upstream.tls import TlsContexts
 
 _MAX_ROUTES = 1024

@@ -26,8 +26,9 @@ from pyreqwest.response import Response
 from pointsman.core.errors import ConnectFailed, Phase, UpstreamCut, UpstreamError, UpstreamGarbage
 from pointsman.core.ports import Headers, UpstreamRequest
 from pointsman.upstream.address import Address, check_header, parse_url
-from pointsman.upstream.connection import timed_out
+from pointsman.upstream.connection import EARLY
 from pointsman.upstream.decoding import KNOWN, DecodingError, Inflater
+from pointsman.upstream.response import timed_out
 from pointsman.upstream.tls import make_context
 
 _MAX_CLIENTS = 64
@@ -63,7 +64,7 @@ class ReqwestCarrier:
             raise _head_error(error, request, address, loop.time() - started) from error
         except TimeoutError as error:
             self._leave(entering, stream)
-            raise _timeout("first_byte", request, address, total=loop.time() >= deadline) from error
+            raise _timeout("first_byte", request, address, total=loop.time() + EARLY >= deadline) from error
         except asyncio.CancelledError:
             self._leave(entering, stream)
             raise
@@ -224,7 +225,7 @@ class ReqwestResponse:
         except PyreqwestError as error:
             raise _body_error(error, self._address, self._size) from error
         except TimeoutError as error:
-            total = loop.time() >= self._deadline
+            total = loop.time() + EARLY >= self._deadline
             raise _timeout("between_bytes", self._request, self._address, total=total) from error
         return None if chunk is None else bytes(chunk)
 
