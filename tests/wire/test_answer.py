@@ -182,6 +182,7 @@ def test_any_bytes_are_an_answer_or_one_of_our_errors(body):
         ),
         (b'{"x":{"usage":{"a":1}},"usage":{"a":1}}', b'{"x":{"usage":{"a":1}},"usage":{"a":1,"cost":0.0000041}}'),
         (b'{"usage":{"a":1},"x":{"usage":{"a":1}}}', b'{"usage":{"a":1,"cost":0.0000041},"x":{"usage":{"a":1}}}'),
+        (b'{"x":"usage","us\\u0061ge":{"a":1}}', b'{"x":"usage","us\\u0061ge":{"a":1,"cost":0.0000041}}'),
         (b'{"usage":{"a":1},"usage":{"a":1}}', b'{"usage":{"a":1},"usage":{"a":1,"cost":0.0000041}}'),
     ],
 )

@@ -9,6 +9,7 @@ import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
 
+_MOST = 1 << 53
 _ANY = msgspec.json.Decoder()
 BAD_JSON = (ValueError, RecursionError)
 """What the decoders raise: syntax and validation (`msgspec.DecodeError`), encoding (`UnicodeDecodeError`), depth."""
@@ -61,8 +62,8 @@ def as_text(value: Any) -> str:
 
 def as_count(value: Any) -> int:
     """A number of tokens: integers (also written as a float) from 0 up; anything else is 0."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 53:
-        return value
+    if type(value) is int:  # the usual case, and no bool
+        return value if 0 < value < _MOST else 0
+    if isinstance(value, float) and value.is_integer() and 0 < value < _MOST:
+        return int(value)
     return 0

@@ -32,6 +32,8 @@ class _UsageOnly(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw(b"")
 
 
+_NAME = b'"usage"'
+_SMALLEST = len(b'{"a":1}')
 _ANSWER = msgspec.json.Decoder(_Answer)
 _USAGE = msgspec.json.Decoder(_UsageOnly)
 
@@ -76,23 +78,27 @@ def with_cost(body: bytes, cost: int | None) -> bytes:
         body: a whole answer or one chunk of a stream.
         cost: nano-dollars; None is unknown and adds nothing.
     """
-    if cost is None or b'"usage"' not in body:
+    if cost is None or _NAME not in body:
         return body
     try:
         usage = bytes(_USAGE.decode(body).usage)
     except (ValueError, RecursionError):
         return body  # read_answer has told, or will tell, what is wrong with it
-    if not usage.startswith(b"{") or b'"cost"' in usage or usage[1:-1].strip() == b"":
+    if len(usage) < _SMALLEST or not usage.startswith(b"{") or b'"cost"' in usage or not usage[1:-1].strip():
         return body
-    return _insert(body, usage, usage[:-1].rstrip() + b',"cost":' + usd_text(cost).encode() + b"}")
+    return _insert(body, usage, b'%b,"cost":%b}' % (usage[:-1].rstrip(), usd_text(cost).encode()))
 
 
 def _insert(body: bytes, old: bytes, new: bytes) -> bytes:
     """The body with the top-level usage replaced; where the same bytes stand twice, the one that counts is found."""
-    end = len(body)
-    while (at := body.rfind(old, 0, end)) >= 0:
-        changed = body[:at] + new + body[at + len(old) :]
-        if body.count(old) == 1 or bytes(_USAGE.decode(changed).usage) == new:
+    name = body.find(_NAME)
+    if body.find(_NAME, name + 1) < 0:
+        at = body.find(b"{", name)  # a short needle: searching for the usage itself costs more than decoding
+        if body.startswith(old, at):
+            return b"".join((body[:at], new, body[at + len(old) :]))
+    at = len(body)
+    while (at := body.rfind(old, 0, at + len(old) - 1)) >= 0:
+        changed = b"".join((body[:at], new, body[at + len(old) :]))
+        if bytes(_USAGE.decode(changed).usage) == new:
             return changed
-        end = at + len(old) - 1
     return body

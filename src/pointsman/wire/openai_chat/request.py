@@ -56,7 +56,7 @@ class _Parts(NamedTuple):
     images: int = 0
     others: int = 0
     size: int = 0
-    abilities: Ability = Ability(0)
+    abilities: int = 0
 
 
 _FIELDS = msgspec.json.Decoder(Fields)
@@ -73,7 +73,12 @@ _FORMAT = msgspec.json.Decoder(_Format | None)
 _LOGPROBS = msgspec.json.Decoder(bool | int | None)
 _PROMPT = msgspec.json.Decoder(str | list[str | int | list[int]])
 
+# Sums of plain integers: an operation on flags costs about as much as decoding a small request.
 _NO_NEED = Ability(0)
+_TOOLS, _VISION, _DOCUMENTS = int(Ability.TOOLS), int(Ability.VISION), int(Ability.DOCUMENTS)
+_AUDIO_INPUT, _AUDIO_OUTPUT = int(Ability.AUDIO_INPUT), int(Ability.AUDIO_OUTPUT)
+_JSON_SCHEMA, _JSON_MODE, _LOGPROBS_BIT = int(Ability.JSON_SCHEMA), int(Ability.JSON_MODE), int(Ability.LOGPROBS)
+_IMAGE_OUTPUT = int(Ability.IMAGE_OUTPUT)
 _PART_NAMES = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NULL = b"null"
@@ -186,7 +191,7 @@ def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
     text = len(memoryview(raw))
     parts = _parts(raw) if b'"type"' in body else None
     tools, size = _tools(fields)
-    abilities = Ability.TOOLS if tools else _NO_NEED
+    abilities = _TOOLS if tools else 0
     if len(fields) > 2:
         abilities |= _abilities(fields)
     images = others = 0
@@ -196,7 +201,7 @@ def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
         abilities |= parts.abilities
     return Needs(
         dialect=DIALECT,
-        abilities=abilities,
+        abilities=Ability(abilities) if abilities else _NO_NEED,
         input_tokens=(text + size) // _BYTES_PER_TOKEN + (images + others) * _TOKENS_PER_PART,
         output_tokens=_output_tokens(fields),
         messages=count,
@@ -266,21 +271,21 @@ def _parts(raw: msgspec.Raw) -> _Parts | None:
     except (ValueError, RecursionError):
         return None
     images = others = size = 0
-    abilities = _NO_NEED
+    abilities = 0
     for message in messages:
         for part in _content_parts(message.content):
             if part.type == "image_url":
                 images += 1
                 size += len(memoryview(part.image_url))
-                abilities |= Ability.VISION
+                abilities |= _VISION
             elif part.type == "input_audio":
                 others += 1
                 size += len(memoryview(part.input_audio))
-                abilities |= Ability.AUDIO_INPUT
+                abilities |= _AUDIO_INPUT
             elif part.type in ("file", "video_url"):
                 others += 1
                 size += len(memoryview(part.file)) + len(memoryview(part.video_url))
-                abilities |= Ability.DOCUMENTS if part.type == "file" else _NO_NEED
+                abilities |= _DOCUMENTS if part.type == "file" else 0
     return _Parts(images, others, size, abilities)
 
 
@@ -307,21 +312,21 @@ def _tools(fields: Fields) -> tuple[int, int]:
     return count, size
 
 
-def _abilities(fields: Fields) -> Ability:
-    """What fields other than tools and messages ask of a model."""
-    abilities = _NO_NEED
+def _abilities(fields: Fields) -> int:
+    """What fields other than tools and messages ask of a model, as bits of `Ability`."""
+    abilities = 0
     if "response_format" in fields:
         wanted = _optional(fields, "response_format", _FORMAT, "an object with a `type`")
         if wanted is not None and wanted.type == "json_schema":
-            abilities |= Ability.JSON_SCHEMA
+            abilities |= _JSON_SCHEMA
         elif wanted is not None and wanted.type == "json_object":
-            abilities |= Ability.JSON_MODE
+            abilities |= _JSON_MODE
     if "logprobs" in fields and _optional(fields, "logprobs", _LOGPROBS, "true or false"):
-        abilities |= Ability.LOGPROBS
+        abilities |= _LOGPROBS_BIT
     if "modalities" in fields:
         wanted = _optional(fields, "modalities", _WORDS, "a list of strings") or ()
-        abilities |= Ability.AUDIO_OUTPUT if "audio" in wanted else _NO_NEED
-        abilities |= Ability.IMAGE_OUTPUT if "image" in wanted else _NO_NEED
+        abilities |= _AUDIO_OUTPUT if "audio" in wanted else 0
+        abilities |= _IMAGE_OUTPUT if "image" in wanted else 0
     return abilities
 
 

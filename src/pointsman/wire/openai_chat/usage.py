@@ -27,15 +27,16 @@ def usage_of(raw: dict[str, Any]) -> Usage:
     if beside > 0:
         output += beside
         reasoning = reasoning or beside
+    reasoning = min(reasoning, output)
     return Usage(
         input=prompt,
         cache_read=read,
         cache_write=write,
         cache_write_1h=write_1h,
         output=output,
-        reasoning=min(reasoning, output),
+        reasoning=reasoning,
         input_audio=min(as_count(read_part.get("audio_tokens")), prompt - read - write - write_1h),
-        output_audio=min(as_count(write_part.get("audio_tokens")), output - min(reasoning, output)),
+        output_audio=min(as_count(write_part.get("audio_tokens")), output - reasoning),
     )
 
 
