@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import itertools
 import os
@@ -10,11 +11,28 @@ import signal
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
+
+from pointsman.compose.building import build
+from pointsman.compose.house import House
+from pointsman.compose.serving import binding_of
+from pointsman.compose.web import application
+from pointsman.server.host import Host, bind
+
+
+class Served(NamedTuple):
+    """A gateway that serves."""
+
+    url: str
+    house: House
+    host: Host
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +98,29 @@ def make() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Served]]:
+    """A gateway in this process: `async with serving({...}) as served`, with its URL and its house."""
+
+    @asynccontextmanager
+    async def serve(config: dict[str, Any], env: dict[str, str] | None = None) -> AsyncIterator[Served]:
+        said = {"store": f"sqlite:///{tmp_path / 'ledger.db'}", "discover": False, "local": False, **config}
+        house = build(said, env=env or {})
+        binding = msgspec.structs.replace(binding_of(house.loaded.config.server), port=0)
+        sock = bind(binding)
+        sock.listen(1024)
+        host = Host(application(house), binding, house.start, house.aclose)
+        task = asyncio.create_task(host.serve([sock]))
+        try:
+            for _ in range(500):
+                if house.started:
+                    break
+                await asyncio.sleep(0.01)
+            yield Served(f"http://127.0.0.1:{sock.getsockname()[1]}", house, host)
+        finally:
+            host.should_exit = True
+            await task
+
+    return serve
