@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from pointsman.compose import House, build
+from pointsman.compose.house import data_folder
 from pointsman.core.errors import NoCandidate
 
 WAY_OUT = (
@@ -35,3 +37,8 @@ def has_models(house: House) -> bool:
     """Whether any provider is on, or any model runs here."""
     directory = house.directory
     return any(name not in directory.unavailable for name in directory.providers)
+
+
+def weights_folder(env: Mapping[str, str]) -> Path:
+    """Where weights that were pulled are kept."""
+    return data_folder(env) / "models"
