@@ -369,3 +369,37 @@ def test_arbitrary_bytes_raise_nothing_but_our_own_errors(pieces, cuts, shows):
         pass
     else:
         assert not shows or b'"usage"' in data or out == data
+
+
+PARTS = [
+    WHOLE,
+    said("x"),
+    event(choices=[], usage=USAGE),
+    event({"content": "y"}, usage=USAGE),
+    event({"content": '"usage":{}[DONE]'}),
+    event({}, "stop", usage=USAGE),
+    b": ping\n\n",
+    b": ping\n",
+    b"\n",
+    DONE,
+]
+
+
+@settings(max_examples=150)
+@given(
+    parts=st.lists(st.sampled_from(PARTS), max_size=8),
+    ends=st.sampled_from([b"\n", b"\r\n"]),
+    cuts=st.lists(st.integers(1, 90), min_size=1, max_size=9),
+    shows=st.booleans(),
+)
+def test_any_split_gives_the_same_bytes_and_facts(asking, through, parts, ends, cuts, shows):
+    data = (b"".join(parts) + event(finish="stop") + DONE).replace(b"\n", ends)
+    price = Price(input=1_000_000, output=2_000_000)
+    whole = through(ChatRelay(asking(shows_usage=shows), price), data, len(data))
+    relay, out, at = ChatRelay(asking(shows_usage=shows), price), b"", 0
+    while at < len(data):
+        for cut in cuts:
+            out += relay.feed(data[at : at + cut])
+            at += cut
+    assert out + relay.close() == whole.out
+    assert relay.facts == whole.facts

@@ -17,6 +17,7 @@ MAX_EVENT = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 # A line end and a blank line after it. LF + CR is one only when no LF follows, else the CRLF belongs together.
 _BLANK = re.compile(rb"\n\n|\r\r\n?|\n\r\n|\n\r(?=[^\n])")
+_PREAMBLE = re.compile(rb"(?:[\r\n]|:[^\r\n]*[\r\n]+)*")
 _OVERLAP = 3  # a blank line is at most four bytes, so a new chunk can complete one that began three bytes before it
 
 
@@ -109,3 +110,9 @@ def fields(event: bytes) -> tuple[bytes, bytes | None]:
         elif field == b"event":
             name = value.removeprefix(b" ")
     return name, data
+
+
+def preamble(event: bytes) -> bytes:
+    """Blank lines and comments before an event's first field: the end of a ping, which outlives a hidden event."""
+    found = _PREAMBLE.match(event)
+    return found[0] if found else b""

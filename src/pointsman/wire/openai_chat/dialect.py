@@ -9,7 +9,7 @@ from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
 from pointsman.wire.openai_chat import answer as whole
-from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing
+from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, unstreamed
 from pointsman.wire.openai_chat import request as read
 from pointsman.wire.openai_chat.relay import ChatRelay
 from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Surface
@@ -39,6 +39,10 @@ class OpenAIChat:
     def relay(self, incoming: Incoming, price: Price | None) -> Relay:
         """See `port.Dialect.relay`."""
         return ChatRelay(incoming, price)
+
+    def as_stream(self, body: bytes, incoming: Incoming) -> bytes:
+        """A whole answer to a request for a stream, as the events of that stream. Raises as `read_answer`."""
+        return unstreamed.as_stream(body, incoming)
 
     def read_error(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None

@@ -255,7 +255,7 @@ class ChatRelay:
             return event
         alone = chunk.get("choices") == []
         if alone and not self._shows_usage:
-            return b""
+            return sse.preamble(event)
         ended = alone or (bool(self._finished) and self._finished >= self._choices)
         if self._price is None or not ended:
             return event
