@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import random
 import tempfile
 import threading
 import time
@@ -50,7 +51,7 @@ def outcome() -> Outcome:
         dialect="openai-chat", asked="auto", status="ok", http_status=200, draw=0.5, key="01keykeykeykeykeykeykeykey",
         plan=Plan(route="auto", strategy="cheapest", steps=steps, dropped=LEFT_OUT, reason="cheapest", policy="p1"),
         needs=Needs(dialect="openai-chat", input_tokens=100, messages=2, body_bytes=400), attempts=(attempt,),
-        usage=usage, cost=27_000, finish="stop", answer_id=f"chatcmpl-{name}",
+        usage=usage, cost=27_000, finish="stop", answer_id=f"chatcmpl-{random.randbytes(12).hex()}",
     )  # fmt: skip
 
 

@@ -118,6 +118,7 @@ def test_what_is_not_there_is_none(store_url, ask, make):
     fill(store_url, [make.outcome(answer_id="")])
     assert ask.call("nobody") is None
     assert ask.by_answer_id("nobody") is None
+    assert ask.by_answer_id("nobody", since=time.time_ns()) is None
     assert ask.by_answer_id("") is None
 
 

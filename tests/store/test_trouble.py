@@ -158,6 +158,23 @@ def test_a_folder_without_write_permission_is_named(tmp_path):
     assert ledger.close()
 
 
+def test_a_file_deleted_under_a_running_gateway_is_made_anew(tmp_path, make):
+    path = tmp_path / "l.db"
+    ledger = started(f"sqlite:///{path}")
+    ledger.record(make.outcome())
+    assert ledger.flush()
+    path.unlink()
+    time.sleep(1.1)
+    one = make.outcome()
+    ledger.record(one)
+    assert ledger.flush()
+    assert ids(f"sqlite:///{path}") == [one.id]
+    database = open_database(locate(f"sqlite:///{path}"))
+    assert len(database.rows("SELECT digest FROM plans")) == 1
+    database.close()
+    assert ledger.close()
+
+
 def test_a_postgres_that_is_not_there_delays_nothing(tmp_path, make):
     ledger = started("postgresql://me:hunter2@127.0.0.1:9/none", spool=str(tmp_path / "spool"))
     with pytest.raises(StoreUnavailable) as caught:

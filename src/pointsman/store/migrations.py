@@ -116,7 +116,6 @@ CREATE TABLE settings (
     name {id} NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
 )""",
-    "CREATE INDEX calls_answer ON calls (answer_id) WHERE answer_id <> ''",
     "CREATE INDEX calls_trouble ON calls (status, id) WHERE status <> 'ok'",
     "CREATE INDEX contents_expiry ON contents (expires_ns)",
 )

@@ -100,12 +100,6 @@ calls = Table(
     sqlite_with_rowid=False,
 )
 Index(
-    "calls_answer",
-    calls.c.answer_id,
-    sqlite_where=text("answer_id <> ''"),
-    postgresql_where=text("answer_id <> ''"),
-)
-Index(
     "calls_trouble",
     calls.c.status,
     calls.c.id,

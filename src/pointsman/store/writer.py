@@ -21,6 +21,7 @@ from pointsman.store.spool import Spool, SpoolFull
 
 _FIRST_RETRY_NS = 250_000_000
 _LAST_RETRY_NS = 4_000_000_000
+_LOOK_NS = 1_000_000_000
 _HOUSEKEEPING_NS = 60_000_000_000
 _IDLE_SECONDS = 0.5  # how often an idle writer looks whether the database is back
 
@@ -186,6 +187,7 @@ class Writer:
             self._drain_to_spool()  # what comes meanwhile queues up behind, safe from a crash
 
         if self._connection.is_new:
+            self._decisions.forget()  # it may be another database than before
             self._spool.adopt(lambda batch: self._write_spooled(inserts, batch))
             self._connection.is_new = False
         self._spool.replay(write)
@@ -251,7 +253,8 @@ class Connection:
         self._page_limit = page_limit
         self._database: Database | None = None
         self._inserts: Inserts | None = None
-        self._retry_at = 0
+        self._retry_at = self._look_at = 0
+        self._opened_file: tuple[int, int] | None = None
         self._patience = _FIRST_RETRY_NS
 
     @property
@@ -265,7 +268,12 @@ class Connection:
         Raises:
             StoreUnavailable: tried and failed.
         """
-        if self._inserts is None and self._clock.monotonic() >= self._retry_at:
+        now = self._clock.monotonic()
+        if self._database is not None and now >= self._look_at:
+            self._look_at = now + _LOOK_NS
+            if self._file_id() != self._opened_file:
+                self.close()  # moved or deleted under us: what we write there, nobody would find
+        if self._inserts is None and now >= self._retry_at:
             try:
                 database = open_database(self._location, page_limit=self._page_limit)
             except PointsmanError as error:
@@ -275,9 +283,16 @@ class Connection:
             except PointsmanError as error:
                 database.close()
                 raise StoreUnavailable(error.message, hint=error.hint) from error
-            self._database, self._inserts = database, Inserts(database)
+            self._database, self._inserts, self._opened_file = database, Inserts(database), self._file_id()
             self.is_new, self.error, self._patience = True, None, _FIRST_RETRY_NS
         return self._inserts
+
+    def _file_id(self) -> tuple[int, int] | None:
+        try:
+            found = Path(self._location.path).stat() if self._location.path else None
+        except OSError:
+            return None
+        return None if found is None else (found.st_dev, found.st_ino)
 
     def failed(self, error: StoreUnavailable) -> None:
         """Close, and wait before the next try."""
