@@ -12,6 +12,7 @@ import msgspec
 
 from pointsman.access.keys import KeyRing
 from pointsman.catalog import load as load_catalog
+from pointsman.compose.embedded import embedded
 from pointsman.compose.house import House, Pieces, data_folder
 from pointsman.compose.local import Machine
 from pointsman.config.crosscheck import Known
@@ -61,7 +62,9 @@ def build(
     loaded = load_mapping(path, known) if isinstance(path, Mapping) else load(path, environment, known)
     loaded = _with(loaded, settings)
     url = store_url(loaded.config, environment)
-    carrier = Carry(environment)
+    inner = Carry(environment)
+    machine_model, lacking = embedded(loaded.config.local, folder, environment)
+    carrier = machine_model.gate(inner) if machine_model is not None else inner
     key_store = SqlKeyStore(url, clock)
     server = loaded.config.server
     required = loaded.config.keys == "required" or not is_loopback(server.host)
@@ -80,7 +83,9 @@ def build(
             key_store=key_store,
             url=url,
             metrics=Metrics(),
-            machine=Machine(carrier, environment, found.catalog, None, look=loaded.config.discover),
+            machine=Machine(
+                carrier, environment, found.catalog, machine_model, look=loaded.config.discover, lacking=lacking
+            ),
             carrier=carrier,
             warnings=found.warnings,
         )

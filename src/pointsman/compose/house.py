@@ -27,7 +27,7 @@ from pointsman.core.clock import Clock, Ids, SystemDraw
 from pointsman.core.errors import ConfigError, PointsmanError
 from pointsman.core.model import Model
 from pointsman.core.plan import Plan
-from pointsman.core.ports import Reply
+from pointsman.core.ports import Carrier, Reply
 from pointsman.line.parts import Parts
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
@@ -35,7 +35,6 @@ from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
-from pointsman.upstream.carry import Carry
 from pointsman.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     metrics: Metrics
     machine: Machine
-    carrier: Carry
+    carrier: Carrier
     warnings: tuple[str, ...] = ()
 
 

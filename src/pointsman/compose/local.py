@@ -45,7 +45,7 @@ class Embedded(Protocol):
 
 
 class Machine:
-    """Looks for local models and keeps looking."""
+    """Looks for local models and keeps looking. `lacking` says why there is no embedded one."""
 
     def __init__(
         self,
@@ -55,12 +55,14 @@ class Machine:
         embedded: Embedded | None,
         *,
         look: bool,
+        lacking: str = "",
     ) -> None:
         self._carrier = carrier
         self._env = env
         self._catalog = catalog
         self._look = look
         self.embedded = embedded
+        self.lacking = lacking
         self._settled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.found: tuple[Found, ...] = ()

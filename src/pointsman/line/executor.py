@@ -17,6 +17,7 @@ import msgspec
 from pointsman.core.errors import (
     AllAttemptsFailed,
     CallerError,
+    NoCredentials,
     UpstreamError,
     UpstreamGarbage,
     UpstreamRefused,
@@ -98,6 +99,8 @@ def _pause(number: int) -> float:
 
 def _goes_on(error: UpstreamError, *, alone: bool) -> bool:
     """Whether the next attempt can do better than the one that failed; `alone`: it would ask the same model again."""
+    if isinstance(error, NoCredentials):
+        return not alone
     if isinstance(error, UpstreamRefused):
         if error.status in _ELSEWHERE:
             return not alone

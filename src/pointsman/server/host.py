@@ -62,9 +62,9 @@ class Host(uvicorn.Server):
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then start what works behind."""
-        await super().startup(sockets)
+        """Start what works behind, then take calls; who connects meanwhile waits in the socket's queue."""
         await self._on_start()
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let answers finish, then stop what works behind."""
