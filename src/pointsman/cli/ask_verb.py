@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.cli.terminal import config_option, json_option, paint, print_json, say
-from pointsman.library import Answer, Gateway
+from pointsman.cli.terminal import config_option, described, json_option, paint, plain, print_json, say
+
+if TYPE_CHECKING:
+    from pointsman.library import Answer, Gateway
+
+_HELP = described(
+    "Ask a question and print the answer; one line on standard error says which route chose which model, the time, the "
+    "tokens and the cost. What is piped in comes before the question.",
+    'pointsman ask "Why is the sky blue?"',
+    'cat error.log | pointsman ask -m auto "What went wrong?"',
+)
 
 
-@click.command("ask", help="Ask a question and print the answer.")
+@click.command("ask", help=_HELP, short_help="Ask a question and print the answer.")
 @click.argument("question", required=False)
 @click.option("-m", "--model", default="auto", show_default=True, help="Route, model or provider/model.")
 @click.option("-s", "--system", help="System message.")
@@ -31,16 +42,19 @@ def command(
     as_json: bool,
 ) -> None:
     """Ask."""
-    text = question or ""
-    if not sys.stdin.isatty() and question in (None, "-"):
-        text = sys.stdin.read()
+    text = question_of(question)
     if not text.strip():
-        raise click.UsageError("what is the question? Give it as an argument or on standard input")
+        raise click.UsageError("What is the question? Give it as an argument or on standard input")
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": text})
     params: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
+    from pointsman.cli.houses import no_model
+    from pointsman.library import Gateway
+
     with Gateway(config) as gateway:
         gateway.wait_for_models()
+        if not gateway.models():
+            raise no_model()
         begun = time.monotonic()
         if as_json or no_stream:
             answer = gateway.chat(messages, model, **params)
@@ -48,26 +62,56 @@ def command(
             if as_json:
                 print_json({"text": answer.text, "answer": answer.body, "headers": answer.headers, "seconds": seconds})
                 return
-            print(answer.text)
+            print(_shown(answer.text))
         else:
             answer = _streamed(gateway, messages, model, params)
             seconds = time.monotonic() - begun
     say(about(answer, seconds))
 
 
+def question_of(argument: str | None) -> str:
+    """The question: the argument, with what is piped in before it; `-` or nothing is standard input alone."""
+    if argument in (None, "-"):
+        return "" if sys.stdin.isatty() else sys.stdin.read()
+    piped = sys.stdin.read() if _is_piped() else ""
+    return f"{piped.rstrip()}\n\n{argument}" if piped.strip() else argument or ""
+
+
+def _is_piped() -> bool:
+    """Whether somebody sends something in: a pipe or a file; not a terminal, a socket or /dev/null."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):  # closed, or none
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
 def _streamed(gateway: Gateway, messages: list[dict[str, str]], model: str, params: dict[str, Any]) -> Answer:
     """Print a stream as it comes; what it says about itself, as a whole answer would."""
+    from pointsman.library import Answer
+
     usage: dict[str, Any] = {}
+    last = "\n"
     stream = gateway.stream(messages, model, stream_options={"include_usage": True}, **params)
-    for chunk in stream:
-        for choice in chunk.get("choices") or ():
-            print((choice.get("delta") or {}).get("content") or "", end="", flush=True)
-        usage = chunk.get("usage") or usage
-    print()
+    try:
+        for chunk in stream:
+            for choice in chunk.get("choices") or ():
+                text = (choice.get("delta") or {}).get("content") or ""
+                print(_shown(text), end="", flush=True)
+                last = text[-1:] or last
+            usage = chunk.get("usage") or usage
+    finally:
+        if last != "\n":  # also before an error's line
+            print(flush=True)
     headers = dict(stream.headers)
     if "cost" in usage:
         headers["x-pointsman-cost-usd"] = f"{usage['cost']:.9f}".rstrip("0").rstrip(".") or "0"
     return Answer(body={"usage": usage}, headers=headers)
+
+
+def _shown(text: str) -> str:
+    """A model's words; on a terminal without what would steer it."""
+    return plain(text) if sys.stdout.isatty() else text
 
 
 def about(answer: Answer, seconds: float) -> str:
@@ -76,4 +120,4 @@ def about(answer: Answer, seconds: float) -> str:
     tokens = usage.get("total_tokens") or usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0)
     cost = "unpriced" if answer.cost is None else f"${answer.cost.normalize():f}"
     line = f"  {answer.route} → {answer.model}   {seconds:.2f} s   {tokens} tokens   {cost}"
-    return paint(line, "dim", err=True)
+    return paint(plain(line), "dim", err=True)

@@ -1,34 +1,48 @@
-"""`pointsman explain`: the plan for a request; nothing is sent."""
+"""`pointsman explain`: the plan for a request; nothing is sent, nothing is written."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
-import msgspec
 
-from pointsman.cli.terminal import config_option, json_option, paint, print_json
-from pointsman.core.plan import Plan
-from pointsman.library import Gateway
+from pointsman.cli.terminal import (
+    config_option,
+    described,
+    json_option,
+    paint,
+    plain,
+    print_json,
+    say_warning,
+)
+
+if TYPE_CHECKING:
+    from pointsman.core.plan import Plan
+
+_HELP = described(
+    "Say which model a request would go to, why, what follows if that fails, and which models were left out. Sends "
+    "nothing and writes nothing.",
+    'pointsman explain "Prove that the square root of 2 is irrational"',
+    "pointsman explain --body request.json --json",
+)
 
 
-@click.command("explain", help="Say which model a request would go to, and why; sends nothing.")
+@click.command("explain", help=_HELP, short_help="Say which model a request would go to, and why; sends nothing.")
 @click.argument("question", required=False)
 @click.option("-m", "--model", default="auto", show_default=True, help="Route, model or provider/model.")
-@click.option("--body", type=click.File("rb"), help="A whole request as JSON (`-` for standard input) instead.")
+@click.option("--body", type=click.File("rb"), metavar="FILE", help="A whole request as JSON; `-` is standard input.")
 @config_option
 @json_option
-def command(question: str | None, model: str, body: Any, config: Path | None, as_json: bool) -> None:
+def command(question: str | None, model: str, body: BinaryIO | None, config: Path | None, as_json: bool) -> None:
     """Explain."""
-    with Gateway(config) as gateway:
-        gateway.wait_for_models()
-        if body is not None:
-            plan = gateway.explain_body(body.read())
-        else:
-            text = question or (sys.stdin.read() if not sys.stdin.isatty() else "")
-            plan = gateway.explain(text or "Hello", model)
+    from pointsman.cli.houses import looked, no_model
+
+    request = body.read() if body is not None else _request(question, model)
+    house = looked(config)
+    if not house.names():
+        raise no_model()
+    plan = house.explain(request)
     if as_json:
         print_json(view(plan))
         return
@@ -39,13 +53,25 @@ def command(question: str | None, model: str, body: Any, config: Path | None, as
     rows += [("x", one.model, "dropped", one.detail) for one in plan.dropped]
     width = max(len(row[1]) for row in rows)
     for mark, name, state, why in rows:
-        print(f"{mark:<3}{name:<{width}}  {state:<8}  {why}".rstrip())
+        line = plain(f"{mark:<3}{name:<{width}}  {state:<8}  {why}".rstrip())
+        print(paint(line, "dim") if state == "dropped" else line)
     for warning in plan.warnings:
-        print(paint(f"!  {warning}", "yellow"))
+        say_warning(warning)
+
+
+def _request(question: str | None, model: str) -> bytes:
+    import msgspec
+
+    from pointsman.cli.ask_verb import question_of
+
+    text = question_of(question) or "Hello"
+    return msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": text}]})
 
 
 def view(plan: Plan) -> dict[str, Any]:
     """A plan as plain data."""
+    import msgspec
+
     return {
         "route": plan.route,
         "strategy": plan.strategy,

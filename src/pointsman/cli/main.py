@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import signal
 import sys
 
 import click
@@ -68,8 +70,10 @@ class _Verbs(click.Group):
 @click.group(
     cls=_Verbs,
     invoke_without_command=True,
+    subcommand_metavar="[VERB] [ARGUMENTS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="One endpoint in front of many language models: each request goes to the cheapest that answers it well.",
+    epilog="`pointsman VERB --help` tells more. Without a verb: serve.",
 )
 @click.version_option(__version__, prog_name="pointsman")
 @click.pass_context
@@ -83,25 +87,35 @@ def root(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; never shows a traceback for an error of ours."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no arrows shows `?`, and no traceback
     try:
-        root(prog_name="pointsman", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.UsageError as error:
-        verb = error.ctx.command_path if error.ctx else "pointsman"
-        say_error(error.format_message()[0].lower() + error.format_message()[1:].rstrip("."), f"`{verb} --help`")
-        sys.exit(2)
-    except click.ClickException as error:
-        say_error(error.format_message())
-        sys.exit(error.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        code = _run()
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output (`| head`) is done; so are we, without a second complaint at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = 0
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code; BrokenPipeError passes through."""
+    try:
+        result = root(prog_name="pointsman", standalone_mode=False)
+    except SystemExit as done:
+        result = done.code
+    except click.UsageError as error:
+        verb = error.ctx.command_path if error.ctx else "pointsman"
+        say_error(error.format_message(), f"`{verb} --help`")
+        result = error.exit_code
+    except click.ClickException as error:
+        say_error(error.format_message())
+        result = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        result = 128 + signal.SIGINT
     except PointsmanError as error:
         say_error(error.message, error.hint)
-        sys.exit(2 if error.code == "invalid_configuration" else 1)
+        result = 2 if error.code == "invalid_configuration" else 1
+    return result if isinstance(result, int) else 0  # click hands back the code of its own `exit`

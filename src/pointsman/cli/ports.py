@@ -41,16 +41,22 @@ def holder(port: int) -> Holder | None:
     return next((_named(pid) for pid in processes if _holds(pid, wanted)), None)
 
 
-def is_free(host: str, port: int) -> bool:
-    """Whether an address can be bound now."""
+def bind_error(host: str, port: int) -> OSError | None:
+    """Why an address cannot be bound now; None if it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, port))
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return error
+    return None
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Whether another process has an address."""
+    error = bind_error(host, port)
+    return error is not None and error.errno == errno.EADDRINUSE
 
 
 def taken(host: str, port: int, verb: str) -> ConfigError:

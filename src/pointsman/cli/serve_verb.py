@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.terminal import config_option, paint, say, say_warning
-from pointsman.compose import Settings, build, serve
-from pointsman.compose.house import House
+from pointsman.cli.terminal import config_option, described, paint, say, say_hint, say_warning
+
+if TYPE_CHECKING:
+    from pointsman.compose import House
+
+_HELP = described(
+    "Serve on the configured address until Ctrl-C or SIGTERM; answers on their way are finished first. On any other "
+    "address than loopback callers need keys (`pointsman keys create NAME`).",
+    "pointsman serve --port 8080",
+)
 
 
-@click.command("serve", help="Serve on the configured address.")
+@click.command("serve", help=_HELP, short_help="Serve on the configured address (the default verb).")
 @config_option
 @click.option("--host", help="Address to bind; any other than loopback demands keys.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to bind; 0 takes a free one.")
@@ -25,14 +37,67 @@ def command(
     quiet: bool = False,
 ) -> None:
     """Serve."""
-    settings = Settings(host=host, port=port, workers=workers)
-    house = build(config, settings)
-    serve(house, None if quiet else lambda url: banner(house, url))
+    with _stoppable() as stop:
+        from pointsman.cli.ports import is_taken, taken
+        from pointsman.compose import Settings, build, serve
+        from pointsman.core.errors import ConfigError
+
+        house = build(config, Settings(host=host, port=port, workers=workers))
+
+        def announce(url: str) -> None:
+            stop.serving = True
+            if not quiet:
+                banner(house, url)
+
+        try:
+            serve(house, announce)
+        except ConfigError:
+            said = house.loaded.config.server
+            if said.port and not stop.serving and is_taken(said.host, said.port):
+                raise taken(said.host, said.port, "pointsman serve") from None
+            raise
+    if not quiet:
+        say("stopped")
+
+
+class _Stop:
+    """Whether signals are the server's business already."""
+
+    serving = False
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[_Stop]:
+    """End quietly on SIGTERM and Ctrl-C.
+
+    The server takes both signals while it runs, and raises them again after its graceful end; by then there is nothing
+    left to interrupt. Before it runs, they end the start.
+    """
+    stop = _Stop()
+
+    def told(number: int, frame: types.FrameType | None) -> None:
+        del number, frame
+        if not stop.serving:
+            raise _StoppedEarly
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    except _StoppedEarly:
+        return
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _StoppedEarly(BaseException):
+    """Told to stop before there was anything to stop; not an error."""
 
 
 def banner(house: House, url: str) -> None:
     """What serves, what is ready, what is missing and the one command that helps."""
     from pointsman import __version__
+    from pointsman.cli.houses import WAY_OUT
 
     say(f"{paint('pointsman', 'bold', err=True)} {__version__} — {url}  (page at /, OpenAI at /v1)")
     directory = house.directory
@@ -52,12 +117,9 @@ def banner(house: House, url: str) -> None:
     for text in house.pieces.warnings:
         say_warning(text)
     if not on and house.pieces.machine.embedded is None:
-        say_warning(
-            "no model is ready",
-            "set a key such as OPENAI_API_KEY, start Ollama, or `pip install 'pointsman[local]'` and `pointsman pull`",
-        )
+        say_warning("no model is ready", WAY_OUT)
     else:
-        say(f'{paint("hint:", "cyan", err=True)} try `pointsman ask "Why is the sky blue?"`')
+        say_hint('try `pointsman ask "Why is the sky blue?"`')
 
 
 def _some(names: list[str], most: int = 8) -> str:

@@ -16,6 +16,7 @@ _CODES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "dim": "2", 
 _PAINTED = re.compile(r"\x1b\[\d+m")
 # A model's name comes from outside: what would move the cursor or ring the bell is shown, not done.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SENTENCE = re.compile(r"[A-Z][a-z]*\s")  # no file's name, no variable, no `PostgreSQL`
 _NARROWEST = 10
 _GAP = 2
 
@@ -44,16 +45,23 @@ def say(text: str = "") -> None:
 
 def say_error(text: str, hint: str = "") -> None:
     """An error, and where there is one the way out."""
-    say(f"{paint('error:', 'red', err=True)} {plain(text)}")
+    say(f"{paint('error:', 'red', err=True)} {clause(plain(text))}")
     if hint:
         say_hint(hint)
 
 
 def say_warning(text: str, hint: str = "") -> None:
     """A warning; actionable or left unsaid."""
-    say(f"{paint('warning:', 'yellow', err=True)} {plain(text)}")
+    say(f"{paint('warning:', 'yellow', err=True)} {clause(plain(text))}")
     if hint:
         say_hint(hint)
+
+
+def clause(text: str) -> str:
+    """A sentence as it reads after `error:`: no capital at its start, no full stop at its end."""
+    if _SENTENCE.match(text):
+        text = text[0].lower() + text[1:]
+    return text if text.endswith("...") else text.removesuffix(".")
 
 
 def say_hint(text: str) -> None:

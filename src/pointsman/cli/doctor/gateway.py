@@ -11,7 +11,7 @@ from pathlib import Path
 from pointsman.cli import figures
 from pointsman.cli.doctor.finding import Found, bad, note, ok, warning
 from pointsman.cli.houses import WAY_OUT, has_models
-from pointsman.cli.ports import holder, is_free
+from pointsman.cli.ports import bind_error, holder, is_taken
 from pointsman.compose import House
 from pointsman.config.check import check
 from pointsman.config.load import store_url
@@ -41,8 +41,11 @@ def port(house: House) -> Found:
     where = f"{said.host}:{said.port}"
     if not said.port:
         return ok("port", f"{said.host}, any free port")
-    if is_free(said.host, said.port):
+    error = bind_error(said.host, said.port)
+    if error is None:
         return ok("port", f"{where} is free")
+    if not is_taken(said.host, said.port):
+        return bad("port", f"{where} cannot be bound: {error.strerror or error}", "correct `server: {host: …}`")
     who = holder(said.port)
     if who is not None and who.ours:
         return ok("port", f"{where} is in use by {who}: a gateway is running")
