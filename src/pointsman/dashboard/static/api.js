@@ -16,11 +16,19 @@ export async function get(path, query = {}) {
   const url = new URL(`api/${path}`, base);
   for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
   const headers = key() ? { authorization: `Bearer ${key()}` } : {};
-  const answer = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-  const text = await answer.text();
+  const [answer, text] = await fetched(url, headers);
   if (answer.ok) return JSON.parse(text, exact);
   const said = message(text) || `The gateway answered ${answer.status}`;
   throw answer.status === 401 ? new KeyNeeded(said) : new Error(said);
+}
+
+async function fetched(url, headers) {
+  try {
+    const answer = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    return [answer, await answer.text()];
+  } catch (error) {
+    throw new Error("The gateway does not answer", { cause: error });
+  }
 }
 
 /** Whole numbers that a double cannot hold become BigInt, from their own digits where the browser shows them. */

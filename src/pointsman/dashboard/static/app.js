@@ -9,7 +9,7 @@ import { showEmpty, showStatus } from "./status.js";
 import { seconds, showTotals, startTotals } from "./totals.js";
 
 const EVERY = 1500; // milliseconds
-const SLOWLY = 5000; // for what changes slowly or costs the server more
+const SLOWLY = 3000; // for what changes slowly or costs the server more
 let timer = 0;
 let running = false;
 let again = false;
@@ -30,7 +30,7 @@ async function look() {
     byId("forget").hidden = !key();
   } catch (error) {
     if (error instanceof KeyNeeded) return demand(error);
-    trouble(`The gateway does not answer: ${error.message}. Trying again.`);
+    failed(error);
   } finally {
     running = false;
   }
@@ -67,7 +67,10 @@ function trouble(text) {
   else byId("notices").before(el("p", { id: "trouble", class: "notice bad", role: "alert" }, text));
 }
 
+const failed = (error) => trouble(`${error.message}. Trying again.`);
+
 function demand(error) {
+  showCall(""); // it would cover the form
   byId("content").hidden = true;
   byId("key").hidden = false;
   byId("key-error").textContent = key() ? error.message : "";
@@ -89,15 +92,19 @@ byId("forget").addEventListener("click", () => {
   forgetKey();
   location.reload();
 });
-document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : look()));
+document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : anew()));
 
-function start() {
+function anew() {
   due = { status: 0, totals: 0 };
   look();
+}
+
+function start() {
+  anew();
   if (read("call")) showCall(read("call"));
 }
 
 startPanel();
 startTotals(() => fresh("totals"));
-startCalls(() => fresh("status"));
+startCalls(() => fresh("status"), failed);
 follow("call", showCall);

@@ -16,13 +16,13 @@ let generation = 0; // of the filter; an answer to an older one is dropped
 
 const newestFirst = (a, b) => (a.id < b.id ? 1 : -1);
 
-export function startCalls(changed) {
+export function startCalls(changed, failed) {
   byId("new").addEventListener("click", () => {
     reveal();
     scrollTo({ top: 0 });
     byId("rows").querySelector("a")?.focus();
   });
-  byId("older").addEventListener("click", () => older().catch(changed.failed));
+  byId("older").addEventListener("click", () => older().catch(failed));
   byId("filter").addEventListener("change", () => go("status", byId("filter").value));
   byId("rows").addEventListener("click", (event) => {
     const row = event.target.closest("tr");
@@ -101,10 +101,17 @@ function announce(count) {
 }
 
 async function older() {
-  const { calls } = await get("calls", { limit: PAGE, before: shown.at(-1)?.id, status: read("status") });
-  byId("rows").append(...calls.map(row));
-  shown.push(...calls);
-  byId("older").hidden = calls.length < PAGE;
+  const [asked, button] = [generation, byId("older")];
+  button.disabled = true;
+  try {
+    const { calls } = await get("calls", { limit: PAGE, before: shown.at(-1)?.id, status: read("status") });
+    if (asked !== generation) return;
+    byId("rows").append(...calls.map(row));
+    shown.push(...calls);
+    button.hidden = calls.length < PAGE;
+  } finally {
+    button.disabled = false;
+  }
 }
 
 function row(call) {

@@ -22,7 +22,7 @@ export function fill(node, facts, make) {
   const key = JSON.stringify(facts, plain);
   if (keys.get(node) === key) return;
   keys.set(node, key);
-  node.replaceChildren(...[make()].flat().filter((child) => child !== null));
+  node.replaceChildren(...[make()].flat(Infinity).filter((child) => child !== null));
 }
 
 /** A button that copies `text` and says whether it could: browsers refuse on plain HTTP from another machine. */

@@ -43,10 +43,11 @@ function figure(name, value, note = "", title = null, kind = null) {
 const thinking = (count) => (count ? `${whole(count)} of them thinking` : "");
 
 function spend(all) {
-  const note = all.unpriced ? `* without ${whole(all.unpriced)} unpriced ${all.unpriced === 1 ? "call" : "calls"}` : "";
-  const nothing = all.unpriced && !Number(all.cost);
-  const text = nothing ? "unpriced" : `${money(all.cost)}${all.unpriced ? "*" : ""}`;
-  return figure("Spend", text, note, `${exactMoney(all.cost)} in full`);
+  const title = `${exactMoney(all.cost)} in full`;
+  if (!all.unpriced) return figure("Spend", money(all.cost), "", title);
+  const calls = `${whole(all.unpriced)} unpriced ${all.unpriced === 1 ? "call" : "calls"}`;
+  if (!all.cost) return figure("Spend", "unpriced", calls);
+  return figure("Spend", `${money(all.cost)}*`, `* and ${calls}`, title);
 }
 
 function trouble(name, status, count) {
