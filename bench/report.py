@@ -11,6 +11,7 @@ from bench import stats
 
 Json = dict[str, Any]
 OURS = "pointsman"
+QUIET = 0.10  # more of the machine than this in other hands, and absolute figures say little
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,8 @@ def text(result: Json) -> str:
             f"over the rounds); of its time {result['others']:.0%} went to other programs and {result['steal']:.1%} "
             "to other guests."
         )
+    if result["others"] + result["steal"] > QUIET:
+        lines.append("That is too much: quote ratios and CPU per request at most, and run it again when it is quiet.")
     lines += [f"{name}: skipped, {why}" for name, why in result["skipped"].items()]
     lines += [f"{name} {note}" for name, subject in result["subjects"].items() for note in subject.get("notes", [])[:1]]
     lines += [f"{name} broke in a round: {why[:200]}" for name, why in broken(result)]

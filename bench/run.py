@@ -111,8 +111,8 @@ def streamed(bed: Bed, pace: Pace, since: float) -> dict[str, list[Json]]:
     paced = {"do": "paced", "streams": STREAMS, "gap_ms": GAP_MS, "ramp_s": pace.ramp_s, "hold_s": pace.hold_s}
     for turn in range(pace.stream_rounds):
         for gateway in rotated(bed.gateways, turn):
-            if turn and time.monotonic() - since > pace.budget_s:
-                say("streams: stopped early, the time is up")
+            if time.monotonic() - since > pace.budget_s:
+                say(f"streams: stopped before {gateway.name} in round {turn + 1}, the time is up")
                 return rows
             try:
                 bed.stream(gateway, warm)

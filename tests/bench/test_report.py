@@ -67,6 +67,7 @@ def test_the_report_says_figures_verdicts_and_what_is_missing():
     assert "litellm: skipped, its installation failed" in text
     assert "ferrogw broke in a round: it ended" in text
     assert "direct 50,000 requests/s" in text
+    assert "run it again when it is quiet" in text
     assert len({line.find("10,000") for line in text.splitlines() if line.startswith("requests/s on")}) == 1
 
 
