@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pointsman.catalog import Catalog, ModelRow, ProviderRow
+from pointsman.compose.current import current
 from pointsman.compose.facts import from_row, limits_of, model_of, override, provider_of
 from pointsman.config import schema
 from pointsman.config.load import Loaded
 from pointsman.config.names import find_model
 from pointsman.core.errors import ConfigError
-from pointsman.core.model import TIERS, Ability, Model, Provider
+from pointsman.core.model import Model, Provider
 from pointsman.routing.directory import Directory, Route, RouteKind
 
 AUTO = "auto"
@@ -188,13 +189,3 @@ class Names:
             facilities=self,
             unavailable=self.unavailable,
         )
-
-
-def current(rows: Sequence[ModelRow]) -> list[ModelRow]:
-    """One model per tier: chat, tools, priced, not deprecated; of those the newest, which a feed lists last."""
-    best: dict[str, ModelRow] = {}
-    for row in rows:
-        fits = row.kind == "chat" and row.price is not None and not row.deprecated and not row.retires
-        if fits and row.tier in TIERS and row.abilities is not None and Ability.TOOLS in row.abilities:
-            best[row.tier] = row
-    return [best[tier] for tier in TIERS if tier in best]
