@@ -32,9 +32,10 @@ ASK = [{"role": "user", "content": "What is the capital of France?"}]
 @pytest_asyncio.fixture
 async def sim() -> AsyncIterator[Simulator]:
     fast = Pace(events_per_second=400)
+    slow = SimModel(name="slow-1", pace=Pace(events_per_second=2))
     script = Script(
         providers=(
-            SimProvider(name="one", own_port=True, models=(SimModel(name="small-1", pace=fast),)),
+            SimProvider(name="one", own_port=True, models=(SimModel(name="small-1", pace=fast), slow)),
             SimProvider(name="two", models=(SimModel(name="large-1", pace=fast), SimModel(name="free-1", pace=fast))),
         )
     )
@@ -248,16 +249,15 @@ async def test_a_caller_that_leaves_is_settled_and_its_upstream_request_closed(
     sim: Simulator, serving: Serving
 ) -> None:
     async with serving(config(sim)) as served, client(served) as sdk:
-        sim.inject("slow_drip", provider="one", times=1)
-        stream = await sdk.chat.completions.create(model="small", messages=ASK, stream=True)
+        stream = await sdk.chat.completions.create(model="one/slow-1", messages=ASK, stream=True)
         async for _ in stream:
             break
         await stream.close()
         for _ in range(100):
             await asyncio.sleep(0.02)
-            if any(entry.hung_up for entry in sim.journal.of("one", "small-1")):
+            if any(entry.hung_up for entry in sim.journal.of("one", "slow-1")):
                 break
-        assert any(entry.hung_up for entry in sim.journal.of("one", "small-1")), "the provider saw us leave"
+        assert any(entry.hung_up for entry in sim.journal.of("one", "slow-1")), "the provider saw us leave"
         kept = await outcome(served)
         assert kept.call.status == "cancelled"
         assert kept.call.usage.estimated
