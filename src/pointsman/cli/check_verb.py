@@ -9,19 +9,24 @@ from typing import Any
 
 import click
 
-from pointsman.cli.terminal import config_option, json_option, paint, print_json, say
-from pointsman.config.load import errors_of
-from pointsman.core.errors import ConfigError
+from pointsman.cli.terminal import config_option, described, json_option, paint, plain, print_json, say
 
 _STYLE = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-@click.command("check", help="Check the configuration.")
+_HELP = described(
+    "Check the configuration: every error with file, line and column, and what is allowed but may surprise. Exit code "
+    "2: it is refused; 1: --strict, and there are warnings.",
+    "pointsman check --strict",
+)
+
+
+@click.command("check", help=_HELP, short_help="Check the configuration.")
 @config_option
 @json_option
 @click.option("--strict", is_flag=True, help="Warnings make the exit code 1.")
 def command(config: Path | None, as_json: bool, strict: bool) -> None:
-    """Check."""
+    """Check the configuration."""
     findings, origin = _findings(config)
     bad = [f for f in findings if f["level"] == "error" or (strict and f["level"] == "warning")]
     if as_json:
@@ -29,20 +34,32 @@ def command(config: Path | None, as_json: bool, strict: bool) -> None:
     else:
         for one in findings:
             where = f"{one['where']}: " if one["where"] else ""
-            print(f"{paint(one['level'], _STYLE[one['level']])}: {where}{one['message']}")
+            print(f"{paint(one['level'], _STYLE[one['level']])}: {plain(where + one['message'])}")
             if one["hint"]:
-                print(f"  {paint('hint:', 'cyan')} {one['hint']}")
-        count = len([f for f in findings if f["level"] == "error"])
-        errors = "1 error" if count == 1 else f"{count} errors"
-        say(f"{origin}: {errors if count else 'good'}")
+                print(f"  {paint('hint:', 'cyan')} {plain(one['hint'])}")
+        say(f"{origin}: {_summary(findings)}")
     if bad:
         sys.exit(2 if any(f["level"] == "error" for f in bad) else 1)
 
 
+def _summary(findings: list[dict[str, Any]]) -> str:
+    counts = [(len([f for f in findings if f["level"] == level]), level) for level in _STYLE]
+    said = ", ".join(f"{count} {level}{'s' if count > 1 else ''}" for count, level in counts if count)
+    if not said:
+        return "good"
+    return said if counts[0][0] else f"good, with {said}"
+
+
 def _findings(config: Path | None) -> tuple[list[dict[str, Any]], str]:
+    import datetime as dt
+
+    import msgspec
+
     from pointsman.compose import build
     from pointsman.compose.lookup import CatalogueLookUp
     from pointsman.config.check import check
+    from pointsman.config.load import errors_of
+    from pointsman.core.errors import ConfigError
 
     try:
         house = build(config)
@@ -51,10 +68,6 @@ def _findings(config: Path | None) -> tuple[list[dict[str, Any]], str]:
             {"level": "error", "code": one.code, "where": one.where, "message": one.bare, "hint": one.hint}
             for one in errors_of(error)
         ], str(config or "configuration")
-    import datetime as dt
-
-    import msgspec
-
     look = CatalogueLookUp(house.pieces.catalog)
     found = check(house.loaded, os.environ, look, dt.datetime.now(tz=dt.UTC).date())
     return [msgspec.to_builtins(one) for one in found], str(house.loaded.origin or "no file: defaults")

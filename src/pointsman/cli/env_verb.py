@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
-from pointsman.cli.terminal import config_option, json_option, print_json, say
+from pointsman.cli.terminal import config_option, described, json_option, print_json, say_hint
+
+_HELP = described(
+    "Print the variables that point applications at this gateway, for a shell. Nothing about providers is printed.",
+    'eval "$(pointsman env)"',
+)
 
 
-@click.command("env", help='Print the variables that point applications here: eval "$(pointsman env)".')
+@click.command("env", help=_HELP, short_help="Print the variables that point applications here.")
 @click.option("--key", help="A key to put in; without it a placeholder, which a server on loopback ignores.")
 @config_option
 @json_option
@@ -21,15 +27,15 @@ def command(key: str | None, config: Path | None, as_json: bool) -> None:
     house = build(config)
     said = house.loaded.config.server
     url = url_of(said, said.port)
-    values = {
-        "OPENAI_BASE_URL": f"{url}/v1",
-        "OPENAI_API_KEY": key or "not-needed-on-loopback",
-        "OPENAI_API_BASE_URL": f"{url}/v1",
-    }
+    demanded = not is_loopback(said.host) or house.loaded.config.keys == "required"
+    shown = key or ("" if demanded else "not-needed-on-loopback")
+    values = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE_URL": f"{url}/v1"}
+    if shown:
+        values["OPENAI_API_KEY"] = shown
     if as_json:
         print_json(values)
         return
     for name, value in values.items():
-        print(f"export {name}='{value}'")
-    if key is None and (not is_loopback(said.host) or house.loaded.config.keys == "required"):
-        say('hint: this server demands keys: `pointsman env --key "$(pointsman keys create NAME)"`')
+        print(f"export {name}={shlex.quote(value)}")
+    if not shown:
+        say_hint('this server demands keys: `pointsman env --key "$(pointsman keys create NAME)"`')

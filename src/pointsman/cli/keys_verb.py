@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.access.keys import KeyRing
-from pointsman.cli.terminal import config_option, json_option, print_json, print_table, say
-from pointsman.core.key import KeyRow
+from pointsman.cli.terminal import config_option, described, json_option, plain, print_json, print_table, say, say_hint
+
+if TYPE_CHECKING:
+    from pointsman.access.keys import KeyRing
+    from pointsman.core.key import KeyRow
 
 _NANO = 1_000_000_000
 
 
-@click.group("keys", help="Create, list and revoke keys.")
+@click.group(
+    "keys",
+    help=described(
+        "Create, list and revoke the keys of callers. Only their hashes are kept. Needs no running server; a running "
+        "one follows within a second.",
+        "pointsman keys create ci",
+    ),
+    short_help="Create, list and revoke keys.",
+)
 def command() -> None:
     """Keys."""
 
 
-@command.command("create", help="Make a key called NAME; its secret is shown once.")
+@command.command(
+    "create",
+    help=described("Make a key called NAME; its secret is shown once.", "pointsman keys create ci --expires 90"),
+)
 @click.argument("name")
 @click.option("--expires", metavar="DAYS", type=click.IntRange(1, 36_500), help="Days until it ends.")
 @config_option
@@ -35,10 +48,10 @@ def create(name: str, expires: int | None, config: Path | None, as_json: bool) -
         print_json({"key": made.secret, **_view(made.row)})
         return
     print(made.secret)
-    say(f"hint: this is the only time that it is shown; it begins with {made.row.prefix}, its id is {made.row.id}")
+    say_hint(f"this is the only time that it is shown; it begins with {made.row.prefix}, its id is {made.row.id}")
 
 
-@command.command("list", help="List keys; secrets are not known here.")
+@command.command("list", help=described("List keys; their secrets are not known here.", "pointsman keys list --json"))
 @config_option
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:
@@ -48,15 +61,19 @@ def list_(config: Path | None, as_json: bool) -> None:
         print_json([_view(row) for row in rows])
         return
     if not rows:
-        say("no keys; make one with `pointsman keys create NAME`")
+        say("no keys yet")
+        say_hint("`pointsman keys create NAME` makes one")
         return
     print_table(
         ("NAME", "BEGINS", "STATE", "CREATED", "ID"),
-        [(row.name, row.prefix, _state(row), _day(row.created), row.id) for row in rows],
+        [(plain(row.name), row.prefix, _state(row), _day(row.created), row.id) for row in rows],
     )
 
 
-@command.command("revoke", help="Revoke a key by its name, its beginning or its id; for good.")
+@command.command(
+    "revoke",
+    help=described("Revoke a key by its name, its beginning or its id; for good.", "pointsman keys revoke ci"),
+)
 @click.argument("which")
 @config_option
 @json_option

@@ -11,7 +11,7 @@ import sys
 import click
 
 from pointsman import __version__
-from pointsman.cli.terminal import say_error
+from pointsman.cli.terminal import say, say_error
 from pointsman.core.errors import PointsmanError
 
 VERBS = {
@@ -106,6 +106,9 @@ def _run() -> int:
         result = root(prog_name="pointsman", standalone_mode=False)
     except SystemExit as done:
         result = done.code
+    except click.exceptions.NoArgsIsHelpError as error:  # `pointsman keys`: which one?
+        say(error.format_message())
+        result = error.exit_code
     except click.UsageError as error:
         verb = error.ctx.command_path if error.ctx else "pointsman"
         say_error(error.format_message(), f"`{verb} --help`")
