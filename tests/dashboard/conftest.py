@@ -59,7 +59,7 @@ def config(provider: str) -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def served(config: dict[str, object]) -> Iterator[Running]:
-    """A gateway without calls, for what does not depend on them."""
+    """One gateway for all that does not care which calls others made."""
     with gateway(config) as running_gateway:
         yield running_gateway
 

@@ -72,8 +72,8 @@ def test_abilities_have_the_names_that_the_core_gives_them():
     assert said.split() == [str(ability.name).lower() for ability in Ability]
 
 
-def test_an_empty_page_shows_what_fills_it(browser, served):
-    page = visit(browser, served)
+def test_an_empty_page_shows_what_fills_it(browser, fresh):
+    page = visit(browser, fresh)
     page.wait("document.querySelectorAll('#empty code').length === 2")
     ours, curl = page.run("[...document.querySelectorAll('#empty code')].map(code => code.innerText)")
     assert ours.startswith("pointsman ask ")
@@ -83,11 +83,10 @@ def test_an_empty_page_shows_what_fills_it(browser, served):
         page.wait(f"{ROWS} === 1")
 
 
-def test_calls_appear_and_one_opens_with_its_decision(browser, fresh):
-    page = visit(browser, fresh)
-    made = ask(fresh, "chain")["x-request-id"]
-    page.wait(f"{ROWS} === 1")
-    row = page.text("#rows tr")
+def test_calls_appear_and_one_opens_with_its_decision(browser, served):
+    page = visit(browser, served)
+    made = ask(served, "chain")["x-request-id"]
+    row = page.wait(f"document.querySelector('[data-id=\"{made}\"]').innerText")
     assert "chain" in row
     assert "small" in row
     assert re.search(r"\$0\.0000\d", row)
@@ -105,7 +104,7 @@ def test_calls_appear_and_one_opens_with_its_decision(browser, fresh):
     page.press("Escape")
     page.wait("document.getElementById('panel').hidden")
     assert page.run("document.activeElement.closest('tr').dataset.id") == made
-    again = visit(browser, fresh, f"#call={made}")
+    again = visit(browser, served, f"#call={made}")
     again.wait("document.querySelectorAll('#panel .steps').length === 2")
 
 
@@ -126,30 +125,29 @@ def test_totals_count_what_happened(browser, fresh):
     page.wait(f"{ROWS} === 1 && document.getElementById('filter').value === 'failed'")
 
 
-def test_a_hostile_name_is_text(browser, fresh, hostile):
-    ask(fresh, f"lab/{hostile}")
-    ask(fresh, hostile)
-    page = visit(browser, fresh)
-    page.wait(f"{ROWS} === 2")
-    page.run("document.querySelectorAll('#rows a')[1].click()")
+def test_a_hostile_name_is_text(browser, served, hostile):
+    made = ask(served, f"lab/{hostile}")["x-request-id"]
+    ask(served, hostile)
+    page = visit(browser, served)
+    page.wait(f"document.querySelector('[data-id=\"{made}\"] a').click() || true")
     page.wait("document.querySelectorAll('#panel .steps').length > 0")
     assert hostile in page.text("#panel")
     assert page.run("document.querySelectorAll('img').length") == 1
     assert page.complaints() == []
 
 
-def test_the_table_holds_still_and_offers_what_is_new(browser, fresh):
-    ask(fresh)
-    page = visit(browser, fresh)
-    page.wait(f"{ROWS} === 1")
+def test_the_table_holds_still_and_offers_what_is_new(browser, served):
+    ask(served)
+    page = visit(browser, served)
+    before = page.wait(ROWS)
     page.run("document.getElementById('live').click()")
-    ask(fresh)
-    ask(fresh)
+    ask(served)
+    ask(served)
     page.wait("document.getElementById('new').innerText === '2 new'")
-    assert page.run(ROWS) == 1
+    assert page.run(ROWS) == before
     page.wait("document.getElementById('said').innerText.includes('new call')")
     page.run("document.getElementById('new').click()")
-    assert page.run(ROWS) == 3
+    assert page.run(ROWS) == before + 2
     assert page.run("document.activeElement === document.querySelector('#rows a')")
     order = page.run("[...document.querySelectorAll('#rows tr')].map(row => row.dataset.id)")
     assert order == sorted(order, reverse=True)
@@ -167,13 +165,13 @@ def test_older_calls_come_on_request_and_none_twice(browser, fresh):
     assert page.run("document.getElementById('older').hidden")
 
 
-def test_a_rejected_change_is_shown_and_goes_when_mended(browser, fresh):
-    page = visit(browser, fresh)
+def test_a_rejected_change_is_shown_and_goes_when_mended(browser, served):
+    page = visit(browser, served)
     assert "openai off: $OPENAI_API_KEY is not set" in page.text("#status")
-    good = fresh.config.read_text()
-    fresh.config.write_text(good + "discovr: false\n")
+    good = served.config.read_text()
+    served.config.write_text(good + "discovr: false\n")
     page.wait("document.querySelector('#notices .bad')?.innerText.includes('unknown key `discovr`')")
-    fresh.config.write_text(good)
+    served.config.write_text(good)
     page.wait("!document.querySelector('#notices .bad')")
 
 
@@ -212,13 +210,13 @@ def test_nothing_is_asked_for_while_nobody_looks(browser, served):
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
-def test_it_fits_asks_nobody_else_and_complains_of_nothing(browser, fresh, width, dark):
-    made = ask(fresh, "chain")["x-request-id"]
-    page = visit(browser, fresh, f"#call={made}", width=width, dark=dark)
+def test_it_fits_asks_nobody_else_and_complains_of_nothing(browser, served, width, dark):
+    made = ask(served, "chain")["x-request-id"]
+    page = visit(browser, served, f"#call={made}", width=width, dark=dark)
     page.wait("document.querySelectorAll('#panel .steps').length === 2")
     assert page.run("document.documentElement.scrollWidth") <= width
     assert page.run("document.getElementById('page').inert") is (width < 600)
-    assert {urllib.parse.urlsplit(url).netloc for url in page.asked_for()} == {f"127.0.0.1:{fresh.port}"}
+    assert {urllib.parse.urlsplit(url).netloc for url in page.asked_for()} == {f"127.0.0.1:{served.port}"}
     assert page.complaints() == []
 
 
