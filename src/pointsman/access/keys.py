@@ -81,6 +81,10 @@ class KeyRing:
         """Whether a key must be sent."""
         return self._required or self._any
 
+    def require(self, *, required: bool) -> None:
+        """Put a changed configuration in force: whether a key must be sent even while none exists."""
+        self._required = required
+
     def check(self, secret: str) -> Principal | None:
         """The key's holder, or None if unknown, expired or revoked.
 

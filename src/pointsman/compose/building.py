@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +11,9 @@ import msgspec
 
 from pointsman.access.keys import KeyRing
 from pointsman.catalog import load as load_catalog
-from pointsman.compose.embedded import embedded
 from pointsman.compose.house import House, Pieces, data_folder
 from pointsman.compose.local import Machine
+from pointsman.compose.reach import is_loopback, keys_required
 from pointsman.config.crosscheck import Known
 from pointsman.config.load import Loaded, load, load_mapping, store_url
 from pointsman.config.watch import Source
@@ -26,6 +25,7 @@ from pointsman.store.ledger import Ledger
 from pointsman.store.settings import LedgerSettings
 from pointsman.upstream.carry import Carry
 
+__all__ = ["Settings", "build", "is_loopback"]
 _ALWAYS_THERE = ("local", "ollama", "lmstudio", "vllm", "llamacpp")
 
 
@@ -60,17 +60,18 @@ def build(
     )
     path = Path(config) if isinstance(config, str) else config
     loaded = load_mapping(path, known) if isinstance(path, Mapping) else load(path, environment, known)
+    written = loaded.config
     loaded = _with(loaded, settings)
     url = store_url(loaded.config, environment)
     inner = Carry(environment)
-    machine_model, lacking = embedded(loaded.config.local, folder, environment)
+    machine_model, lacking = _embedded(loaded, folder, environment)
     carrier = machine_model.gate(inner) if machine_model is not None else inner
     key_store = SqlKeyStore(url, clock)
-    server = loaded.config.server
-    required = loaded.config.keys == "required" or not is_loopback(server.host)
+    required = keys_required(loaded.config, loaded.config.server.host)
     return House(
         Pieces(
             loaded=loaded,
+            written=written,
             source=Source(path=None if isinstance(path, Mapping) else path, env=environment, known=known),
             env=environment,
             catalog=found.catalog,
@@ -90,16 +91,6 @@ def build(
             warnings=found.warnings,
         )
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _with(loaded: Loaded, settings: Settings) -> Loaded:

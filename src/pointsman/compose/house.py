@@ -18,9 +18,11 @@ from pointsman.access.keys import KeyRing
 from pointsman.catalog import Catalog
 from pointsman.compose.local import Machine
 from pointsman.compose.names import Found, Names
+from pointsman.compose.reach import keys_required, needs_restart
 from pointsman.compose.recorders import Everybody, Recorders
 from pointsman.compose.sending import Sending
 from pointsman.config.load import Loaded
+from pointsman.config.schema import Config
 from pointsman.config.watch import Source, Watcher
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock, Ids, SystemDraw
@@ -47,10 +49,12 @@ _KEYS_SECONDS = 10.0
 class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     """What `build` chose: the concrete parts of one house.
 
-    `url` is the store's, perhaps with a password in it; `place` says the same without secrets.
+    `loaded` is what the file and the command line say, `written` the file alone. `url` is the store's, perhaps with a
+    password in it; `place` says the same without secrets.
     """
 
     loaded: Loaded
+    written: Config
     source: Source
     env: Mapping[str, str]
     catalog: Catalog
@@ -84,6 +88,7 @@ class House:
         self._tasks: list[asyncio.Task[None]] = []
         self._questions: Questions | None = None
         self.started = False
+        self.restart_needed: tuple[str, ...] = ()
 
     # Calls
 
@@ -181,10 +186,15 @@ class House:
         Raises:
             ConfigError: it refers to what does not exist; the old one stays in force.
         """
-        self._swap(loaded, self._directory(loaded, self._found))
+        directory = self._directory(loaded, self._found)
+        pieces = self.pieces
+        pieces.keys.require(required=keys_required(loaded.config, pieces.loaded.config.server.host))
+        self._swap(loaded, directory)
         _log.info("configuration %s is in force", loaded.version)
-        if loaded.config.server != self.pieces.loaded.config.server:
-            _log.warning("`server` has changed: that part is in force after a restart")
+        self.restart_needed = needs_restart(pieces.written, loaded.config)
+        if self.restart_needed:
+            sections = ", ".join(f"`{name}`" for name in self.restart_needed)
+            _log.warning("%s changed: that part is in force after a restart", sections)
 
     def _rejected(self, error: ConfigError) -> None:
         _log.error("the changed configuration is refused, the old one goes on serving: %s", error.message)

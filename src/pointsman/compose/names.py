@@ -68,8 +68,7 @@ class Names:
         routes = {name: self._route(directory, name, route) for name, route in self._config.routes.items()}
         if AUTO not in routes and AUTO not in models:
             pool = self._default_pool(models)
-            if pool:
-                routes[AUTO] = Route(name=AUTO, kind="pool", models=pool, description="every model that is ready")
+            routes[AUTO] = Route(name=AUTO, kind="pool", models=pool, description="every model that is ready")
         return self._make(models, routes)
 
     # The directory's facilities
@@ -170,9 +169,11 @@ class Names:
         """
         pool = list(models.values())
         if not pool:
-            for name, row in self._rows.items():
-                if name not in self.unavailable:
-                    pool += [self._from_row(name, model) for model in current(self._catalog.models(row.name))]
+            # Where none is ready, those that could be: the answer then says what each of them lacks.
+            ready = [name for name in self._rows if name not in self.unavailable]
+            for name in ready or self._rows:
+                rows = self._catalog.models(self._rows[name].name)
+                pool += [self._from_row(name, model) for model in current(rows)]
         names = {model.name for model in pool}
         return (*pool, *(model for model in self._local.values() if model.name not in names))
 

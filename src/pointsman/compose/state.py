@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,15 +14,20 @@ from pointsman import __version__
 from pointsman.compose.house import House
 from pointsman.core.model import Model
 from pointsman.core.money import usd_per_million
+from pointsman.observe.merging import merge
 from pointsman.routing.directory import Route
 from pointsman.server.app import App
+from pointsman.server.health import OWN_METRICS
+
+_PEER_SECONDS = 1.0
 
 
 class HouseState:
     """Satisfies the server's `State` and `Listing`."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, others: Sequence[Path] = ()) -> None:
         self._house = house
+        self._others = tuple(others)
         self._begun = time.monotonic()
         self.app: App | None = None
 
@@ -39,6 +46,7 @@ class HouseState:
             "uptime_seconds": round(time.monotonic() - self._begun, 3),
             "in_flight": self._in_flight(),
             "config": msgspec.to_builtins(watcher.status) if watcher else {"version": house.loaded.version},
+            "restart_needed": list(house.restart_needed),
             "keys_demanded": house.pieces.keys.demanded,
             "providers": [
                 {"name": name, "ready": name not in directory.unavailable, "lacks": directory.unavailable.get(name, "")}
@@ -50,8 +58,15 @@ class HouseState:
             "ledger": msgspec.to_builtins(house.pieces.ledger.stats()),
         }
 
-    def metrics(self) -> bytes:
-        """Prometheus' text format."""
+    async def metrics(self) -> bytes:
+        """Prometheus' text format, over all workers."""
+        own = self.own_metrics()
+        if not self._others:
+            return own
+        return merge([own, *await asyncio.gather(*(_fetch(path) for path in self._others))])
+
+    def own_metrics(self) -> bytes:
+        """Prometheus' text format, of this process alone."""
         ledger = self._house.pieces.ledger.stats
         return self._house.pieces.metrics.render(
             {
@@ -140,3 +155,18 @@ def _item(name: str, model: Model | None, description: str) -> dict[str, Any]:
     if abilities is not None:
         item["abilities"] = abilities
     return item
+
+
+async def _fetch(path: Path) -> bytes:
+    """Another worker's figures; none if it does not answer, for it may be about to be replaced."""
+    try:
+        async with asyncio.timeout(_PEER_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            try:
+                writer.write(f"GET {OWN_METRICS} HTTP/1.0\r\n\r\n".encode())
+                head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return b""
+    return body if head.startswith(b"HTTP/1.1 200 ") else b""

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from pointsman.core.errors import UnknownModel
+from pointsman.core.errors import NoCandidate, UnknownModel
 from pointsman.core.model import Model, Provider
 
 RouteKind = Literal["pool", "try", "model"]
@@ -77,6 +77,7 @@ class Directory:
 
         Raises:
             UnknownModel: with the nearest names.
+            NoCandidate: no provider is on at all.
         """
         route = self._resolved.get(asked)
         if route is None:
@@ -119,6 +120,11 @@ class Directory:
         return None
 
     def _unknown(self, asked: str) -> UnknownModel:
+        if not self.providers:
+            raise NoCandidate(
+                "No model is set up here",
+                hint="set a provider's key such as OPENAI_API_KEY and restart, or start a local server such as Ollama",
+            )
         shown = asked if len(asked) <= _MAX_SHOWN else asked[:_MAX_SHOWN] + "…"
         own = [*self.routes, *self.models]
         near = difflib.get_close_matches(asked[:_MAX_SHOWN], own, n=3, cutoff=0.5)
