@@ -334,6 +334,16 @@ def test_a_changed_request_is_written_from_its_values(dialect, model):
     assert body["logit_bias"] == {"50256": -100}
 
 
+def test_a_request_is_fitted_to_the_model(dialect, model):
+    request = Request(model="m", messages=(Message(role="user", blocks=(Text(text="x"),)),), max_output=5, stream=True)
+    params = (("temperature", msgspec.Raw(b"0.5")), ("max_tokens", msgspec.Raw(b"9")))
+    picky = msgspec.structs.replace(model, refused_params=frozenset({"max_completion_tokens"}), params=params)
+    body = json.loads(dialect.encode_request(request, picky).body)
+    assert (body["model"], body["max_tokens"], body["temperature"]) == ("small-1", 5, 0.5)
+    assert "max_completion_tokens" not in body
+    assert body["stream_options"] == {"include_usage": True}
+
+
 def test_a_turn_with_tool_results_and_text_becomes_tool_messages_then_a_user_message(dialect, model):
     results = tuple(ToolResult(call_id=call, content=(Text(text=call),)) for call in "ab")
     turn = Message(role="user", blocks=(*results, Text(text="and?")))
@@ -402,7 +412,8 @@ def test_odd_requests_come_back_too(role, message, fields):
         request = dialect.decode_request(json.dumps(wanted).encode())
     except InvalidRequest:
         return
-    model = msgspec.structs.replace(MODEL, upstream="small-1")
+    silent = msgspec.structs.replace(MODEL.provider, stream_usage=False)
+    model = msgspec.structs.replace(MODEL, provider=silent)
     got = json.loads(dialect.encode_request(request, model).body)
     if "pointsman_blocks" not in message:
         assert got == wanted

@@ -102,6 +102,7 @@ def test_a_cost_of_the_provider_stays(asking, through, price):
     [
         (WHOLE + DONE, True),
         (WHOLE, True),
+        (WHOLE + DONE + b"dat", True),
         (WHOLE + b"data: [DONE] \n", True),
         (WHOLE + b"data: [DONE]", True),
         (said("a") + DONE, True),

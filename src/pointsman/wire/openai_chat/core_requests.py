@@ -8,8 +8,22 @@ import msgspec
 
 from pointsman.core.chat import Dropped, Encoded, Message, Request, ResponseFormat, Tool, ToolChoice
 from pointsman.core.model import Model
-from pointsman.wire.extras import HINT, Fields, dropped, dump, keep, list_of, object_of, own, rest, same, text_of
+from pointsman.wire.extras import (
+    HINT,
+    Fields,
+    dropped,
+    dump,
+    hinted,
+    keep,
+    list_of,
+    object_of,
+    own,
+    rest,
+    same,
+    text_of,
+)
 from pointsman.wire.openai_chat.core_messages import read_message, write_messages
+from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.request import DIALECT, read_request
 from pointsman.wire.parse import loads
 
@@ -54,22 +68,27 @@ def decode_request(body: bytes) -> Request:
 
 
 def encode_request(request: Request, model: Model) -> Encoded:
-    """A request for `model`, whose own name for itself it carries."""
+    """A request for `model`, fitted to it as a request of this dialect would be.
+
+    Raises:
+        UnsupportedParameter: a refused field under the policy `refuse`.
+    """
     lost = dropped(request.extras, DIALECT, "")
     fields = {**_write(request, lost), **own(request.extras, DIALECT)}
-    hints = {
-        name[1:]: raw
-        for extra in request.extras
-        if extra.dialect == DIALECT
-        for name, raw in extra.fields.items()
-        if name.startswith(HINT)
-    }
-    if hints:
-        written = {name: dump(value) for name, value in fields.items()}
-        hinted = {name: raw for name, raw in written.items() if not (name in _TWINS and _TWINS[name] in hints)} | hints
-        if _read(hinted) == msgspec.structs.replace(request, extras=()):
-            fields = dict(hinted)
-    return Encoded(body=msgspec.json.encode({**fields, "model": model.upstream}), dropped=tuple(lost))
+    shaped = hinted(fields, request.extras, DIALECT)
+    if shaped != fields:
+        raws = {name: dump(value) for name, value in shaped.items()}
+        for name, twin in _TWINS.items():
+            if HINT + twin in _hints(request):
+                raws.pop(name, None)
+        if _read(raws) == msgspec.structs.replace(request, extras=()):
+            fields = dict(raws)
+    fitted, refused = fit(fields, model, asks_usage=request.stream and not request.stream_usage)
+    return Encoded(body=msgspec.json.encode(fitted), dropped=(*lost, *refused))
+
+
+def _hints(request: Request) -> Fields:
+    return {name: raw for extra in request.extras if extra.dialect == DIALECT for name, raw in extra.fields.items()}
 
 
 _TWINS = {"max_completion_tokens": "max_tokens"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from pointsman.core.chat import Dropped
@@ -13,33 +15,44 @@ _PATHS = {"chat.completions": "/chat/completions", "completions": "/completions"
 _ASK_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _TRUE = msgspec.Raw(b"true")
-_NAMES = msgspec.json.Encoder()
+_ENCODER = msgspec.json.Encoder()
 _TWINS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 
 def write_request(incoming: Incoming, model: Model) -> Outgoing:
     """Write a request for a model of this dialect. Raises as `port.Dialect.write_request`."""
-    fields = dict(incoming.fields)
-    fields["model"] = msgspec.Raw(_NAMES.encode(model.upstream))
+    fields, dropped = fit(incoming.fields, model, asks_usage=incoming.stream and not incoming.shows_usage)
+    return Outgoing(path=_PATHS[incoming.surface], body=_ENCODER.encode(fields), dropped=dropped)
+
+
+def fit(fields: dict[str, Any], model: Model, *, asks_usage: bool) -> tuple[dict[str, Any], tuple[Dropped, ...]]:
+    """A request's top-level fields as a model takes them, in their order, and what was dropped.
+
+    Args:
+        fields: name to raw JSON or anything that can be encoded.
+        model: gives its name, its default parameters and those that it refuses.
+        asks_usage: whether usage in the stream is to be asked for, where the provider takes that.
+
+    Raises:
+        UnsupportedParameter: a refused field under the policy `refuse`.
+    """
+    fitted = dict(fields)
+    fitted["model"] = msgspec.Raw(_ENCODER.encode(model.upstream))
     for name, value in model.params:
-        if name not in fields and _TWINS.get(name) not in fields:
-            fields[name] = value
+        if name not in fitted and _TWINS.get(name) not in fitted:
+            fitted[name] = value
     dropped: tuple[Dropped, ...] = ()
-    if model.refused_params and not model.refused_params.isdisjoint(fields):
-        fields, dropped = _without_refused(fields, model)
-    if incoming.stream and not incoming.shows_usage and model.provider.stream_usage:
-        fields["stream_options"] = _asking_usage(fields.get("stream_options"), model)
-        if "stream_options" in model.refused_params:
-            del fields["stream_options"]
-    return Outgoing(path=_PATHS[incoming.surface], body=_NAMES.encode(fields), dropped=dropped)
+    if model.refused_params and not model.refused_params.isdisjoint(fitted):
+        fitted, dropped = _without_refused(fitted, model)
+    if asks_usage and model.provider.stream_usage and "stream_options" not in model.refused_params:
+        fitted["stream_options"] = _asking_usage(fitted.get("stream_options"))
+    return fitted, dropped
 
 
-def _without_refused(
-    fields: dict[str, msgspec.Raw], model: Model
-) -> tuple[dict[str, msgspec.Raw], tuple[Dropped, ...]]:
+def _without_refused(fields: dict[str, Any], model: Model) -> tuple[dict[str, Any], tuple[Dropped, ...]]:
     """The fields that the model takes, in place; one length limit may stand in for its twin."""
     refused = model.refused_params
-    kept: dict[str, msgspec.Raw] = {}
+    kept: dict[str, Any] = {}
     dropped = []
     for name, value in fields.items():
         twin = _TWINS.get(name)
@@ -59,13 +72,12 @@ def _without_refused(
     return kept, tuple(dropped)
 
 
-def _asking_usage(options: msgspec.Raw | None, model: Model) -> msgspec.Raw:
+def _asking_usage(options: Any) -> msgspec.Raw:
     """The caller's stream options with usage asked for."""
-    del model
     try:
-        known = _OPTIONS.decode(options) if options is not None else None
+        known = _OPTIONS.decode(options) if isinstance(options, msgspec.Raw) else None
     except (ValueError, RecursionError):
         known = None
     if not known:
         return _ASK_USAGE
-    return msgspec.Raw(_NAMES.encode({**known, "include_usage": _TRUE}))
+    return msgspec.Raw(_ENCODER.encode({**known, "include_usage": _TRUE}))

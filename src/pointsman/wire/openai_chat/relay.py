@@ -121,7 +121,7 @@ class ChatRelay:
         if self._failure is not None:
             raise self._failure
         rest = self._frames.rest()
-        owed = self._last(rest) if rest.strip() else rest
+        owed = self._last(rest) if rest.strip() and not self._done else rest
         if not self._complete():
             raise UpstreamCut("The provider's stream ended before the answer did.")
         return owed
