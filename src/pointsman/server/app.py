@@ -7,18 +7,20 @@ its own errors; errors of all other paths are printed here, in the dialect that 
 from __future__ import annotations
 
 import logging
-import secrets
 
 from pointsman.core.call import Arrival
-from pointsman.core.errors import InternalError, Overloaded, PointsmanError
+from pointsman.core.errors import InternalError, MethodNotAllowed, Overloaded, PointsmanError
 from pointsman.core.ports import Headers, Reply
 from pointsman.server.cors import Cors
 from pointsman.server.http1 import ConstantHeaders, Limits
-from pointsman.server.table import Table
+from pointsman.server.identified import Identified, new_id
+from pointsman.server.table import Table, normal
 from pointsman.wire.port import Dialect
 
 _log = logging.getLogger("pointsman.server")
 _JSON = (b"content-type", b"application/json")
+_ALWAYS = frozenset({"/health", "/ready", "/metrics"})
+"""Answered however many calls are in flight: a busy process must not look like a dead one."""
 
 
 class App:
@@ -28,6 +30,7 @@ class App:
         self.limits = limits
         self.constant = ConstantHeaders()
         self.in_flight = 0
+        self.turned_away = 0
         self._table = table
         self._dialect = dialect
         self._cors = cors
@@ -35,6 +38,8 @@ class App:
 
     async def handle(self, arrival: Arrival, reply: Reply) -> None:
         """Answer one request."""
+        if arrival.method != "POST":  # calls have their own id, and no time to lose
+            reply = Identified(reply)
         if self._cors.origins and b"origin" in arrival.lookup:
             cors_reply = self._cors.wrap(arrival, reply)
             if cors_reply is None:
@@ -43,7 +48,8 @@ class App:
             reply = cors_reply
         self.in_flight += 1
         try:
-            if self.in_flight > self._most:
+            if self.in_flight > self._most and normal(arrival.path) not in _ALWAYS:
+                self.turned_away += 1
                 raise Overloaded(f"{self._most} calls are already in flight", hint="try again shortly")  # noqa: TRY301
             await self._table.find(arrival.method, arrival.path)(arrival, reply)
         except PointsmanError as error:
@@ -57,11 +63,13 @@ class App:
 
     def refuse(self, error: PointsmanError, path: str) -> tuple[int, Headers, bytes]:
         """The answer to a request that never became whole, in the dialect of its path."""
-        del path  # one dialect so far; the others are chosen by path when they exist
-        request_id = secrets.token_hex(13)
+        # One dialect so far; the others are chosen by path when they exist.
+        request_id = new_id()
         headers = [_JSON, (b"x-request-id", request_id.encode())]
         if isinstance(error, Overloaded):
             headers.append((b"retry-after", b"1"))
+        elif isinstance(error, MethodNotAllowed):
+            headers.append((b"allow", self._table.allowed(path).encode()))
         return error.status, headers, self._dialect.write_error(error, request_id)
 
     async def _print(self, error: PointsmanError, path: str, reply: Reply) -> None:

@@ -407,8 +407,11 @@ class Http1Protocol(asyncio.Protocol):
         text = path.decode("latin-1")
         if "%" in text:
             text = urllib.parse.unquote(text)
-        if self.root_path and text.startswith(self.root_path):
-            text = text[len(self.root_path) :] or "/"
+        if text[:1] != "/":
+            text = _without_origin(text)
+        root = self.root_path
+        if root and text.startswith(root) and text[len(root) : len(root) + 1] in {"", "/"}:
+            text = text[len(root) :] or "/"
         body = exchange.body
         return Arrival(
             method=exchange.method,
@@ -461,6 +464,12 @@ class _Refused(Exception):
     def __init__(self, error: PointsmanError) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+def _without_origin(target: str) -> str:
+    """The path of a target in absolute form, which every server must take (RFC 9112, section 3.2.2)."""
+    _, scheme, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if scheme else target
 
 
 def _too_large_head(limits: Limits) -> HeadersTooLarge:

@@ -41,6 +41,14 @@ class Table:
             raise MethodNotAllowed(f"{path} takes {' or '.join(sorted(methods))}, not {method}")
         return handler
 
+    def allowed(self, path: str) -> str:
+        """The methods that a path takes, as the header `allow` lists them; empty where there is nothing."""
+        try:
+            methods = self._methods(path)
+        except NotFound:
+            return ""
+        return ", ".join(sorted({*methods, *(("HEAD",) if "GET" in methods else ())}))
+
     def _methods(self, path: str) -> Mapping[str, Handler]:
         plain = normal(path)
         methods = self._exact.get(plain)
