@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -61,6 +63,11 @@ def alive(pid):
     except ProcessLookupError:
         return False
     return not Path(f"/proc/{pid}/stat").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def command_line(pid):
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_bytes() if path.exists() else b""
 
 
 async def gone(pid, seconds=8.0):
@@ -124,7 +131,7 @@ async def test_an_engine_that_never_starts_is_reported_with_its_last_words():
 
 async def test_an_engine_that_hangs_while_loading_is_ended():
     async with House("hangs", Patience(start=0.3, first_pause=0.01, longest_pause=0.05, failing_after=2)) as house:
-        with pytest.raises(ConnectFailed, match="not ready after 0.3 s"):
+        with pytest.raises(ConnectFailed, match=r"not ready after 0\.3 s"):
             await house.ask()
 
 
@@ -179,10 +186,11 @@ async def test_a_killed_parent_leaves_no_orphan(tmp_path):
         asyncio.run(main())
         """)
     )
-    with subprocess.Popen([sys.executable, str(script), FAKE], stdout=subprocess.PIPE) as parent:
-        child = int(await asyncio.to_thread(parent.stdout.readline))
-        assert alive(child)
-        parent.kill()
+    parent = await asyncio.create_subprocess_exec(sys.executable, str(script), FAKE, stdout=subprocess.PIPE)
+    child = int(await parent.stdout.readline())
+    assert alive(child)
+    parent.kill()
+    await parent.communicate()
     assert await gone(child)
 
 
@@ -193,9 +201,7 @@ async def test_the_engine_gets_none_of_our_secrets_and_needs_the_key():
         assert status == 200, "the gate shows the key, whatever the caller sent"
         assert "OPENAI_API_KEY" not in answer["environ"]
         assert house.engine.authorization.decode() not in repr(house.engine.provider())
-        command = Path(f"/proc/{answer['pid']}/cmdline")
-        if command.exists():
-            assert house.engine.authorization.split()[1] not in command.read_bytes()
+        assert house.engine.authorization.split()[1] not in command_line(answer["pid"])
         bare = await house.carrier.send(UpstreamRequest(url=house.engine.base_url + "/chat/completions", body=b"{}"))
         await bare.read()
         await bare.aclose()
@@ -244,6 +250,15 @@ def test_a_reserved_port_is_given_to_nobody_else():
     with reserve_port() as held:
         code = f"import socket; socket.socket().bind(('127.0.0.1', {held.getsockname()[1]}))"
         assert b"in use" in subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).stderr
+
+
+def test_an_engine_that_was_never_started_gives_its_port_back():
+    engine = LocalEngine(model(), command=("x",))
+    port = int(engine.origin.rsplit(":", 1)[1])
+    del engine
+    gc.collect()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", port))
 
 
 def test_the_pauses_grow_and_stay_bounded():

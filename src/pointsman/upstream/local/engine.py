@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import sys
+import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -133,6 +134,8 @@ class LocalEngine:
         self._patience = patience or Patience()
         self._command = tuple(command)
         self._held = reserve_port()
+        # Whoever only wants to know what runs here, such as `pointsman models`, never starts nor closes us.
+        weakref.finalize(self, self._held.close)
         self._port: int = self._held.getsockname()[1]
         self._key = secrets.token_hex(16)
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
