@@ -42,7 +42,8 @@ def command(
         from pointsman.compose import Settings, build, serve
         from pointsman.core.errors import ConfigError
 
-        house = build(config, Settings(host=host, port=port, workers=workers))
+        settings = Settings(host=host, port=port, workers=workers)
+        house = build(config, settings)
 
         def announce(url: str) -> None:
             stop.serving = True
@@ -50,7 +51,7 @@ def command(
                 banner(house, url)
 
         try:
-            serve(house, announce)
+            serve(house, announce, config, settings)
         except ConfigError:
             said = house.loaded.config.server
             if said.port and not stop.serving and is_taken(said.host, said.port):

@@ -11,6 +11,7 @@ import msgspec
 
 from pointsman.access.keys import KeyRing
 from pointsman.catalog import load as load_catalog
+from pointsman.compose.embedded import Embedded, embedded
 from pointsman.compose.house import House, Pieces, data_folder
 from pointsman.compose.local import Machine
 from pointsman.compose.reach import is_loopback, keys_required
@@ -91,6 +92,12 @@ def build(
             warnings=found.warnings,
         )
     )
+
+
+def _embedded(loaded: Loaded, folder: Path, env: Mapping[str, str]) -> tuple[Embedded | None, str]:
+    if loaded.config.server.workers > 1:
+        return None, "it is for demonstration and runs with a single worker only"
+    return embedded(loaded.config.local, folder, env)
 
 
 def _with(loaded: Loaded, settings: Settings) -> Loaded:

@@ -2,43 +2,74 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import gc
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import uvloop
 
+from pointsman.compose.building import Settings
 from pointsman.compose.house import House
 from pointsman.compose.web import application
+from pointsman.compose.workers import supervise
 from pointsman.config.schema import Server
+from pointsman.core.errors import PointsmanError
 from pointsman.server.host import Binding, Host, bind
 
 _BACKLOG = 4096
 
 
-def serve(house: House, announce: Callable[[str], None] | None = None) -> None:
+def serve(
+    house: House,
+    announce: Callable[[str], None] | None = None,
+    config: Path | None = None,
+    settings: Settings | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
     said = house.loaded.config.server
-    binding = binding_of(said)
-    sock = bind(binding)
+    sock = bind(binding_of(said))
     sock.listen(_BACKLOG)
-    port = sock.getsockname()[1]
-    url = url_of(said, port)
+    url = url_of(said, sock.getsockname()[1])
+
+    def tell() -> None:
+        if announce is not None:
+            announce(url)
+
+    if said.workers > 1:
+        with contextlib.suppress(PointsmanError):  # the workers will say so
+            house.pieces.keys.refresh()  # brings the store up to date before several do so at once
+        house.pieces.key_store.close()
+        supervise(sock, said.workers, config, settings or Settings(), tell)
+    else:
+        serve_on(house, sock, tell)
+
+
+def serve_on(
+    house: House,
+    sock: socket.socket,
+    announce: Callable[[], None] | None = None,
+    *,
+    peer: socket.socket | None = None,
+    others: Sequence[Path] = (),
+) -> None:
+    """Serve on a listening socket until told to stop; as one of several workers also on `peer`, for the others."""
 
     async def started() -> None:
         await house.start()
         _settle_memory()
         if announce is not None:
-            announce(url)
+            announce()
 
-    host = Host(application(house), binding, started, house.aclose)
+    host = Host(application(house, others), binding_of(house.loaded.config.server), started, house.aclose)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    uvloop.run(_until_stopped(host, sock))
+    uvloop.run(host.serve([sock] if peer is None else [sock, peer]))
 
 
 def _settle_memory() -> None:
@@ -49,11 +80,6 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-async def _until_stopped(host: Host, sock: object) -> None:
-    await host.serve([sock])  # type: ignore[list-item]
-    await asyncio.sleep(0)
 
 
 def binding_of(said: Server) -> Binding:

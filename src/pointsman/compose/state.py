@@ -97,7 +97,8 @@ class HouseState:
         return msgspec.json.encode(_item(name, route.models[0], ""))
 
     def _in_flight(self) -> int:
-        return self.app.in_flight if self.app is not None else 0
+        """Requests being answered, without the one that asks."""
+        return max(self.app.in_flight - 1, 0) if self.app is not None else 0
 
     def _route(self, route: Route) -> dict[str, Any]:
         return {"name": route.name, "kind": route.kind, "models": [model.name for model in route.models]}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from pointsman.compose.house import House
 from pointsman.compose.state import HouseState
 from pointsman.core.call import Arrival
@@ -10,17 +13,17 @@ from pointsman.line.admit import admit
 from pointsman.server.app import App
 from pointsman.server.cors import Cors
 from pointsman.server.files import Files
-from pointsman.server.health import Health
+from pointsman.server.health import OWN_METRICS, Health
 from pointsman.server.http1 import Limits
 from pointsman.server.reading import Reading
 from pointsman.server.surfaces import data_path, models
 from pointsman.server.table import Table
 
 
-def application(house: House) -> App:
-    """Every path that this server answers."""
+def application(house: House, others: Sequence[Path] = ()) -> App:
+    """Every path that this server answers; `others` are the Unix sockets of the other workers, if there are any."""
     said = house.loaded.config.server
-    state = HouseState(house)
+    state = HouseState(house, others)
     limits = Limits(max_body=said.max_body, head_seconds=said.header_timeout, body_gap_seconds=said.body_timeout)
     app = App(
         table=table(house, state),
@@ -52,6 +55,7 @@ def table(house: House, state: HouseState) -> Table:
             "/health": {"GET": health.live},
             "/ready": {"GET": health.ready},
             "/metrics": {"GET": health.metrics},
+            OWN_METRICS: {"GET": health.own_metrics},
             "/api/status": {"GET": health.status},
             "/api/calls": {"GET": reading.calls},
             "/api/totals": {"GET": reading.totals},

@@ -117,12 +117,13 @@ class Metrics:
                     self.tokens.add((*who, "cache_read"), usage.cache_read)
                 if usage.reasoning:
                     self.tokens.add((*who, "reasoning"), usage.reasoning)
-                if attempt.cost is None:
-                    self.unpriced.add(who)
             if attempt.cost:
                 self.cost.add(who, attempt.cost * _NANO)
-        if len(attempts) > 1 and outcome.status == "ok":
-            self.failovers.add((route,))
+        if outcome.status == "ok" and attempts:
+            if len(attempts) > 1:
+                self.failovers.add((route,))
+            if outcome.cost is None:
+                self.unpriced.add(who)
 
     def render(self, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> bytes:
         """The whole exposition; `gauges` maps a name to its help text and a function that reads it."""

@@ -185,7 +185,12 @@ def _in_force(directory: Directory, model: Model, facts: Facts, warnings: list[s
 
 def nothing_left(route: Route, dropped: list[Dropped], needs: Needs) -> PointsmanError:
     """The error for a plan without steps: whose fault it is depends on why the models were dropped."""
-    why = "; ".join(f"{d.model}: {d.detail}" for d in dropped) or "the pool is empty"
+    if not dropped:
+        return NoCandidate(
+            f"`{route.name}` has no models: none is ready on this gateway",
+            hint="set a provider's key, start a local model server, or `pointsman pull`; `pointsman doctor` says more",
+        )
+    why = "; ".join(f"{d.model}: {d.detail}" for d in dropped)
     reasons = {d.reason for d in dropped}
     what = f"No model of `{route.name}` can serve this request ({why})"
     if reasons == {"context"}:

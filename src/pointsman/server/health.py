@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from pointsman.core.call import Arrival
+from pointsman.core.errors import NotFound
 from pointsman.core.ports import Principal, Reply
 from pointsman.server.reading import send
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _LIVE = b'{"status":"ok"}'
 _JSON = (b"content-type", b"application/json")
+OWN_METRICS = "/metrics/own"
 
 
 class State(Protocol):
@@ -26,8 +28,12 @@ class State(Protocol):
         """Version, configuration in force, models, ledger: plain data without secrets."""
         ...
 
-    def metrics(self) -> bytes:
-        """Prometheus' text format."""
+    async def metrics(self) -> bytes:
+        """Prometheus' text format, over all workers."""
+        ...
+
+    def own_metrics(self) -> bytes:
+        """Prometheus' text format, of this process alone."""
         ...
 
 
@@ -54,7 +60,13 @@ class Health:
     async def metrics(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /metrics`."""
         self._admit(arrival)
-        await reply.whole(200, (_TEXT,), self._state.metrics())
+        await reply.whole(200, (_TEXT,), await self._state.metrics())
+
+    async def own_metrics(self, arrival: Arrival, reply: Reply) -> None:
+        """This worker's part of `/metrics`; for the other workers, over their private Unix sockets, and nobody else."""
+        if arrival.client:
+            raise NotFound(f"There is nothing at {arrival.path}")
+        await reply.whole(200, (_TEXT,), self._state.own_metrics())
 
     async def status(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /api/status`."""

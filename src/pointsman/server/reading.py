@@ -67,12 +67,11 @@ class Reading:
         await send(reply, {"data": await self._find(wanted, principal)})
 
     async def totals(self, arrival: Arrival, reply: Reply) -> None:
-        """`GET /api/totals?seconds=`: sums over a stretch of time that ends now."""
+        """`GET /api/totals?seconds=`: sums over a stretch of time that ends now; of the key's own calls."""
         principal = self._admit(arrival)
         seconds = whole(query(arrival), "seconds", _DAY, _MAX_SECONDS)
         since = self._clock.now() - seconds * _NANO
-        del principal
-        await send(reply, await self._ask(lambda: self._questions().totals(since)))
+        await send(reply, await self._ask(lambda: self._questions().totals(since, principal.id)))
 
     async def _find(self, wanted: str, principal: Principal) -> CallDetail:
         def ask() -> CallDetail | None:

@@ -1,0 +1,37 @@
+"""One worker process: `python -m pointsman.compose.worker`, started by `workers.supervise`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from pointsman.compose.building import build
+from pointsman.compose.serving import serve_on
+from pointsman.compose.workers import VARIABLE, Duty
+from pointsman.core.errors import PointsmanError
+
+
+def main() -> int:
+    """Serve on the parent's socket until told to stop."""
+    duty = msgspec.json.decode(os.environ.pop(VARIABLE), type=Duty)
+    try:
+        house = build(Path(duty.config) if duty.config else None, duty.settings)
+    except PointsmanError as error:
+        print(f"worker {duty.number}: {error.message}", file=sys.stderr)  # noqa: T201 - the parent's terminal
+        return 2
+    own = duty.path(duty.number)
+    own.unlink(missing_ok=True)
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    peer.bind(str(own))
+    peer.listen()
+    others = [duty.path(number) for number in range(duty.count) if number != duty.number]
+    serve_on(house, socket.socket(fileno=duty.listener), peer=peer, others=others)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

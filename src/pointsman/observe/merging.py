@@ -1,0 +1,42 @@
+"""One exposition from several processes': counters and histograms add up, a gauge of health is as bad as the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_WORST = ("gw_ledger_up",)
+
+
+def merge(expositions: Iterable[bytes]) -> bytes:
+    """Merge Prometheus texts of the same metrics; series that only some have are kept."""
+    values: dict[str, float] = {}
+    shown: dict[str, None] = {}
+    for text in expositions:
+        for line in text.decode().splitlines():
+            if line.startswith("#"):
+                shown.setdefault(line)
+                continue
+            series, _, number = line.rpartition(" ")
+            value = float(number)
+            if series in values:
+                value = min(values[series], value) if series.startswith(_WORST) else values[series] + value
+            values[series] = value
+            shown.setdefault(series)
+    lines = [entry if entry.startswith("#") else f"{entry} {_number(values[entry])}" for entry in _by_family(shown)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _by_family(shown: Iterable[str]) -> list[str]:
+    """Lines in order, each series behind the head of its family."""
+    families: dict[str, list[str]] = {}
+    for line in shown:
+        name = line.split(" ", 3)[2] if line.startswith("#") else line.partition("{")[0]
+        for suffix in ("_bucket", "_sum", "_count"):
+            if name.endswith(suffix) and name.removesuffix(suffix) in families:
+                name = name.removesuffix(suffix)
+        families.setdefault(name, []).append(line)
+    return [line for lines in families.values() for line in lines]
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
