@@ -17,21 +17,28 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))  # for `harness`, which is no test and no plugin
-sys.path.insert(0, str(HERE))  # for `models`, likewise
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for `harness`, which is no test and no plugin
+sys.path.insert(0, str(Path(__file__).parent))  # for `local_models`, likewise
 
-from models import LARGE, MIDDLE, MODELS, SMALL, Gone, Pinned, cache_folder, fetch
+from local_models import (
+    IMPERFECT,
+    LARGE,
+    MIDDLE,
+    MODELS,
+    PRICES,
+    TIERS,
+    Gone,
+    Pinned,
+    cache_folder,
+    fetch,
+)
 
 from harness import Running, free_port, gateway
 
+HERE = Path(__file__).parent
 READY_WITHIN = 120.0
 BUILD_WITHIN = 3000.0
 LLAMA_CPP_PYTHON = "llama-cpp-python[server]==0.3.36"
-TIERS = {SMALL.name: "economy", MIDDLE.name: "workhorse", LARGE.name: "frontier"}
-# Made-up prices, so that there are costs to check: US dollars per million tokens.
-PRICES = {SMALL.name: (0.1, 0.4), MIDDLE.name: (0.5, 2), LARGE.name: (2, 8)}
-IMPERFECT = "imperfect"
 
 
 @dataclass

@@ -10,9 +10,7 @@ from decimal import Decimal
 
 import openai
 import pytest
-from models import LARGE, MIDDLE, MODELS, SMALL
-
-from conftest import IMPERFECT, PRICES
+from local_models import IMPERFECT, LARGE, MIDDLE, MODELS, PRICES, SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

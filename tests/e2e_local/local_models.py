@@ -61,6 +61,10 @@ LARGE = Pinned(
     template=True,
 )
 MODELS = (SMALL, MIDDLE, LARGE)
+TIERS = {SMALL.name: "economy", MIDDLE.name: "workhorse", LARGE.name: "frontier"}
+# Made-up prices, so that there are costs to check: US dollars per million tokens.
+PRICES = {SMALL.name: (0.1, 0.4), MIDDLE.name: (0.5, 2), LARGE.name: (2, 8)}
+IMPERFECT = "imperfect"
 
 
 def cache_folder() -> Path:
