@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 
 from pointsman.cli import figures
+from pointsman.cli.table import Table
 from pointsman.cli.terminal import paint, plain
 from pointsman.core.usage import Usage
 from pointsman.insight.answers import AttemptRow, CallDetail, CallRow, Decision
 
 HEAD = ("WHEN", "STATUS", "ASKED", "ANSWERED BY", "TRIES", "TIME", "IN", "OUT", "COST", "ID")
-NUMBERS = frozenset({4, 5, 6, 7, 8})
-WIDE = ("2026-01-01 00:00:00Z", "ok", "", "provider/a-model", "", "999 ms", "99999", "9999", "$0.0000001", "0" * 26)
-"""Widths for lines that are not known yet."""
+_NUMBERS = frozenset({4, 5, 6, 7, 8})
+_KEPT = frozenset({0, 1, 5, 8, 9})
+_SPARE = (4, 6, 7, 2)
+_SHORT_ID = 14  # time and 20 random bits: enough to name a call by
+_WIDE = ("", "cancelled", "", "provider/a-model", "", "999 ms", "99999", "9999", "$0.00000001", "")
 _STATUS = {"ok": "green", "refused": "yellow", "failed": "red", "cancelled": "yellow"}
+
+
+def table(rows: Sequence[CallRow], *, more: bool = False) -> Table:
+    """The layout for these calls; `more` leaves room for others."""
+    lines = [row(one) for one in rows]
+    return Table(HEAD, [*lines, _WIDE] if more else lines, right=_NUMBERS, keep=_KEPT, spare=_SPARE)
 
 
 def row(call: CallRow) -> tuple[str, ...]:
     """One line of the list; what went wrong stands in the place of who answered."""
     usage = call.usage
+    people = sys.stdout.isatty()  # who has the year in mind, and copies as little as possible
     return (
-        figures.moment(call.started),
+        figures.moment(call.started)[5:-1] if people else figures.moment(call.started),
         paint(call.status, _STATUS[call.status]),
         plain(call.asked) or "-",
         plain(call.model or call.error or "-"),
@@ -29,7 +40,7 @@ def row(call: CallRow) -> tuple[str, ...]:
         "-" if usage is None else str(usage.input),
         "-" if usage is None else str(usage.output),
         _cost(call.cost, usage),
-        call.id,
+        call.id[:_SHORT_ID] if people else call.id,
     )
 
 

@@ -45,11 +45,7 @@ def command(reach: bool, config: Path | None, as_json: bool) -> None:
         for one in found:
             _print(one, width)
         warned = len([one for one in found if one.state == "warning"])
-        say(
-            f"{_count(len(wrong), 'thing')} to put right, {_count(warned, 'warning')}"
-            if wrong or warned
-            else "all good"
-        )
+        say(f"{_count(len(wrong), 'thing') if wrong else 'nothing'} to put right, {_count(warned, 'warning')}")
     if wrong:
         sys.exit(1)
 
@@ -127,4 +123,4 @@ def _print_json(found: list[Found], facts: MachineFacts, fits: tuple[Fit, ...], 
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.cli.terminal import config_option, described, json_option, plain, print_json, print_table, say, say_hint
+from pointsman.cli.table import print_table
+from pointsman.cli.terminal import config_option, described, json_option, plain, print_json, say, say_hint
 
 if TYPE_CHECKING:
     from pointsman.access.keys import KeyRing
@@ -67,6 +68,8 @@ def list_(config: Path | None, as_json: bool) -> None:
     print_table(
         ("NAME", "BEGINS", "STATE", "CREATED", "ID"),
         [(plain(row.name), row.prefix, _state(row), _day(row.created), row.id) for row in rows],
+        keep=frozenset({1, 2, 4}),
+        spare=(3, 2),
     )
 
 

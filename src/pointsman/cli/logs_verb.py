@@ -15,15 +15,11 @@ from pointsman.cli.terminal import (
     config_option,
     described,
     json_option,
-    paint,
     print_json,
     print_json_line,
-    print_table,
     say,
     say_hint,
     say_warning,
-    table_line,
-    widths_of,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +86,7 @@ def command(
         elif as_json:
             print_json(rows)
         elif rows:
-            print_table(*_table(rows))
+            _print(rows)
         else:
             say("no calls" + (" match" if route or model or status or since else f" yet in {place.shown}"))
             say_hint('the first one: `pointsman ask "Why is the sky blue?"`')
@@ -108,10 +104,13 @@ def _moment(since: str | None) -> int:
         raise click.UsageError(str(error)) from None
 
 
-def _table(rows: list[CallRow]) -> tuple[tuple[str, ...], list[tuple[str, ...]], frozenset[int]]:
+def _print(rows: list[CallRow]) -> None:
     from pointsman.cli import calls
 
-    return calls.HEAD, [calls.row(one) for one in rows], calls.NUMBERS
+    table = calls.table(rows)
+    print(table.head)
+    for one in rows:
+        print(table.line(calls.row(one)))
 
 
 def _one(questions: Questions, which: str, *, missing: bool, as_json: bool) -> None:
@@ -138,9 +137,9 @@ def _follow(questions: Questions, filters: Filters, shown: list[CallRow], *, as_
     """Print what is there, then what comes, until interrupted."""
     from pointsman.cli import calls
 
-    widths = widths_of(calls.HEAD, [*map(calls.row, shown), calls.WIDE])
+    table = calls.table(shown, more=True)
     if not as_json:
-        print(paint(table_line(calls.HEAD, widths, calls.NUMBERS), "dim"))
+        print(table.head)
     seen: dict[str, None] = {}
 
     def show(rows: Iterable[CallRow]) -> None:
@@ -149,7 +148,7 @@ def _follow(questions: Questions, filters: Filters, shown: list[CallRow], *, as_
             if as_json:
                 print_json_line(one)
             else:
-                print(table_line(calls.row(one), widths, calls.NUMBERS), flush=True)
+                print(table.line(calls.row(one)), flush=True)
         while len(seen) > _REMEMBERED:
             del seen[next(iter(seen))]
 

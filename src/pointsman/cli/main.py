@@ -31,6 +31,10 @@ VERBS = {
 }
 
 
+class _ReaderGone(BaseException):
+    """Whoever read our output has enough (`| head`)."""
+
+
 class _Verbs(click.Group):
     """Loads a verb's module by its name."""
 
@@ -51,6 +55,13 @@ class _Verbs(click.Group):
         del ctx
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run; a reader that has gone is not the failure that click takes it for."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGone from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -93,7 +104,7 @@ def main() -> None:
     try:
         code = _run()
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (_ReaderGone, BrokenPipeError):
         # The reader of our output (`| head`) is done; so are we, without a second complaint at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -101,7 +112,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """The exit code; BrokenPipeError passes through."""
+    """The exit code."""
     try:
         result = root(prog_name="pointsman", standalone_mode=False)
     except SystemExit as done:

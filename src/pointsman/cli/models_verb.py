@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pointsman.cli import figures
+from pointsman.cli.table import print_table
 from pointsman.cli.terminal import (
     config_option,
     described,
@@ -17,7 +18,6 @@ from pointsman.cli.terminal import (
     paint,
     plain,
     print_json,
-    print_table,
     say,
     say_hint,
 )
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pointsman.core.model import Model
 
 _NUMBERS = frozenset({3, 4, 5})
+_KEPT = frozenset({2, 3, 4, 5, 7})
+_SPARE = (6, 2, 1)  # abilities, tier, provider
 _HEAD = ("MODEL", "PROVIDER", "TIER", "CONTEXT", "IN", "OUT", "ABILITIES", "STATE")
 _HELP = described(
     "List routes and models: provider, tier, context window, US dollars per million tokens in and out, abilities, and "
@@ -75,7 +77,7 @@ def command(
         print_table(("ROUTE", "CHOICE", "MODELS"), [tuple(map(plain, row)) for row in rows])
         print()
     if models:
-        print_table(_HEAD, [_row(house, model) for model in models], _NUMBERS)
+        print_table(_HEAD, [_row(house, model) for model in models], right=_NUMBERS, keep=_KEPT, spare=_SPARE)
         say(paint(f"prices in US dollars per million tokens, of {house.pieces.catalog.date}", "dim", err=True))
 
 

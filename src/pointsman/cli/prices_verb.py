@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pointsman.cli.table import print_table
 from pointsman.cli.terminal import (
     config_option,
     described,
@@ -15,7 +16,6 @@ from pointsman.cli.terminal import (
     paint,
     plain,
     print_json,
-    print_table,
     say,
     say_hint,
     say_warning,
@@ -66,7 +66,7 @@ def show(model: str, config: Path | None, as_json: bool) -> None:
         print_json([pricing.view(one) for one in found])
         return
     if len(found) > 1:
-        print_table(pricing.HEAD, [pricing.row(one) for one in found], frozenset({1, 2, 3}))
+        print_table(pricing.HEAD, [pricing.row(one) for one in found], right=frozenset({1, 2, 3}), keep=frozenset({0}))
         say_hint(f"`pointsman prices show {found[0].name}` shows one of them in full")
         return
     for line in pricing.whole(found[0]):

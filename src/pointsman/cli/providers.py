@@ -7,7 +7,8 @@ from typing import Any
 
 from pointsman.catalog import ProviderRow
 from pointsman.cli.models_verb import matches
-from pointsman.cli.terminal import plain, print_json, print_table, say
+from pointsman.cli.table import print_table
+from pointsman.cli.terminal import plain, print_json, say
 from pointsman.compose import House, build
 from pointsman.compose.facts import DIALECTS
 from pointsman.core.model import Provider

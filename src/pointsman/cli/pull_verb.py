@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from pointsman.cli import figures
-from pointsman.cli.terminal import described, json_option, paint, print_json, print_table, say, say_hint
+from pointsman.cli.table import print_table
+from pointsman.cli.terminal import described, json_option, paint, print_json, say, say_hint
 
 _HELP = described(
     "Fetch the weights of an embedded model and check them by SHA-256. Without NAME the one that is used by default: "
@@ -88,6 +89,6 @@ def _list(folder: Path, *, as_json: bool) -> None:
             )
             for weights, path in rows
         ],
-        frozenset({1, 2}),
+        right=frozenset({1, 2}),
     )
     say(paint(f"kept in {folder}", "dim", err=True))

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 _CODES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "dim": "2", "bold": "1"}
-_PAINTED = re.compile(r"\x1b\[\d+m")
 # A model's name comes from outside: what would move the cursor or ring the bell is shown, not done.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SENTENCE = re.compile(r"[A-Z][a-z]*\s")  # no file's name, no variable, no `PostgreSQL`
-_NARROWEST = 10
-_GAP = 2
 
 
 def coloured(*, err: bool = False) -> bool:
@@ -81,44 +76,6 @@ def print_json_line(value: Any) -> None:
     import msgspec
 
     print(msgspec.json.encode(value).decode(), flush=True)
-
-
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> None:
-    """An aligned table on standard output; columns in `right` are numbers.
-
-    On a terminal the widest columns are cut until a line fits; in a pipe nothing is ever cut.
-    """
-    widths = widths_of(head, rows)
-    print(paint(table_line(head, widths, right), "dim"))
-    for row in rows:
-        print(table_line(row, widths, right))
-
-
-def widths_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """The width of each column."""
-    widths = [max(_visible(cell) for cell in column) for column in zip(head, *rows, strict=True)]
-    if sys.stdout.isatty():
-        room = shutil.get_terminal_size().columns - _GAP * (len(widths) - 1)
-        while sum(widths) > room and max(widths) > _NARROWEST:
-            widths[widths.index(max(widths))] -= 1
-    return widths
-
-
-def table_line(row: Sequence[str], widths: Sequence[int], right: frozenset[int] = frozenset()) -> str:
-    """One line of a table."""
-    cells = [_fit(cell, width, right=i in right) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
-    return (" " * _GAP).join(cells).rstrip()
-
-
-def _visible(cell: str) -> int:
-    return len(_PAINTED.sub("", cell))
-
-
-def _fit(cell: str, width: int, *, right: bool) -> str:
-    seen = _visible(cell)
-    if seen > width:
-        return _PAINTED.sub("", cell)[: width - 1] + "…"
-    return " " * (width - seen) + cell if right else cell + " " * (width - seen)
 
 
 def config_option(function: Any) -> Any:
