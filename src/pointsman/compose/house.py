@@ -18,6 +18,7 @@ from pointsman.access.keys import KeyRing
 from pointsman.catalog import Catalog
 from pointsman.compose.local import Machine
 from pointsman.compose.names import Found, Names
+from pointsman.compose.prices import PriceKeeper
 from pointsman.compose.reach import keys_required, needs_restart
 from pointsman.compose.recorders import Everybody, Recorders
 from pointsman.compose.sending import Sending
@@ -78,6 +79,7 @@ class House:
     def __init__(self, pieces: Pieces) -> None:
         self.pieces = pieces
         self.loaded = pieces.loaded
+        self.catalog = pieces.catalog
         self.dialect = OpenAIChat()
         self._sending = Sending(pieces.env)
         self.directory = self._directory(pieces.loaded, ())
@@ -89,6 +91,7 @@ class House:
         self._questions: Questions | None = None
         self.started = False
         self.restart_needed: tuple[str, ...] = ()
+        self._expect()
 
     # Calls
 
@@ -136,6 +139,8 @@ class House:
         await self._read_keys()
         self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
         await pieces.machine.start(self._on_found)
+        keeper = PriceKeeper(self.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
+        self._tasks.append(asyncio.create_task(keeper.run(self.catalog, self._on_prices), name="prices"))
         if pieces.loaded.origin is not None:
             self._watcher = Watcher(pieces.loaded, pieces.source, self.apply, self._rejected, pieces.clock)
             await self._watcher.__aenter__()
@@ -206,15 +211,26 @@ class House:
         self._found = tuple(found)
         self._swap(self.loaded, self._directory(self.loaded, self._found))
 
+    async def _on_prices(self, catalog: Catalog) -> None:
+        """Refreshed prices are in force from the next call on."""
+        self.catalog = catalog
+        self._swap(self.loaded, self._directory(self.loaded, self._found))
+
     def _swap(self, loaded: Loaded, directory: Directory) -> None:
         self.loaded, self.directory = loaded, directory
         self.planner = Planner(directory)
         self.line, self.own_line = self._lines(loaded)
+        self._expect()
+
+    def _expect(self) -> None:
+        """The metrics keep series for these names, however many others callers invent."""
+        directory = self.directory
+        self.pieces.metrics.names.expect([*directory.routes, *(model.name for model in self.listed())])
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces
         today = iso_date(pieces.clock.now())
-        return Names(loaded, pieces.catalog, pieces.env, found, today).directory()
+        return Names(loaded, self.catalog, pieces.env, found, today).directory()
 
     def _lines(self, loaded: Loaded) -> tuple[Line, Line]:
         """The line for callers over HTTP, and the one for this process itself."""

@@ -70,10 +70,10 @@ class Questions:
         where = conditions(Filters(since=since))
         return self._detail(select(calls).where(same, *where).order_by(calls.c.id.desc()).limit(1))
 
-    def totals(self, since: int = 0) -> Totals:
-        """Sums over the calls since a moment (nanoseconds since the epoch), over all and by name."""
+    def totals(self, since: int = 0, key: str = "") -> Totals:
+        """Sums over the calls since a moment (nanoseconds since the epoch), over all and by name; of one key."""
         with self._reader.connect() as connection:
-            return summing.totals(connection, since, conditions(Filters(since=since)))
+            return summing.totals(connection, since, conditions(Filters(since=since, key=key)))
 
     def series(self, since: int, until: int, buckets: int) -> list[Bucket]:
         """Calls, tokens and cost over time, in equal stretches from `since` to `until` (nanoseconds), none left out."""

@@ -6,11 +6,12 @@ Counting happens on the path of every call, so it is a handful of dictionary upd
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pointsman.core.outcome import Outcome
 
 _MAX_SERIES = 2_000
+_MAX_STRANGERS = 200
 _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
@@ -19,12 +20,40 @@ _NANO = 1e-9
 Labels = tuple[str, ...]
 
 
+class Names:
+    """Which names of routes and models get series of their own: all that are configured, and of the others a few.
+
+    Callers can write any name behind `provider/`, so without a bound each slip of the pen would be a series for ever.
+    """
+
+    def __init__(self) -> None:
+        self._expected: frozenset[str] = frozenset()
+        self._strangers: set[str] = set()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Names that are configured now."""
+        self._expected = frozenset(names)
+
+    def admit(self, labels: Labels, free: tuple[int, ...]) -> Labels:
+        """The label set to count under; `free` are the places of names."""
+        return tuple([self._name(text) if place in free else text for place, text in enumerate(labels)])
+
+    def _name(self, name: str) -> str:
+        if not name or name in self._expected or name in self._strangers:
+            return name
+        if len(self._strangers) >= _MAX_STRANGERS:
+            return _OTHER
+        self._strangers.add(name)
+        return name
+
+
 class Counter:
     """One counter family; a sum per label set."""
 
-    def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
+    def __init__(self, names: Names, name: str, text: str, labels: tuple[str, ...]) -> None:
         self.name, self.text, self.labels = name, text, labels
         self.values: dict[Labels, float] = {}
+        self._names, self._free = names, _free(labels)
 
     def add(self, labels: Labels, amount: float = 1) -> None:
         """Add `amount` to the sum of a label set."""
@@ -32,7 +61,8 @@ class Counter:
         if labels in values:
             values[labels] += amount
             return
-        if len(values) >= _MAX_SERIES:
+        labels = self._names.admit(labels, self._free)
+        if len(values) >= _MAX_SERIES and labels not in values:
             labels = (_OTHER,) * len(labels)
         values[labels] = values.get(labels, 0) + amount
 
@@ -45,8 +75,11 @@ class Counter:
 class Histogram:
     """One histogram family; counts per bucket and label set. Values are seconds."""
 
-    def __init__(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...] = _BUCKETS) -> None:
+    def __init__(
+        self, names: Names, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...] = _BUCKETS
+    ) -> None:
         self.name, self.text, self.labels, self.buckets = name, text, labels, buckets
+        self._names, self._free = names, _free(labels)
         self.counts: dict[Labels, list[int]] = {}
         self.sums: dict[Labels, float] = {}
 
@@ -54,7 +87,8 @@ class Histogram:
         """Count one value."""
         counts = self.counts.get(labels)
         if counts is None:
-            if len(self.counts) >= _MAX_SERIES:
+            labels = self._names.admit(labels, self._free)
+            if len(self.counts) >= _MAX_SERIES and labels not in self.counts:
                 labels = (_OTHER,) * len(labels)
             counts = self.counts.setdefault(labels, [0] * (len(self.buckets) + 1))
             self.sums.setdefault(labels, 0.0)
@@ -79,20 +113,26 @@ class Metrics:
     """All metrics of one process; a recorder of outcomes."""
 
     def __init__(self) -> None:
-        self.calls = Counter("gw_calls_total", "Calls by what became of them.", ("surface", "route", "status"))
+        self.names = names = Names()
+        self.calls = Counter(names, "gw_calls_total", "Calls by what became of them.", ("surface", "route", "status"))
         self.attempts = Counter(
+            names,
             "gw_attempts_total",
             "Requests to providers; no `error` is a success.",
             ("provider", "model", "error"),
         )
-        self.tokens = Counter("gw_tokens_total", "Tokens by kind.", ("provider", "model", "type"))
-        self.cost = Counter("gw_cost_usd_total", "US dollars spent, priced models only.", ("provider", "model"))
-        self.unpriced = Counter("gw_unpriced_calls_total", "Answers whose cost is unknown.", ("provider", "model"))
-        self.failovers = Counter("gw_failovers_total", "Calls answered after a failed attempt.", ("route",))
-        self.duration = Histogram("gw_call_duration_seconds", "Whole call.", ("route",))
-        self.first = Histogram("gw_first_byte_seconds", "Until the first content byte of an attempt.", ("model",))
+        self.tokens = Counter(names, "gw_tokens_total", "Tokens by kind.", ("provider", "model", "type"))
+        self.cost = Counter(names, "gw_cost_usd_total", "US dollars spent, priced models only.", ("provider", "model"))
+        self.unpriced = Counter(
+            names, "gw_unpriced_calls_total", "Answers whose cost is unknown.", ("provider", "model")
+        )
+        self.failovers = Counter(names, "gw_failovers_total", "Calls answered after a failed attempt.", ("route",))
+        self.duration = Histogram(names, "gw_call_duration_seconds", "Whole call.", ("route",))
+        self.first = Histogram(
+            names, "gw_first_byte_seconds", "Until the first content byte of an attempt.", ("model",)
+        )
         self.overhead = Histogram(
-            "gw_overhead_seconds", "Time in the gateway itself, whole answers.", (), _OVERHEAD_BUCKETS
+            names, "gw_overhead_seconds", "Time in the gateway itself, whole answers.", (), _OVERHEAD_BUCKETS
         )
 
     def record(self, outcome: Outcome) -> None:
@@ -123,7 +163,7 @@ class Metrics:
             if len(attempts) > 1:
                 self.failovers.add((route,))
             if outcome.cost is None:
-                self.unpriced.add(who)
+                self.unpriced.add((attempts[-1].provider, attempts[-1].model))
 
     def render(self, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> bytes:
         """The whole exposition; `gauges` maps a name to its help text and a function that reads it."""
@@ -142,6 +182,11 @@ class Metrics:
         for name, (text, read) in gauges.items():
             out += [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {_number(read())}"]
         return ("\n".join(out) + "\n").encode()
+
+
+def _free(labels: tuple[str, ...]) -> tuple[int, ...]:
+    """The places of names that callers write."""
+    return tuple([place for place, label in enumerate(labels) if label in {"route", "model"}])
 
 
 def _braces(names: tuple[str, ...], values: Labels) -> str:
