@@ -54,7 +54,7 @@ class HouseState:
             ],
             "routes": [self._route(route) for route in directory.routes.values()],
             "models": [described(model, directory.unavailable) for model in house.listed()],
-            "prices": {"date": house.pieces.catalog.date, "origin": house.pieces.catalog.origin},
+            "prices": {"date": house.catalog.date, "origin": house.catalog.origin},
             "ledger": msgspec.to_builtins(house.pieces.ledger.stats()),
         }
 

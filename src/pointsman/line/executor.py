@@ -181,10 +181,14 @@ async def _refusal(call: Call, response: UpstreamResponse) -> UpstreamError:
 async def _open_stream(call: Call, model: Model, outgoing: Outgoing, response: UpstreamResponse) -> Won:
     """Read a stream up to its first content."""
     kind = response.header(b"content-type").lower()
-    if kind.startswith((b"application/json", b"text/html")):
-        call.dialect.read_answer(await response.read())
-        raise UpstreamGarbage("The provider answered a request for a stream with a whole body")
     relay = call.dialect.relay(call.incoming, model.price)
+    if kind.startswith((b"application/json", b"text/html")):
+        # Some providers answer a request for a stream with a whole answer: the caller gets it as the stream it wants.
+        whole = call.dialect.as_stream(await response.read(), call.incoming)
+        body = relay.feed(whole) + relay.close()
+        return Won(
+            model=model, response=response, body=body, facts=AnswerFacts(), outgoing=outgoing, relay=relay, ended=True
+        )
     held: list[bytes] = []
     size = 0
     ended = False

@@ -70,7 +70,9 @@ async def deliver_stream(line: Delivery, call: Call, plan: Plan, won: Won, trail
         while not ended:
             chunk = await next_chunk()
             if chunk:
-                await write(feed(chunk))
+                out = feed(chunk)
+                if out:
+                    await write(out)
             else:
                 await write(relay.close())
                 ended = True

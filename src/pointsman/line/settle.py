@@ -35,6 +35,7 @@ class Run:
         self.plan: Plan | None = None
         self.won: Won | None = None
         self.cost: int | None = None
+        self.draw: float | None = None
 
     def settle(self, error: PointsmanError | None) -> None:
         """Book the call, once, whatever became of it."""
@@ -86,6 +87,7 @@ class Run:
             error=error.code if error is not None else "",
             detail=error.message[:_DETAIL] if error is not None else "",
             plan=self.plan,
+            draw=self.draw,
             needs=incoming.needs if incoming is not None else None,
             attempts=tuple(trail.attempts),
             usage=facts.usage,

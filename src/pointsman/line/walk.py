@@ -67,7 +67,8 @@ class Line:
             principal=run.principal,
             wishes=run.wishes,
         )
-        run.plan = plan = parts.router.plan(incoming.model, incoming.needs, now=run.started, draw=parts.draw.random())
+        run.draw = draw = parts.draw.random()
+        run.plan = plan = parts.router.plan(incoming.model, incoming.needs, now=run.started, draw=draw)
         run.won = won = await executor.run(parts, call, plan, run.trail)
         try:
             if won.relay is None:

@@ -141,6 +141,10 @@ class Dialect(Protocol):
         """A relay for one streamed answer from a provider of the same dialect."""
         ...
 
+    def as_stream(self, body: bytes, incoming: Incoming) -> bytes:
+        """A whole answer as the events of the stream that the caller asked for. Raises as `read_answer`."""
+        ...
+
     def read_error(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> UpstreamRefused:
         """What a provider's error answer means; never raises, whatever the body is."""
         ...
