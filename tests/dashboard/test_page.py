@@ -215,6 +215,9 @@ def test_it_fits_asks_nobody_else_and_complains_of_nothing(browser, served, widt
     page = visit(browser, served, f"#call={made}", width=width, dark=dark)
     page.wait("document.querySelectorAll('#panel .steps').length === 2")
     assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.run(
+        "document.querySelector('#calls table').offsetWidth <= document.getElementById('calls').clientWidth"
+    )
     assert page.run("document.getElementById('page').inert") is (width < 600)
     assert {urllib.parse.urlsplit(url).netloc for url in page.asked_for()} == {f"127.0.0.1:{served.port}"}
     assert page.complaints() == []

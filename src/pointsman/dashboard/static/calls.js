@@ -97,7 +97,9 @@ function offer() {
 function announce(count) {
   if (Date.now() - announced < QUIET) return;
   announced = Date.now();
-  byId("said").textContent = waiting.length ? `${waiting.length} new calls wait above the table` : `${count} new calls`;
+  const number = waiting.length || count;
+  const held = waiting.length ? ", held back: the button above the table shows them" : "";
+  byId("said").textContent = `${number} new ${number === 1 ? "call" : "calls"}${held}`;
 }
 
 async function older() {

@@ -35,6 +35,7 @@ export const whole = (value) => count.format(value);
 export function duration(nanos) {
   if (nanos === null) return "–";
   const ms = Number(nanos) / 1e6;
+  if (ms === 0) return "0 ms";
   if (ms < 10) return `${ms.toPrecision(2)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 99_950) return `${(ms / 1000).toPrecision(3)} s`;
