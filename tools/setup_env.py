@@ -19,7 +19,8 @@ OLDEST = (3, 11)
 def main(folder: Path, lock: Path) -> int:
     """Make `folder` fit `lock`; 0 when it does."""
     if sys.version_info < OLDEST:
-        return _say(f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed (PYTHON=/path/to/python3 make …)")
+        found = sys.version.split()[0]
+        return _say(f"Python {found} is too old: 3.11 or newer is needed (PYTHON=/path/to/python3 make …)")
     python = folder / "bin" / "python"
     stamp = folder / "pointsman-lock"
     wanted = f"{sys.version_info[:2]} {ROOT} {hashlib.sha256(lock.read_bytes()).hexdigest()}"
