@@ -48,13 +48,10 @@ def command(
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": text})
     params: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
-    from pointsman.cli.houses import no_model
     from pointsman.library import Gateway
 
     with Gateway(config) as gateway:
         gateway.wait_for_models()
-        if not gateway.models():
-            raise no_model()
         begun = time.monotonic()
         if as_json or no_stream:
             answer = gateway.chat(messages, model, **params)

@@ -36,13 +36,10 @@ _HELP = described(
 @json_option
 def command(question: str | None, model: str, body: BinaryIO | None, config: Path | None, as_json: bool) -> None:
     """Explain."""
-    from pointsman.cli.houses import looked, no_model
+    from pointsman.cli.houses import looked
 
     request = body.read() if body is not None else _request(question, model)
-    house = looked(config)
-    if not house.names():
-        raise no_model()
-    plan = house.explain(request)
+    plan = looked(config).explain(request)
     if as_json:
         print_json(view(plan))
         return

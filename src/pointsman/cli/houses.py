@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pointsman.compose import House, build
 from pointsman.compose.house import data_folder
-from pointsman.core.errors import NoCandidate
 
 WAY_OUT = (
     "set a provider's key such as OPENAI_API_KEY, start a local server such as Ollama, "
@@ -26,11 +25,6 @@ def looked(config: Path | None) -> House:
     house = build(config)
     asyncio.run(house.look())
     return house
-
-
-def no_model() -> NoCandidate:
-    """Nothing could answer, whatever is asked."""
-    return NoCandidate("no model is ready", hint=WAY_OUT)
 
 
 def has_models(house: House) -> bool:

@@ -67,8 +67,9 @@ def command(
         listed = [{"name": r.name, "kind": r.kind, "models": [m.name for m in r.models]} for r in routes]
         print_json({"routes": listed, "models": [view(model, lacks) for model in models]})
         return
-    if not models and not routes:
+    if not models and not any(route.models for route in routes):
         _nothing(house, pattern)
+        return
     if routes:
         rows = [
             (r.name, "cheapest that fits" if r.kind == "pool" else "in order", ", ".join(m.name for m in r.models))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import subprocess
+
+
+def test_a_key_is_shown_once_and_can_be_revoked(invoke, lab):
+    made = invoke("keys", "create", "ci", "--expires", "7")
+    assert made.code == 0
+    secret = made.out.strip()
+    assert "\n" not in secret
+    assert made.err.startswith("hint: this is the only time that it is shown")
+    listed = invoke("keys", "list")
+    assert secret not in listed.out
+    assert " active " in listed.out
+    assert invoke("keys", "revoke", "ci").code == 0
+    assert json.loads(invoke("keys", "list", "--json").out)[0]["state"] == "revoked"
+
+
+def test_a_key_as_json(invoke, lab):
+    value = json.loads(invoke("keys", "create", "ci", "--json").out)
+    assert value["key"].startswith(value["prefix"])
+
+
+def test_no_keys_and_no_such_key(invoke, lab):
+    assert invoke("keys", "list").err == "no keys yet\nhint: `pointsman keys create NAME` makes one\n"
+    said = invoke("keys", "revoke", "nobody")
+    assert (said.code, said.out) == (1, "")
+    assert "no active key" in said.err
+
+
+def test_env_is_for_a_shell(invoke, lab):
+    said = invoke("env")
+    shell = subprocess.run(
+        ["sh", "-c", f'{said.out}\necho "$OPENAI_BASE_URL $OPENAI_API_KEY"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shell.stdout == "http://127.0.0.1:4545/v1 not-needed-on-loopback\n"
+    assert json.loads(invoke("env", "--json").out)["OPENAI_BASE_URL"] == "http://127.0.0.1:4545/v1"
+
+
+def test_env_quotes_what_a_shell_would_read(invoke, lab):
+    assert "OPENAI_API_KEY='a b'\"'\"'$(x)'" in invoke("env", "--key", "a b'$(x)").out
+
+
+def test_env_of_a_server_that_demands_keys_invents_none(invoke, nothing, folder):
+    (folder / "pointsman.yaml").write_text("server: {host: 0.0.0.0}", encoding="utf-8")
+    said = invoke("env")
+    assert "OPENAI_API_KEY" not in said.out
+    assert "keys create" in said.err
+
+
+def test_check_lists_findings(invoke, lab):
+    said = invoke("check")
+    assert said.code == 0
+    assert "has no key: the variable OPENAI_API_KEY is not set" in said.out
+    assert "pointsman.yaml:" in said.out
+    assert "good, with " in said.err
+    assert invoke("check", "--strict").code == 1
+
+
+def test_check_of_a_refused_file(invoke, lab, folder):
+    (folder / "pointsman.yaml").write_text("providrs: {}\nroutes: 3\n", encoding="utf-8")
+    said = invoke("check")
+    assert said.code == 2
+    assert "error: pointsman.yaml:1:1: unknown key `providrs`\n  hint: did you mean `providers`?\n" in said.out
+    assert "2 errors" in said.err
+    value = json.loads(invoke("check", "--json").out)
+    assert value["ok"] is False
+    assert {one["level"] for one in value["findings"]} == {"error"}
+
+
+def test_check_without_a_file(invoke, folder):
+    said = invoke("check")
+    assert (said.code, said.out, said.err) == (0, "", "no file: defaults: good\n")

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+@pytest.fixture
+def called(invoke, lab):
+    """One call that was answered, one that failed, one that was refused."""
+    invoke("ask", "-m", "chain", "say: hello")
+    invoke("ask", "-m", "broken", "hi")
+    invoke("ask", "-m", "nobody", "hi")
+
+
+def test_no_ledger_yet(invoke, lab):
+    said = invoke("logs")
+    assert (said.code, said.out) == (0, "")
+    assert said.err.startswith("no calls yet in ")
+    assert json.loads(invoke("logs", "--json").out) == []
+    assert invoke("logs", "01abc").code == 1
+
+
+def test_path(invoke, lab, folder):
+    assert invoke("logs", "path").out == f"{folder}/ledger.db\n"
+    assert json.loads(invoke("logs", "path", "--json").out) == {"path": f"{folder}/ledger.db"}
+
+
+def test_the_list_is_newest_last(invoke, called):
+    said = invoke("logs")
+    head, *rows = said.out.splitlines()
+    assert head.split()[:3] == ["WHEN", "STATUS", "ASKED"]
+    assert [re.split(r"  +", row)[1:4] for row in rows] == [
+        ["ok", "chain", "large"],
+        ["failed", "broken", "all_attempts_failed"],
+        ["refused", "nobody", "model_not_found"],
+    ]
+    assert all(re.search(r"  [0-9a-z]{26}$", row) for row in rows)
+
+
+def test_durations_are_the_calls_own(invoke, called):
+    assert all(one["duration"] < 30_000_000_000 for one in json.loads(invoke("logs", "--json").out))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (("-n", "1"), ["nobody"]),
+        (("--status", "failed"), ["broken"]),
+        (("--route", "chain"), ["chain"]),
+        (("--model", "large"), ["chain"]),
+        (("--since", "1h"), ["chain", "broken", "nobody"]),
+    ],
+)
+def test_filters(invoke, called, arguments, asked):
+    assert [one["asked"] for one in json.loads(invoke("logs", "--json", *arguments).out)] == asked
+
+
+def test_one_call_with_its_decision_attempts_and_dropped_candidates(invoke, called):
+    call = json.loads(invoke("logs", "--route", "chain", "--json").out)[0]
+    said = invoke("logs", call["id"])
+    assert said.code == 0
+    assert said.out.startswith(f"{call['id']}  ok  HTTP 200\n")
+    assert "  asked        chain\n" in said.out
+    assert "  answered by  large (lab: sim-1)\n" in said.out
+    assert "  1. broken\n  2. large\n  x  gpt-mini  dropped  $OPENAI_API_KEY is not set\n" in said.out
+    assert re.search(r"  1\. broken \(dead\)  no answer  .*  connect_failed: ", said.out)
+    assert re.search(r"  2\. large \(lab\)  HTTP 200  .*  \$0\.0", said.out)
+    detail = json.loads(invoke("logs", call["id"], "--json").out)
+    assert [one["error"] for one in detail["attempts"]] == ["connect_failed", ""]
+
+
+def test_a_call_by_the_beginning_of_its_id_or_by_the_answers_id(invoke, called):
+    call = json.loads(invoke("logs", "--route", "chain", "--json").out)[0]
+    assert invoke("logs", call["id"][:20]).out.startswith(call["id"])
+    assert invoke("logs", call["answer_id"]).out.startswith(call["id"])
+
+
+def test_a_beginning_that_several_share_and_one_that_nobody_has(invoke, called):
+    several = invoke("logs", "0")
+    assert (several.code, several.err) == (1, "error: several calls begin with `0`\nhint: give more of the id\n")
+    assert invoke("logs", "zzz").err.startswith("error: there is no call `zzz`\nhint: ")
+
+
+def test_a_length_of_time_that_is_none(invoke, lab):
+    said = invoke("logs", "--since", "soon")
+    assert said.code == 2
+    assert said.err.startswith("error: `soon` is no length of time")
+
+
+def test_follow_prints_calls_as_they_end_and_stops_at_an_interrupt(invoke, called, folder):
+    with subprocess.Popen(
+        [sys.executable, "-m", "pointsman", "logs", "--follow", "--json", "-n", "1"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["asked"] == "nobody"
+        time.sleep(0.1)
+        invoke("ask", "-m", "small", "say: followed")
+        assert json.loads(process.stdout.readline())["asked"] == "small"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert (out, err.strip(), process.returncode) == ("", "", 130)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pointsman.cli.models_verb import matches
+
+
+def test_models_of_the_file(invoke, lab):
+    said = invoke("models")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["ROUTE", "CHOICE", "MODELS"]
+    assert "auto   cheapest that fits  small, large" in lines
+    rows = {line.split()[0]: line for line in lines[5:]}
+    assert rows["small"].split() == ["small", "lab", "economy", "128k", "0.15", "0.60", "-", "ready"]
+    assert rows["broken"].endswith("ready, unpriced")
+    assert rows["gpt-mini"].endswith("$OPENAI_API_KEY is not set")
+    assert "US dollars per million tokens" in said.err
+
+
+def test_models_as_json(invoke, lab):
+    said = invoke("models", "--json", "small")
+    assert said.err == ""
+    value = json.loads(said.out)
+    assert value["routes"] == []
+    assert [model["name"] for model in value["models"]] == ["small"]
+    assert value["models"][0]["price"]["input"] == "0.15"
+
+
+def test_all_models_of_a_provider_that_is_not_configured(invoke, lab):
+    value = json.loads(invoke("models", "--all", "-p", "anthropic", "claude-*", "--json").out)
+    assert len(value["models"]) > 5
+    assert {model["provider"] for model in value["models"]} == {"anthropic"}
+    assert not any(model["ready"] for model in value["models"])
+
+
+def test_all_models_of_the_ready_ones(invoke, folder, monkeypatch):
+    (folder / "pointsman.yaml").write_text("{discover: false, local: false}", encoding="utf-8")
+    monkeypatch.setenv("MISTRAL_API_KEY", "abcdefghijklmnop1234")
+    value = json.loads(invoke("models", "--all", "--json").out)
+    assert {model["provider"] for model in value["models"]} == {"mistral"}
+    assert len(value["models"]) > 10
+
+
+def test_an_unknown_provider_gets_the_nearest(invoke, lab):
+    said = invoke("models", "--all", "-p", "antropic")
+    assert (said.code, said.out) == (1, "")
+    assert "did you mean `anthropic`" in said.err
+
+
+def test_providers(invoke, lab):
+    said = invoke("models", "--providers")
+    assert said.code == 0
+    rows = {line.split()[0]: line for line in said.out.splitlines()}
+    assert len(rows) > 200
+    assert "MISTRAL_API_KEY" in rows["mistral"]
+    assert " FR " in rows["mistral"]
+    assert "not spoken yet" in rows["amazon-bedrock"] if "amazon-bedrock" in rows else True
+    assert rows["lab"].endswith("ready")
+    assert rows["openai"].endswith("$OPENAI_API_KEY is not set")
+
+
+def test_providers_as_json(invoke, lab):
+    rows = json.loads(invoke("models", "--providers", "--json", "mistral").out)
+    assert rows[0]["key_variable"] == "MISTRAL_API_KEY"
+    assert rows[0]["spoken"] is True
+
+
+def test_no_models_says_what_fills_the_list(invoke, nothing):
+    said = invoke("models")
+    assert (said.code, said.out) == (0, "")
+    assert said.err.startswith("no models yet\nhint: ")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("", "anything", True),
+        ("gpt", "openai/gpt-5", True),
+        ("GPT-*", "openai/gpt-5", True),
+        ("openai/*", "openai/gpt-5", True),
+        ("gpt-*", "openai/other", False),
+    ],
+)
+def test_patterns(pattern, name, expected):
+    assert matches(pattern, name) is expected
