@@ -13,6 +13,7 @@ const SLOWLY = 3000; // for what changes slowly or costs the server more
 let timer = 0;
 let running = false;
 let again = false;
+let begun = false;
 let due = { status: 0, totals: 0 }; // when to ask next
 
 async function look() {
@@ -79,7 +80,7 @@ function demand(error) {
 
 function fresh(name) {
   due[name] = 0;
-  look();
+  if (begun) look();
 }
 
 byId("key").addEventListener("submit", (event) => {
@@ -108,3 +109,5 @@ startPanel();
 startTotals(() => fresh("totals"));
 startCalls(() => fresh("status"), failed);
 follow("call", showCall);
+begun = true;
+look();
