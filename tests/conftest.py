@@ -99,12 +99,15 @@ def make() -> ModuleType:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Served]]:
-    """A gateway in this process: `async with serving({...}) as served`, with its URL and its house."""
+    """A gateway in this process: `async with serving({...}) as served`, with its URL and its house.
+
+    A path instead of a mapping is a file that is watched.
+    """
 
     @asynccontextmanager
-    async def serve(config: dict[str, Any], env: dict[str, str] | None = None) -> AsyncIterator[Served]:
-        said = {"store": f"sqlite:///{tmp_path / 'ledger.db'}", "discover": False, "local": False, **config}
-        house = build(said, env=env or {})
+    async def serve(config: dict[str, Any] | Path, env: dict[str, str] | None = None) -> AsyncIterator[Served]:
+        defaults = {"store": f"sqlite:///{tmp_path / 'ledger.db'}", "discover": False, "local": False}
+        house = build(config if isinstance(config, Path) else {**defaults, **config}, env=env or {})
         binding = msgspec.structs.replace(binding_of(house.loaded.config.server), port=0)
         sock = bind(binding)
         sock.listen(1024)

@@ -24,7 +24,12 @@ def application(house: House, others: Sequence[Path] = ()) -> App:
     """Every path that this server answers; `others` are the Unix sockets of the other workers, if there are any."""
     said = house.loaded.config.server
     state = HouseState(house, others)
-    limits = Limits(max_body=said.max_body, head_seconds=said.header_timeout, body_gap_seconds=said.body_timeout)
+    limits = Limits(
+        max_body=said.max_body,
+        head_seconds=said.header_timeout,
+        body_seconds=said.body_timeout,
+        body_gap_seconds=min(said.body_timeout, Limits().body_gap_seconds),
+    )
     app = App(
         table=table(house, state),
         dialect=house.dialect,

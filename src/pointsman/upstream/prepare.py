@@ -105,7 +105,8 @@ class Sender:
         if provider.credentials == "caller" and not any(name in _CREDENTIALS for name, _ in headers):
             raise MissingKey(
                 f"provider {provider.name!r} takes the caller's own credentials and the request brought none",
-                hint="send the provider's key as `authorization` or `x-api-key`",
+                hint="send the provider's key as `authorization` or `x-api-key`, and a key of this gateway's, where it "
+                "demands one, as `x-pointsman-key`",
             )
         return UpstreamRequest(
             url=constant.url(outgoing.path),
