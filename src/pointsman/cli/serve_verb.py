@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.terminal import config_option, described, paint, say, say_hint, say_warning
-
-if TYPE_CHECKING:
-    from pointsman.compose import House
+from pointsman.cli.terminal import config_option, described, say
 
 _HELP = described(
     "Serve on the configured address until Ctrl-C or SIGTERM; answers on their way are finished first. On any other "
@@ -38,6 +35,7 @@ def command(
 ) -> None:
     """Serve."""
     with _stoppable() as stop:
+        from pointsman.cli.banner import banner, local_models
         from pointsman.cli.ports import is_taken, taken
         from pointsman.compose import Settings, build, serve
         from pointsman.core.errors import ConfigError
@@ -49,6 +47,8 @@ def command(
             stop.serving = True
             if not quiet:
                 banner(house, url)
+                if house.started:  # a supervisor of workers knows nothing of local models
+                    stop.telling = asyncio.get_running_loop().create_task(local_models(house))
 
         try:
             serve(house, announce, config, settings)
@@ -62,9 +62,10 @@ def command(
 
 
 class _Stop:
-    """Whether signals are the server's business already."""
+    """Whether signals are the server's business already; and the task that tells the rest of the banner."""
 
     serving = False
+    telling: asyncio.Task[None] | None = None
 
 
 @contextlib.contextmanager
@@ -93,36 +94,3 @@ def _stoppable() -> Iterator[_Stop]:
 
 class _StoppedEarly(BaseException):
     """Told to stop before there was anything to stop; not an error."""
-
-
-def banner(house: House, url: str) -> None:
-    """What serves, what is ready, what is missing and the one command that helps."""
-    from pointsman import __version__
-    from pointsman.cli.houses import WAY_OUT
-
-    say(f"{paint('pointsman', 'bold', err=True)} {__version__} — {url}  (page at /, OpenAI at /v1)")
-    directory = house.directory
-    ready = [m for m in directory.models.values() if m.provider.name not in directory.unavailable]
-    on = [name for name in directory.providers if name not in directory.unavailable]
-    say(f"  providers  {_some(on) or 'none yet'}")
-    if directory.models:
-        say(f"  models     {len(ready)} ready of {len(directory.models)} configured: {_some([m.name for m in ready])}")
-    if directory.routes:
-        say(f"  routes     {_some(list(directory.routes))}")
-    say(f"  config     {house.loaded.origin or 'none: defaults'} ({house.loaded.version})")
-    say(f"  ledger     {house.pieces.place}")
-    if house.pieces.keys.demanded:
-        say("  keys       demanded")
-    for name, lack in directory.unavailable.items():
-        say_warning(f"{name} is off: {lack}")
-    for text in house.pieces.warnings:
-        say_warning(text)
-    if not on and house.pieces.machine.embedded is None:
-        say_warning("no model is ready", WAY_OUT)
-    else:
-        say_hint('try `pointsman ask "Why is the sky blue?"`')
-
-
-def _some(names: list[str], most: int = 8) -> str:
-    shown = ", ".join(names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -76,6 +76,10 @@ def keys(house: House) -> Iterator[Found]:
             yield warning(about, lack)
     if not has_models(house):
         yield bad("models", "no model is ready", WAY_OUT)
+        return
+    lacking = house.directory.unavailable
+    ready = [model.name for model in house.listed() if model.provider.name not in lacking]
+    yield ok("models", f"{len(ready)} listed and ready, {len(house.directory.routes)} routes")
 
 
 def ledger(house: House) -> Found:
