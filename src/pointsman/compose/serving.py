@@ -17,6 +17,7 @@ from pointsman.compose.web import application
 from pointsman.compose.workers import supervise
 from pointsman.config.schema import Server
 from pointsman.core.errors import PointsmanError
+from pointsman.observe.log import to_terminal
 from pointsman.server.host import Binding, Host, bind
 
 _BACKLOG = 4096
@@ -60,6 +61,8 @@ def serve_on(
     others: Sequence[Path] = (),
 ) -> None:
     """Serve on a listening socket until told to stop; as one of several workers also on `peer`, for the others."""
+    log = house.loaded.config.log
+    to_terminal(log.level, log.format)
 
     async def started() -> None:
         await house.start()

@@ -50,7 +50,7 @@ def table(house: House, state: HouseState) -> Table:
     every, one = models(state, admitted)
     reading = Reading(house.questions, admitted, house.pieces.clock)
     health = Health(state, admitted)
-    files = Files("pointsman.dashboard")
+    files = Files("pointsman.dashboard", house.loaded.config.server.root_path)
     return Table(
         {
             "/v1/chat/completions": {"POST": data_path(lambda: house.line, "chat.completions", house.dialect)},
@@ -65,6 +65,7 @@ def table(house: House, state: HouseState) -> Table:
             "/api/calls": {"GET": reading.calls},
             "/api/totals": {"GET": reading.totals},
             "/": {"GET": files.page},
+            "": {"GET": files.page},
         },
         {
             "/v1/models/": {"GET": one},

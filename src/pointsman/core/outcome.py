@@ -48,8 +48,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         id: the call's id, also `x-request-id`.
         started: nanoseconds since the epoch.
         duration: nanoseconds, whole call.
-        overhead: nanoseconds of that spent in the gateway itself.
-        first_byte: nanoseconds until the first content byte left us; None if none did.
+        overhead: nanoseconds spent in the gateway itself until content went out, or until the end where none did.
+        first_byte: nanoseconds from the call's arrival until the first content byte left us; None if none did.
         surface: what was called, e.g. `chat.completions`.
         asked: the model name that the caller wrote.
         key: id of the caller's key; empty without keys.

@@ -53,7 +53,7 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
     for step, pause in schedule(plan, call.wishes.retries):
         if last is not None and not _goes_on(last, alone=alone):
             break
-        if pause and last is not None and not await _rest(parts, pause, last, deadline):
+        if pause and last is not None and not await _rest(parts, pause, last, deadline, trail):
             break
         trail.begin(step.model)
         try:
@@ -111,7 +111,7 @@ def _goes_on(error: UpstreamError, *, alone: bool) -> bool:
     return error.retryable
 
 
-async def _rest(parts: Parts, pause: float, error: UpstreamError, deadline: int | None) -> bool:
+async def _rest(parts: Parts, pause: float, error: UpstreamError, deadline: int | None, trail: Trail) -> bool:
     """Wait before asking the same provider again; False when the wait would be too long."""
     asked = error.retry_after if isinstance(error, UpstreamRefused) else None
     wait = max(pause, asked or 0.0)
@@ -120,6 +120,7 @@ async def _rest(parts: Parts, pause: float, error: UpstreamError, deadline: int 
     if deadline is not None and parts.clock.monotonic() + wait * 1e9 >= deadline:
         return False
     await asyncio.sleep(wait)
+    trail.waited += int(wait * 1e9)
     return True
 
 

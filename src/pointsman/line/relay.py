@@ -6,7 +6,6 @@ can only be told: the stream gets the dialect's error event, never a clean end.
 
 from __future__ import annotations
 
-from pointsman.core.clock import Clock
 from pointsman.core.errors import UpstreamError
 from pointsman.core.money import usd_text
 from pointsman.core.plan import Plan
@@ -26,30 +25,20 @@ _MAX_KNOWN = 1024
 _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
 
 
-class Delivery:
-    """What delivering needs beside the call itself."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.heads = Heads()
-
-
-async def deliver_whole(line: Delivery, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
+async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
     """Send a whole answer."""
     price, usage = won.model.price, won.facts.usage
     cost = trail.cost = price.cost(usage) if price is not None and usage is not None else None
     body = call.dialect.annotate(won.body, cost) if cost is not None else won.body
-    headers = line.heads.of(call, plan, won, trail)
+    headers = heads.of(call, plan, won, trail)
     headers.append(_JSON)
     if cost is not None:
         headers.append((b"x-pointsman-cost-usd", usd_text(cost).encode()))
-    now = line.clock.monotonic()
-    trail.content(now)
-    headers.append(_timing(now - call.arrival.received - trail.waited, trail.waited))
+    headers.append(_timing(trail.content(call.arrival.received), trail.waited))
     await reply.whole(200, headers, body)
 
 
-async def deliver_stream(line: Delivery, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
+async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
     """Send a stream to its end.
 
     Raises:
@@ -57,11 +46,9 @@ async def deliver_stream(line: Delivery, call: Call, plan: Plan, won: Won, trail
     """
     relay = won.relay
     assert relay is not None  # noqa: S101 - deliver_stream is for streams
-    headers = line.heads.of(call, plan, won, trail)
+    headers = heads.of(call, plan, won, trail)
     headers += _STREAM
-    now = line.clock.monotonic()
-    trail.content(now)
-    headers.append(_timing(now - call.arrival.received - trail.waited, trail.waited))
+    headers.append(_timing(trail.content(call.arrival.received), trail.waited))
     await reply.start(200, headers)
     await reply.write(won.body)
     ended = won.ended
@@ -146,4 +133,4 @@ def _forward(response: UpstreamResponse, headers: list[tuple[bytes, bytes]]) -> 
 
 
 def _timing(own: int, upstream: int) -> tuple[bytes, bytes]:
-    return (b"server-timing", b"pointsman;dur=%.3f, upstream;dur=%.3f" % (max(own, 0) / 1e6, upstream / 1e6))
+    return (b"server-timing", b"pointsman;dur=%.3f, upstream;dur=%.3f" % (own / 1e6, upstream / 1e6))

@@ -70,14 +70,12 @@ class Run:
         now, arrival, incoming, trail = self.parts.clock.monotonic(), self.arrival, self.incoming, self.trail
         duration = now - arrival.received
         won = self.won
-        first = trail.attempts[-1].first_byte if won is not None and trail.attempts else None
-        streamed = incoming is not None and incoming.stream
         return Outcome(
             id=self.id,
             started=self.started,
             duration=duration,
-            overhead=max(duration - trail.waited, 0) if not streamed else 0,
-            first_byte=first,
+            overhead=trail.own if trail.own is not None else max(duration - trail.waited, 0),
+            first_byte=trail.out,
             surface=self.surface,
             dialect=self.dialect.name,
             asked=incoming.model[:_LABEL] if incoming is not None else "",

@@ -12,7 +12,11 @@ _MAX_DETAIL = 2_000
 
 
 class Trail:
-    """What happened so far. Times are nanoseconds."""
+    """What happened so far. Times are nanoseconds.
+
+    `waited` is the time spent on providers: asking, reading, pausing between attempts. `out` and `own` are the time
+    until content went out, and our own part of it; None before.
+    """
 
     __slots__ = (
         "_attempt_at",
@@ -23,6 +27,8 @@ class Trail:
         "first_byte",
         "model",
         "number",
+        "out",
+        "own",
         "waited",
     )
 
@@ -36,6 +42,8 @@ class Trail:
         self.first_byte: int | None = None
         self.cost: int | None = None
         self.waited = 0
+        self.out: int | None = None
+        self.own: int | None = None
 
     def begin(self, model: Model) -> None:
         """An attempt starts now."""
@@ -45,9 +53,16 @@ class Trail:
         self._attempt_at = self._clock.monotonic()
         self.first_byte = None
 
-    def content(self, now: int) -> None:
-        """The first content byte of this attempt came at `now` (monotonic)."""
+    def content(self, received: int) -> int:
+        """Content goes out to the caller, whose call came at `received` (monotonic): note when, and our own part of it.
+
+        Returns the nanoseconds since `received` that were not spent waiting for providers.
+        """
+        now = self._clock.monotonic()
         self.first_byte = now - self._attempt_at
+        self.out = now - received
+        self.own = max(self.out - self.waited, 0)
+        return self.own
 
     def finish(
         self,

@@ -27,7 +27,7 @@ class Line:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._delivery = relay.Delivery(parts.clock)
+        self._heads = relay.Heads()
 
     async def walk(self, arrival: Arrival, surface: Surface, dialect: Dialect, reply: Reply) -> PointsmanError | None:
         """Serve one call from its first byte to its record.
@@ -72,9 +72,9 @@ class Line:
         run.won = won = await executor.run(parts, call, plan, run.trail)
         try:
             if won.relay is None:
-                await relay.deliver_whole(self._delivery, call, plan, won, run.trail, reply)
+                await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
             else:
-                await relay.deliver_stream(self._delivery, call, plan, won, run.trail, reply)
+                await relay.deliver_stream(self._heads, call, plan, won, run.trail, reply)
         finally:
             await won.response.aclose()
         run.settle(None)

@@ -30,7 +30,8 @@ _POLICY = (
 class Files:
     """Handlers of `/` and `/static/…`."""
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, package: str, root: str = "") -> None:
+        self._root = root
         self._files: dict[str, tuple[Headers, bytes, bytes]] = {}
         for entry in resources.files(package).joinpath("static").iterdir():
             kind = _TYPES.get("." + entry.name.rpartition(".")[2])
@@ -40,7 +41,10 @@ class Files:
                 self._files[entry.name] = (((b"content-type", kind), (b"etag", tag), *_POLICY), body, tag)
 
     async def page(self, arrival: Arrival, reply: Reply) -> None:
-        """`GET /`."""
+        """`GET /`. Under a root path without its slash, relative links would point beside it: redirect."""
+        if not arrival.path:
+            await reply.whole(307, ((b"location", self._root.encode() + b"/"),), b"")
+            return
         await self._send("index.html", arrival, reply)
 
     async def static(self, arrival: Arrival, reply: Reply) -> None:

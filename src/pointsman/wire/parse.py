@@ -9,7 +9,7 @@ import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
 
-_MOST = 1 << 53
+MOST = 1 << 53
 _ANY = msgspec.json.Decoder()
 BAD_JSON = (ValueError, RecursionError)
 """What the decoders raise: syntax and validation (`msgspec.DecodeError`), encoding (`UnicodeDecodeError`), depth."""
@@ -63,7 +63,7 @@ def as_text(value: Any) -> str:
 def as_count(value: Any) -> int:
     """A number of tokens: integers (also written as a float) from 0 up; anything else is 0."""
     if type(value) is int:  # the usual case, and no bool
-        return value if 0 < value < _MOST else 0
-    if isinstance(value, float) and value.is_integer() and 0 < value < _MOST:
+        return value if 0 < value < MOST else 0
+    if isinstance(value, float) and value.is_integer() and 0 < value < MOST:
         return int(value)
     return 0

@@ -8,7 +8,7 @@ import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.money import usd_text
-from pointsman.wire.openai_chat.usage import usage_of
+from pointsman.wire.openai_chat.usage import read_usage, usage_of
 from pointsman.wire.parse import as_dict, as_list, as_text, loads_object
 from pointsman.wire.port import AnswerFacts
 from pointsman.wire.refusals import refusal_in
@@ -24,7 +24,7 @@ class _Answer(msgspec.Struct):
     choices: list[_Choice]
     id: str | None = None
     model: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"")
     error: Any = None
 
 
@@ -42,6 +42,7 @@ def read_answer(body: bytes) -> AnswerFacts:
     """Account for a whole answer. Raises as `port.Dialect.read_answer`."""
     try:
         answer = _ANSWER.decode(body)
+        usage = read_usage(answer.usage)
     except (ValueError, RecursionError):
         return _read_odd(body)
     if answer.error and (refused := refusal_in({"error": answer.error}, body)):
@@ -50,7 +51,7 @@ def read_answer(body: bytes) -> AnswerFacts:
         id=answer.id or "",
         model=answer.model or "",
         finish=(answer.choices[0].finish_reason or "") if answer.choices else "",
-        usage=usage_of(answer.usage) if answer.usage else None,
+        usage=usage,
     )
 
 
