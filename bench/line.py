@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from bench.answers import answer, request
+
 from pointsman.compose import build
 from pointsman.compose.house import House
 from pointsman.core.call import Arrival
@@ -43,7 +44,7 @@ class Answered:
 
 
 class Carrier:
-    async def send(self, request: UpstreamRequest) -> Answered:
+    async def send(self, _request: UpstreamRequest) -> Answered:
         return Answered()
 
     async def aclose(self) -> None:
@@ -53,7 +54,7 @@ class Carrier:
 class Nowhere:
     started = False
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    async def whole(self, status: int, _headers: Headers, body: bytes) -> None:
         if status != 200:
             raise AssertionError(body)
 

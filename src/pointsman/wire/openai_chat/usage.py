@@ -69,7 +69,7 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
     Raises:
         ValueError: neither an object nor null.
     """
-    if len(raw) <= _EMPTY or raw == b"null":
+    if len(raw) <= _EMPTY or bytes(raw) == b"null":
         return None
     try:
         fields = _FIELDS.decode(raw)
