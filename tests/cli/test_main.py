@@ -97,6 +97,12 @@ def test_a_wrong_option_says_where_help_is(invoke):
     assert said.err.endswith("hint: `pointsman models --help`\n")
 
 
+def test_an_option_before_the_verb(invoke):
+    said = invoke("--port", "5000", "serve")
+    assert (said.code, said.out) == (2, "")
+    assert "hint: options come after the verb" in said.err
+
+
 def test_a_group_without_its_verb_shows_its_help(invoke):
     said = invoke("keys")
     assert (said.code, said.out) == (2, "")

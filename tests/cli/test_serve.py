@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -54,6 +55,21 @@ def test_it_says_what_is_missing_and_stops_when_told(lab, folder, number):
     assert "Traceback" not in err
     assert any("openai is off: $OPENAI_API_KEY is not set" in line for line in lines)
     assert any(line.startswith("  routes     auto, chain") for line in lines)
+
+
+def test_the_log_is_written_as_the_configuration_says(lab, folder):
+    path = folder / "pointsman.yaml"
+    good = path.read_text(encoding="utf-8") + "log: {format: json}\n"
+    path.write_text(good, encoding="utf-8")
+    with start(folder, "serve", "--port", "0") as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("hint: try"):
+            pass
+        path.write_text(good + "nonsense: 1\n", encoding="utf-8")
+        said = json.loads(process.stderr.readline())
+        process.terminate()
+        process.communicate(timeout=20)
+    assert (said["level"], "unknown key `nonsense`" in said["message"]) == ("error", True)
 
 
 def test_a_taken_port_names_the_process(command, lab, listening):

@@ -122,7 +122,8 @@ def _run() -> int:
         result = error.exit_code
     except click.UsageError as error:
         verb = error.ctx.command_path if error.ctx else "pointsman"
-        say_error(error.format_message(), f"`{verb} --help`")
+        hint = "options come after the verb; `pointsman --help` lists the verbs" if verb == "pointsman" else ""
+        say_error(error.format_message(), hint or f"`{verb} --help`")
         result = error.exit_code
     except click.ClickException as error:
         say_error(error.format_message())
