@@ -49,10 +49,12 @@ async def test_where_keys_are_due_nothing_but_page_and_health_answers_without(
 
 
 async def test_the_sdk_raises_its_own_error_for_a_missing_key(sim: Any, config: Any, serving: Any) -> None:
-    async with serving(config(sim, keys="required")) as served:
-        async with openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="sk-other", max_retries=0) as sdk:
-            with pytest.raises(openai.AuthenticationError, match="not valid"):
-                await sdk.chat.completions.create(**QUESTION)
+    async with (
+        serving(config(sim, keys="required")) as served,
+        openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="sk-other", max_retries=0) as sdk,
+    ):
+        with pytest.raises(openai.AuthenticationError, match="not valid"):
+            await sdk.chat.completions.create(**QUESTION)
 
 
 @pytest.mark.parametrize(

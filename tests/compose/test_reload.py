@@ -91,7 +91,7 @@ async def test_calls_in_flight_finish_on_the_configuration_they_began_with(
             del said["routes"]
             path.write_text(yaml.safe_dump({**said, "models": {"other": {"provider": "two", "model": "large-1"}}}))
             async with asyncio.timeout(3):
-                while "small" in served.house.directory.models:
+                while "small" in served.house.directory.models:  # noqa: ASYNC110 - a file is being watched
                     await asyncio.sleep(0.02)
             with pytest.raises(openai.NotFoundError):
                 await sdk.chat.completions.create(**{**QUESTION, "model": "small"})
