@@ -121,6 +121,16 @@ def test_a_missing_file_is_an_error_with_a_way_out(command):
     assert said.err.startswith("error: nowhere.yaml: no such file\nhint: ")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", ["models", "models --providers", "logs path"])
+def test_a_full_disk_is_said_without_a_traceback(lab, arguments):
+    line = f"{sys.executable} -m pointsman {arguments} > /dev/full"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: the output cannot be written: No space left on device\n")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_reader_that_leaves_is_no_failure(folder):
     line = f"set -o pipefail; {sys.executable} -m pointsman models --providers | head -1"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pointsman.core.errors import ConfigError, UpstreamRefused
+from pointsman.core.errors import ConfigError, ConnectFailed, UpstreamRefused
 from pointsman.core.model import TimeLimits
 from pointsman.core.ports import UpstreamRequest
 
@@ -65,6 +65,11 @@ async def _fetch(url: str, limits: TimeLimits) -> bytes:
             body = await response.read()
         finally:
             await response.aclose()
+    except ConnectFailed as error:
+        hint = (
+            "is this machine online, and does it need a proxy? A list that was downloaded elsewhere is read from a file"
+        )
+        raise ConnectFailed(error.message, hint=hint) from None
     finally:
         await carrier.aclose()
     if response.status == 200:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -29,6 +30,9 @@ VERBS = {
     "pull": "Fetch and check the weights of an embedded model.",
     "simulate": "Run a server that plays providers.",
 }
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _ReaderGone(BaseException):
@@ -105,10 +109,21 @@ def main() -> None:
         code = _run()
         sys.stdout.flush()
     except (_ReaderGone, BrokenPipeError):
-        # The reader of our output (`| head`) is done; so are we, without a second complaint at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output (`| head`) is done; so are we.
+        _drop_output()
         code = 0
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        say_error(f"the output cannot be written: {error.strerror}")
+        _drop_output()
+        code = 1
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """What waits to be written goes nowhere, so that the interpreter's end does not complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run() -> int:
