@@ -1,4 +1,4 @@
-"""The table of `docs/reference/errors.md`, made from the error tree. `python tests/docs/errors_table.py` prints it."""
+"""The table of `docs/reference/errors.md`, made from the error tree. `python tests/docs/docs_errors.py` prints it."""
 
 from __future__ import annotations
 
