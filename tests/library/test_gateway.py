@@ -140,7 +140,7 @@ def test_errors_come_from_the_one_tree(make: Make, sim: Simulator) -> None:
         sim.reset()
         with pytest.raises(UnknownModel):
             list(gateway.stream(QUESTION, model="nonesuch"))
-        sim.inject("cut_reset", after=2)
+        sim.inject("cut_clean", after=4)
         with pytest.raises(UpstreamError):
             list(gateway.stream(QUESTION, model="small"))
         assert "Paris" in gateway.chat(QUESTION).text, "and it lives on"

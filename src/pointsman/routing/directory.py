@@ -123,7 +123,7 @@ class Directory:
         if not self.providers:
             raise NoCandidate(
                 "No model is set up here",
-                hint="set a provider's key such as OPENAI_API_KEY and restart, or start a local server such as Ollama",
+                hint="set a provider's key, start a local model server, or `pointsman pull`; `pointsman doctor` says more",
             )
         shown = asked if len(asked) <= _MAX_SHOWN else asked[:_MAX_SHOWN] + "…"
         own = [*self.routes, *self.models]
