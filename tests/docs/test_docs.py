@@ -234,3 +234,14 @@ def test_the_tables_of_errors_and_headers_agree_with_the_readme() -> None:
     }
     assert len(answered) == 8
     assert not {name for name in answered if name not in readme}
+
+
+def test_every_file_that_is_named_exists() -> None:
+    named = {
+        (page.name, name)
+        for page in pages()
+        if not page.is_relative_to(SRC)
+        for name in re.findall(r"`((?:\w+/)+\w+\.(?:py|toml|yaml|json|gz))`", page.read_text(encoding="utf-8"))
+        if "ROOM" not in name
+    }
+    assert not {one for one in named if not (ROOT / one[1]).exists() and not (SRC / one[1]).exists()}
