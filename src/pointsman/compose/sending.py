@@ -8,7 +8,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.ports import UpstreamRequest
 from pointsman.upstream.credentials import Credentials
-from pointsman.upstream.prepare import Sender
+from pointsman.upstream.prepare import FORWARDED, Sender
 from pointsman.wire.port import Outgoing
 
 
@@ -24,7 +24,9 @@ class Sending:
     def prepare(self, model: Model, outgoing: Outgoing, arrival: Arrival, limits: TimeLimits) -> UpstreamRequest:
         """One request, ready to send. Raises as `upstream.prepare.Sender.prepare`."""
         secret = self._secret(model.provider)
-        return self._sender.prepare(model, outgoing, secret=secret, caller_headers=arrival.headers, limits=limits)
+        quiet = model.provider.credentials == "own" and FORWARDED.isdisjoint(arrival.lookup)
+        headers = () if quiet else arrival.headers
+        return self._sender.prepare(model, outgoing, secret=secret, caller_headers=headers, limits=limits)
 
     def _secret(self, provider: Provider) -> str:
         """The key of this moment; judged once per value, for judging costs more than all the rest here."""

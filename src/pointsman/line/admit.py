@@ -17,24 +17,23 @@ def admit(parts: Parts, arrival: Arrival) -> Principal:
 
     Raises:
         MissingKey, InvalidKey: where keys are demanded.
+        StoreUnavailable: where they are, and could not be read so far.
     """
     if not parts.keys.demanded:
         return _NOBODY
     secret = bearer(arrival)
+    principal = parts.keys.check(secret)
+    if principal is not None:
+        return principal
     if not secret:
         raise MissingKey(
             "No API key was sent",
             hint="send `Authorization: Bearer KEY`; make a key with `pointsman keys create NAME`",
         )
-    principal = parts.keys.check(secret)
-    if principal is None:
-        raise InvalidKey(
-            f"The API key ending in `{secret[-4:]}` is not valid here"
-            if len(secret) > 12
-            else "The API key is not valid",
-            hint="list keys with `pointsman keys list`",
-        )
-    return principal
+    raise InvalidKey(
+        f"The API key ending in `{secret[-4:]}` is not valid here" if len(secret) > 12 else "The API key is not valid",
+        hint="list keys with `pointsman keys list`",
+    )
 
 
 def bearer(arrival: Arrival) -> str:

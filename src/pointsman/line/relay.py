@@ -29,7 +29,7 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
     """Send a whole answer."""
     price, usage = won.model.price, won.facts.usage
     cost = trail.cost = price.cost(usage) if price is not None and usage is not None else None
-    body = call.dialect.annotate(won.body, cost) if cost is not None else won.body
+    body = call.dialect.annotate(won.body, cost, won.facts) if cost is not None else won.body
     headers = heads.of(call, plan, won, trail)
     headers.append(_JSON)
     if cost is not None:

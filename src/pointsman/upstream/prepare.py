@@ -28,7 +28,9 @@ _FORWARDED: dict[bytes, str] = {
 # Whose account pays is the operator's word where the operator has said something.
 _IDENTITY = frozenset((b"openai-organization", b"openai-project"))
 _CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"))
-_INTERESTING = frozenset(_FORWARDED) | _CREDENTIALS
+FORWARDED = frozenset(_FORWARDED)
+"""Headers of a caller's that may go on to a provider, its credentials aside."""
+_INTERESTING = FORWARDED | _CREDENTIALS
 _HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer", b"upgrade")
 _NEVER = frozenset((*_HOP_BY_HOP, b"transfer-encoding", b"host", b"content-length", b"cookie"))
 

@@ -52,12 +52,16 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What accounting needs of an answer. `usage` None: the provider sent none."""
+    """What accounting needs of an answer. `usage` None: the provider sent none.
+
+    `mark` is the dialect's own note for `annotate`; opaque to everybody else.
+    """
 
     id: str = ""
     model: str = ""
     finish: str = ""
     usage: Usage | None = None
+    mark: bytes = b""
 
 
 class Relay(Protocol):
@@ -133,8 +137,11 @@ class Dialect(Protocol):
         """
         ...
 
-    def annotate(self, body: bytes, cost: int | None) -> bytes:
-        """The same answer with `usage.cost` (US dollars) added; unchanged if there is no usage or no cost."""
+    def annotate(self, body: bytes, cost: int | None, facts: AnswerFacts | None = None) -> bytes:
+        """The same answer with `usage.cost` (US dollars) added; unchanged if there is no usage or no cost.
+
+        `facts` are what `read_answer` found in it; with them the body need not be read again.
+        """
         ...
 
     def relay(self, incoming: Incoming, price: Price | None) -> Relay:

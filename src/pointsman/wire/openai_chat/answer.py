@@ -52,6 +52,7 @@ def read_answer(body: bytes) -> AnswerFacts:
         model=answer.model or "",
         finish=(answer.choices[0].finish_reason or "") if answer.choices else "",
         usage=usage,
+        mark=bytes(answer.usage),
     )
 
 
@@ -72,19 +73,21 @@ def _read_odd(body: bytes) -> AnswerFacts:
     )
 
 
-def with_cost(body: bytes, cost: int | None) -> bytes:
+def with_cost(body: bytes, cost: int | None, usage: bytes = b"") -> bytes:
     """The same JSON object with `usage.cost` in US dollars; unchanged where there is no usage or a cost already.
 
     Args:
         body: a whole answer or one chunk of a stream.
         cost: nano-dollars; None is unknown and adds nothing.
+        usage: the body's usage object as it stands there, where that is known already.
     """
     if cost is None or _NAME not in body:
         return body
-    try:
-        usage = bytes(_USAGE.decode(body).usage)
-    except (ValueError, RecursionError):
-        return body  # read_answer has told, or will tell, what is wrong with it
+    if not usage:
+        try:
+            usage = bytes(_USAGE.decode(body).usage)
+        except (ValueError, RecursionError):
+            return body  # read_answer has told, or will tell, what is wrong with it
     if len(usage) < _SMALLEST or not usage.startswith(b"{") or b'"cost"' in usage or not usage[1:-1].strip():
         return body
     return _insert(body, usage, b'%b,"cost":%b}' % (usage[:-1].rstrip(), usd_text(cost).encode()))

@@ -32,9 +32,9 @@ class OpenAIChat:
         """See `port.Dialect.read_answer`."""
         return whole.read_answer(body)
 
-    def annotate(self, body: bytes, cost: int | None) -> bytes:
+    def annotate(self, body: bytes, cost: int | None, facts: AnswerFacts | None = None) -> bytes:
         """See `port.Dialect.annotate`; `cost` in nano-dollars."""
-        return whole.with_cost(body, cost)
+        return whole.with_cost(body, cost, facts.mark if facts is not None else b"")
 
     def relay(self, incoming: Incoming, price: Price | None) -> Relay:
         """See `port.Dialect.relay`."""
