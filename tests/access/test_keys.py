@@ -92,7 +92,8 @@ def test_a_ring_that_never_read_its_store_lets_nobody_in(tmp_path):
     with pytest.raises(StoreUnavailable):
         ring.refresh()
     assert ring.demanded
-    assert ring.check("pm-" + "x" * 40) is None
+    with pytest.raises(StoreUnavailable):
+        ring.check("pm-" + "x" * 40)
 
 
 def test_an_expired_key_is_refused_from_that_moment(store):

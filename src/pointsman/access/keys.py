@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from pointsman.core.clock import Clock, Ids
-from pointsman.core.errors import InvalidRequest, NotFound, PointsmanError
+from pointsman.core.errors import InvalidRequest, NotFound, PointsmanError, StoreUnavailable
 from pointsman.core.key import KeyRow
 from pointsman.core.ports import Principal
 
@@ -91,7 +91,15 @@ class KeyRing:
         One SHA-256 and one look-up. That is enough for secrets of 238 random bits: nobody can guess them from their
         digests, so the slow hashes that protect people's passwords would only slow every call. The time of the
         look-up tells nothing either, as a caller cannot choose digests without the salt.
+
+        Raises:
+            StoreUnavailable: the store was never read, so that nobody can be told from anybody.
         """
+        if self._version is None:
+            raise StoreUnavailable(
+                "Keys cannot be read from the store, and without them no call is served",
+                hint="the gateway's log says why",
+            )
         if len(secret) > _LONGEST:
             return None
         found = self._ring.get(hashlib.sha256(self._salt + secret.encode("utf-8", "replace")).digest())

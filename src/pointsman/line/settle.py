@@ -52,6 +52,17 @@ class Run:
             trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)
         self.parts.recorder.record(self._outcome(error, facts))
 
+    def handed_over(self) -> bool:
+        """Whether a stream was complete, its usage included, when it was interrupted."""
+        relay = self.won.relay if self.won is not None else None
+        if relay is None:
+            return False
+        try:
+            relay.close()
+        except PointsmanError:
+            return False
+        return relay.facts.usage is not None
+
     def _facts(self, won: Won, error: PointsmanError | None) -> AnswerFacts:
         """What is known of the answer; where the provider could not say, usage is estimated and marked so."""
         if won.relay is None:

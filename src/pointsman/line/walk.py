@@ -43,7 +43,9 @@ class Line:
             await refuse(error, run, reply)
             return error
         except asyncio.CancelledError:
-            run.settle(CallerGone("The caller left before the answer was complete"))
+            # Many callers hang up at a stream's last event, before the provider's body has ended.
+            left = None if run.handed_over() else CallerGone("The caller left before the answer was complete")
+            run.settle(left)
             raise
         except Exception:  # noqa: BLE001 - a named edge: a defect of ours becomes an answer and a record
             _log.exception("call %s failed inside the gateway", run.id)

@@ -123,7 +123,8 @@ class Directory:
         if not self.providers:
             raise NoCandidate(
                 "No model is set up here",
-                hint="set a provider's key, start a local model server, or `pointsman pull`; `pointsman doctor` says more",
+                hint="set a provider's key, start a local model server, or `pointsman pull`; "
+                "`pointsman doctor` says more",
             )
         shown = asked if len(asked) <= _MAX_SHOWN else asked[:_MAX_SHOWN] + "…"
         own = [*self.routes, *self.models]
