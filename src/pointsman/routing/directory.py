@@ -7,7 +7,6 @@ which writes `gpt-5-mini` works after changing nothing but its base URL).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
@@ -15,6 +14,7 @@ import msgspec
 
 from pointsman.core.errors import NoCandidate, UnknownModel
 from pointsman.core.model import Model, Provider
+from pointsman.routing.nearest import Nearest
 
 RouteKind = Literal["pool", "try", "model"]
 _MAX_RESOLVED = 4096
@@ -71,6 +71,7 @@ class Directory:
         self.unavailable = dict(unavailable)
         self._facilities = facilities
         self._resolved: dict[str, Route] = {}
+        self._nearest: tuple[Nearest, Nearest] | None = None
 
     def resolve(self, asked: str) -> Route:
         """The route behind a name.
@@ -127,11 +128,11 @@ class Directory:
                 "`pointsman doctor` says more",
             )
         shown = asked if len(asked) <= _MAX_SHOWN else asked[:_MAX_SHOWN] + "…"
-        own = [*self.routes, *self.models]
-        near = difflib.get_close_matches(asked[:_MAX_SHOWN], own, n=3, cutoff=0.5)
-        near += [
-            n for n in difflib.get_close_matches(asked[:_MAX_SHOWN], self._facilities.names(), n=3) if n not in near
-        ]
+        if self._nearest is None:
+            self._nearest = Nearest([*self.routes, *self.models]), Nearest(self._facilities.names())
+        own, others = self._nearest
+        near = own.of(asked, cutoff=0.5)
+        near += [name for name in others.of(asked) if name not in near]
         hint = f"did you mean {' or '.join(f'`{n}`' for n in near[:3])}? " if near else ""
         provider = asked.partition("/")[0]
         if "/" in asked and provider not in self.providers:
