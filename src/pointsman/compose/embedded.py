@@ -66,6 +66,8 @@ def embedded(said: Local, folder: Path, env: Mapping[str, str]) -> tuple[Embedde
     weights = known(name)
     try:
         model = LocalModel.known(weights, path) if weights is not None else LocalModel.of_file(path)
+        if said.threads:
+            model = msgspec.structs.replace(model, threads=said.threads)
         if said.context:
             model = msgspec.structs.replace(model, context=said.context)
         return Embedded(LocalEngine(model, environ=env)), ""

@@ -41,7 +41,7 @@ class Sender(Protocol):
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the line asks, put together by `compose.py`."""
+    """Everything the line asks, put together in `compose/`."""
 
     dialects: Mapping[str, Dialect]
     router: Router

@@ -132,7 +132,7 @@ class Metrics:
             names, "gw_first_byte_seconds", "Until the first content byte of an attempt.", ("model",)
         )
         self.overhead = Histogram(
-            names, "gw_overhead_seconds", "Time in the gateway itself, whole answers.", (), _OVERHEAD_BUCKETS
+            names, "gw_overhead_seconds", "Time in the gateway itself until content goes out.", (), _OVERHEAD_BUCKETS
         )
 
     def record(self, outcome: Outcome) -> None:

@@ -8,6 +8,7 @@ wants `%s`. Every driver error leaves here as `StoreUnavailable` (the store cann
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -134,12 +135,21 @@ def open_database(location: Location, *, create: bool = True, page_limit: int = 
 _SQLITE = _Errors((sqlite3.Error,), (OverflowError, UnicodeEncodeError, sqlite3.DataError, sqlite3.InterfaceError))
 
 
+def _make_file(path: str) -> None:
+    """Make the file, so that it is never readable by others, not even for a moment; an existing one is not touched.
+
+    Not even opened and closed: that would drop every lock that this process holds on it through another connection
+    (POSIX locks belong to the process), and the next outside reader would delete the write-ahead log under us.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
 def _open_sqlite(location: Location, create: bool, page_limit: int) -> Database:
     try:
         if create:
             Path(location.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Made by us first, so that the file is never readable by others, not even for a moment.
-            os.close(os.open(location.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            _make_file(location.path)
         elif not Path(location.path).exists():
             raise StoreUnavailable(
                 f"store {location.shown}: no such file", hint="it is made when the first call is recorded"

@@ -49,7 +49,7 @@ def locate(url: str) -> Location:
         return Location(engine="sqlite", path=str(path), shown=str(path))
     if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
         return Location(engine="postgresql", conninfo=f"postgresql://{rest}", shown=_hide(f"postgresql://{rest}"))
-    raise ConfigError(f"no store of kind {scheme[:32]!r}", hint="use sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+    raise ConfigError(f"no store of kind {scheme[:32]!r}", hint="use sqlite:///FILE or postgresql://HOST/DATABASE")
 
 
 def _hide(url: str) -> str:

@@ -66,13 +66,17 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run: the weights' file, the name callers use, window in tokens, chat template (empty: the file's own)."""
+    """What to run: the weights' file, the name callers use, window in tokens, chat template (empty: the file's own).
+
+    `threads` 0: all processors but one.
+    """
 
     path: Path
     name: str
     context: int
     template: str = ""
     small: bool = False
+    threads: int = 0
 
     @classmethod
     def known(cls, known: weights.Weights, path: Path) -> LocalModel:
@@ -283,7 +287,7 @@ class LocalEngine:
                 port=self._port,
                 api_key=self._key,
                 context=file.context,
-                threads=threads(),
+                threads=file.threads or threads(),
                 template=file.template,
             )
         )
