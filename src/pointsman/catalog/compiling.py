@@ -57,12 +57,17 @@ def compile_price(price: FilePrice, sources: dict[str, Source]) -> Price | None:
     values = {kind: picos_per_token(amount(text)) for kind in KINDS if (text := getattr(price, kind)) is not None}
     source = sources.get(price.source)
     return Price(
-        input=values.pop("input", 0),
-        output=values.pop("output", 0),
+        input=values.get("input", 0),
+        output=values.get("output", 0),
         request=int(amount(price.request or "0") * _PICOS_PER_USD),
         source=f"{source.title} ({source.date})" if source else price.source,
         since=price.since,
-        **values,
+        cache_read=values.get("cache_read"),
+        cache_write=values.get("cache_write"),
+        cache_write_1h=values.get("cache_write_1h"),
+        reasoning=values.get("reasoning"),
+        input_audio=values.get("input_audio"),
+        output_audio=values.get("output_audio"),
     )
 
 

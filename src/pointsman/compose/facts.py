@@ -102,12 +102,20 @@ def from_row(name: str, provider: Provider, upstream: str, row: ModelRow, refuse
         context=row.context,
         max_output=row.max_output,
         abilities=row.abilities,
-        price=row.price,
+        price=tiered(row),
         refused_params=refused,
         deprecated=row.deprecated,
         retires=row.retires,
         replaced_by=row.replaced_by,
     )
+
+
+def tiered(row: ModelRow) -> Price | None:
+    """A row's price, with its dearer prices for long inputs."""
+    if row.price is None or not row.tiers:
+        return row.price
+    tiers = tuple((tier.above, tier.price) for tier in row.tiers)
+    return msgspec.structs.replace(row.price, tiers=tiers)
 
 
 def override(model: Model, name: str, said: schema.Model) -> Model:

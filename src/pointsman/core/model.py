@@ -37,6 +37,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
     A kind without a price of its own falls back as its provider bills it: cached input and cache writes as input,
     reasoning as output, audio as its text kind. `source` and `since` (ISO date) say where the price comes from.
+    `tiers` are whole prices for requests with more than so many input tokens, ascending.
     """
 
     input: int
@@ -50,9 +51,12 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     request: int = 0
     source: str = ""
     since: str = ""
+    tiers: tuple[tuple[int, Price], ...] = ()
 
     def cost(self, usage: Usage) -> int:
         """Nano-dollars for one answer."""
+        if self.tiers and usage.input > self.tiers[0][0]:
+            return next(price for above, price in reversed(self.tiers) if usage.input > above).cost(usage)
         read, write, write_1h = usage.cache_read, usage.cache_write, usage.cache_write_1h
         picos = (usage.input - read - write - write_1h - usage.input_audio) * self.input
         picos += (usage.output - usage.reasoning - usage.output_audio) * self.output
