@@ -203,6 +203,7 @@ async def test_more_calls_at_once_than_allowed_get_503_and_health_still_answers(
         refused = await ask(served, "POST", "/v1/chat/completions", QUESTION)
         assert (refused.status, refused.error["code"]) == (503, "overloaded")
         assert refused.headers["retry-after"] == "1"
+        assert b"gw_turned_away_total 1" in (await ask(served, "GET", "/metrics")).body
         for path in ("/health", "/ready", "/metrics"):
             assert (await ask(served, "GET", path)).status == 200, path
         texts = [[chunk async for chunk in one] for one in streams]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,6 +90,7 @@ class House:
         self._watcher: Watcher | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._questions: Questions | None = None
+        self._opening = threading.Lock()
         self.started = False
         self.restart_needed: tuple[str, ...] = ()
         self._expect()
@@ -115,11 +117,12 @@ class House:
 
     def questions(self) -> Questions:
         """The ledger's reading side, opened when it is first asked; call it where waiting is allowed."""
-        if self._questions is None:
-            from pointsman.insight.queries import Questions  # noqa: PLC0415 - SQLAlchemy takes 0.2 s to load
+        with self._opening:  # several threads may ask first
+            if self._questions is None:
+                from pointsman.insight.queries import Questions  # noqa: PLC0415 - SQLAlchemy takes 0.2 s to load
 
-            self._questions = Questions(self.pieces.url)
-        return self._questions
+                self._questions = Questions(self.pieces.url)
+            return self._questions
 
     def listed(self) -> list[Model]:
         """The models that can be listed: those of the configuration, of every route, and of this machine."""

@@ -36,6 +36,7 @@ def application(house: House, others: Sequence[Path] = ()) -> App:
         limits=limits,
         cors=Cors(said.cors),
         max_in_flight=said.max_in_flight,
+        on_turned_away=lambda: house.pieces.metrics.turned_away.add(()),
     )
     state.app = app
     return app

@@ -127,6 +127,12 @@ class Metrics:
             names, "gw_unpriced_calls_total", "Answers whose cost is unknown.", ("provider", "model")
         )
         self.failovers = Counter(names, "gw_failovers_total", "Calls answered after a failed attempt.", ("route",))
+        self.turned_away = Counter(
+            names,
+            "gw_turned_away_total",
+            "Requests refused because too many were in flight; not in `gw_calls_total`.",
+            (),
+        )
         self.duration = Histogram(names, "gw_call_duration_seconds", "Whole call.", ("route",))
         self.first = Histogram(
             names, "gw_first_byte_seconds", "Until the first content byte of an attempt.", ("model",)
@@ -175,6 +181,7 @@ class Metrics:
             self.cost,
             self.unpriced,
             self.failovers,
+            self.turned_away,
         ):
             out += counter.lines()
         for histogram in (self.duration, self.first, self.overhead):

@@ -7,6 +7,7 @@ its own errors; errors of all other paths are printed here, in the dialect that 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from pointsman.core.call import Arrival
 from pointsman.core.errors import InternalError, MethodNotAllowed, Overloaded, PointsmanError
@@ -24,17 +25,26 @@ _ALWAYS = frozenset({"/health", "/ready", "/metrics"})
 
 
 class App:
-    """Serves requests; satisfies the protocol's `Application`."""
+    """Serves requests; satisfies the protocol's `Application`. `on_turned_away` hears of each that was one too many."""
 
-    def __init__(self, *, table: Table, dialect: Dialect, limits: Limits, cors: Cors, max_in_flight: int) -> None:
+    def __init__(
+        self,
+        *,
+        table: Table,
+        dialect: Dialect,
+        limits: Limits,
+        cors: Cors,
+        max_in_flight: int,
+        on_turned_away: Callable[[], None] = lambda: None,
+    ) -> None:
         self.limits = limits
         self.constant = ConstantHeaders()
         self.in_flight = 0
-        self.turned_away = 0
         self._table = table
         self._dialect = dialect
         self._cors = cors
         self._most = max_in_flight
+        self._on_turned_away = on_turned_away
 
     async def handle(self, arrival: Arrival, reply: Reply) -> None:
         """Answer one request."""
@@ -49,7 +59,7 @@ class App:
         self.in_flight += 1
         try:
             if self.in_flight > self._most and normal(arrival.path) not in _ALWAYS:
-                self.turned_away += 1
+                self._on_turned_away()
                 raise Overloaded(f"{self._most} calls are already in flight", hint="try again shortly")  # noqa: TRY301
             await self._table.find(arrival.method, arrival.path)(arrival, reply)
         except PointsmanError as error:
