@@ -1,7 +1,8 @@
 """Watches the configuration file and hands over each good change; a bad one is reported and the old goes on serving.
 
-A change counts once the file has looked the same in two looks in a row: editors write in steps, and half a YAML file
-is often a whole one. For the same reason a file that has become empty, or is gone, is not a wish for the defaults.
+A change counts once the file has looked the same for about one interval, in two looks at the least: editors write in
+steps, and half a YAML file is often a whole one. For the same reason a file that has become empty, or is gone, is not
+a wish for the defaults.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from pointsman.core.errors import ConfigError
 
 INTERVAL = 0.2
 """Seconds between two looks, so that a change is in force in less than half a second."""
+
+_REST = 0.75
+"""Part of the interval that the file must have rested; not all of it, or a look that comes early waits for a third."""
 
 Signature = tuple[int, ...]
 Apply = Callable[[Loaded], Awaitable[None]]
@@ -87,6 +91,8 @@ class Watcher:
         # file costs one more reading.
         self._judged: _Seen | None = None
         self._last: _Seen | None = None
+        self._since = 0.0
+        self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -115,13 +121,16 @@ class Watcher:
 
     async def look(self) -> None:
         """One look; the watcher's own task does this every `interval` seconds."""
-        # In a thread: a file on a network drive must not hold up a single answer.
-        seen = await asyncio.to_thread(_see, self._source)
-        settled = seen == self._last
-        self._last = seen
-        if settled and seen != self._judged:
-            self._judged = seen
-            await self._judge(seen)
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            # In a thread: a file on a network drive must not hold up a single answer.
+            seen = await asyncio.to_thread(_see, self._source)
+            if seen != self._last:
+                self._last, self._since = seen, asyncio.get_running_loop().time()
+            # Two looks in the same moment prove nothing: the writer had no time to go on, nor the file's clock to tick.
+            elif seen != self._judged and now - self._since >= self._interval * _REST:
+                self._judged = seen
+                await self._judge(seen)
 
     async def _run(self) -> None:
         while True:
