@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -168,3 +169,15 @@ def test_any_name_survives_the_format(make: Any) -> None:
     metrics.record(make.outcome(plan=plan, attempts=(make.attempt(model=odd),)))
     found = samples(metrics.render({}))
     assert total(found, "gw_calls_total", route=odd) == 1
+
+
+def test_control_characters_in_a_name_break_no_line_of_the_format(make: Any) -> None:
+    metrics = Metrics()
+    for odd in ("evil/a\x00b\rc\x85d\u2028e\x7f", "half \ud83d", "evil/a\\u0000b"):
+        plan = msgspec.structs.replace(make.PLAN, route=odd)
+        metrics.record(make.outcome(plan=plan, attempts=(make.attempt(model=odd),)))
+    text = metrics.render({})
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", text.decode())
+    found = samples(text)
+    assert total(found, "gw_calls_total", route="evil/a\\u0000b\\u000dc\\u0085d\\u2028e\\u007f") == 1
+    assert total(found, "gw_calls_total") == 3

@@ -289,3 +289,17 @@ def test_refused_parameters_are_dropped_by_name_or_refused(model):
         sent(strict, top_p=1)
     assert caught.value.param == "top_p"
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["evil/a\x00b", "a\nb", "a\x7f", "a\x85b", "a\u2028b", "x" * 257])
+def test_a_name_that_no_model_can_have_is_refused(name):
+    with pytest.raises(InvalidRequest) as caught:
+        read(model=name)
+    assert caught.value.param == "model"
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "openrouter/a:free", "模型", "a b", "a\u00a0b"])
+def test_long_and_odd_names_are_names(name):
+    assert read(model=name).model == name

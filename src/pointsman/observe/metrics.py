@@ -5,6 +5,7 @@ Counting happens on the path of every call, so it is a handful of dictionary upd
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 
@@ -16,6 +17,8 @@ _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 _NANO = 1e-9
+# What would break a line, or the text's encoding: control characters, line separators, halves of surrogate pairs.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Labels = tuple[str, ...]
 
@@ -203,7 +206,13 @@ def _braces(names: tuple[str, ...], values: Labels) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """A label's value as the format writes it; an unfit character is spelt out by its number."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return _UNFIT.sub(_spelt, text) if not text.isprintable() else text
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return f"\\\\u{ord(found[0]):04x}"
 
 
 def _number(value: float) -> str:

@@ -200,5 +200,5 @@ def nothing_left(route: Route, dropped: list[Dropped], needs: Needs) -> Pointsma
         return UnsupportedParameter(
             what, hint="choose a route with a model that can; `pointsman models` shows abilities"
         )
-    hint = "set the variable and reload" if "credentials" in reasons else "`pointsman check` says more"
+    hint = "set the variable and restart" if "credentials" in reasons else "`pointsman check` says more"
     return NoCandidate(what, hint=hint)

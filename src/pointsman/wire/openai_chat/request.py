@@ -80,6 +80,8 @@ _AUDIO_INPUT, _AUDIO_OUTPUT = int(Ability.AUDIO_INPUT), int(Ability.AUDIO_OUTPUT
 _JSON_SCHEMA, _JSON_MODE, _LOGPROBS_BIT = int(Ability.JSON_SCHEMA), int(Ability.JSON_MODE), int(Ability.LOGPROBS)
 _IMAGE_OUTPUT = int(Ability.IMAGE_OUTPUT)
 _PART_NAMES = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
+_LONGEST_NAME = 256  # characters of a model's name; it stands in records, metrics and headers
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NULL = b"null"
 
@@ -170,8 +172,13 @@ def _model(fields: Fields) -> str:
             name = _TEXT.decode(raw)
         except (ValueError, RecursionError):
             _refuse("model", "a string", raw)
-        if name:
+        if name and len(name) <= _LONGEST_NAME and (name.isprintable() or not _CONTROL.search(name)):
             return name
+        if name:
+            fault = (
+                "holds a control character" if _CONTROL.search(name) else f"is longer than {_LONGEST_NAME} characters"
+            )
+            raise InvalidRequest(f"`model` {fault}; no route or model is called so.", param="model")
     _refuse("model", "the name of a route or model", raw)
 
 
