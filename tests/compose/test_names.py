@@ -13,6 +13,7 @@ import pytest
 from pointsman.catalog import Catalog
 from pointsman.compose import build
 from pointsman.core.clock import SystemClock
+from pointsman.core.errors import ConfigError
 
 QUESTION = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
 NOTHING = {"providers": {}, "models": {}, "routes": {}}
@@ -216,3 +217,23 @@ async def test_the_vendors_sdk_lists_and_finds_models(sim: Any, config: Any, ser
         assert (await sdk.models.retrieve("two/free-1")).id == "two/free-1"
         with pytest.raises(openai.NotFoundError, match="smal"):
             await sdk.models.retrieve("smal")
+
+
+@pytest.mark.parametrize("word", ["opnai-chatt", "openai", "OpenAI-Chat"])
+def test_a_misspelt_dialect_is_refused_with_the_right_one(word: str, tmp_path: Any) -> None:
+    lab = {"dialect": word, "base_url": "http://127.0.0.1:9/v1"}
+    with pytest.raises(ConfigError, match=f"no dialect `{word}`") as refused:
+        house({}, tmp_path, providers={"lab": lab})
+    assert "did you mean `openai-chat`?" in refused.value.hint
+
+
+def test_a_known_dialect_that_is_not_spoken_loads_and_its_provider_is_not_ready(tmp_path: Any) -> None:
+    lab = {"dialect": "anthropic-messages", "base_url": "http://127.0.0.1:9/v1"}
+    made = house({}, tmp_path, providers={"lab": lab})
+    assert made.directory.unavailable == {"lab": "speaks anthropic-messages, which this version does not"}
+
+
+def test_a_dialect_that_the_catalogue_has_no_address_for_is_refused(tmp_path: Any) -> None:
+    with pytest.raises(ConfigError, match="provider `openai` is not known to speak `gemini`") as refused:
+        house({}, tmp_path, providers={"openai": {"dialect": "gemini"}})
+    assert "`base_url`" in refused.value.hint

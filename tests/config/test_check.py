@@ -16,6 +16,9 @@ class Catalogue:
     def key_variable(self, provider):
         return {"openai": "OPENAI_API_KEY"}.get(provider, "")
 
+    def unspoken(self, _provider, said):
+        return "" if (said or "openai-chat") == "openai-chat" else said
+
     def private(self, provider):
         return provider in {"local", "ollama"}
 
@@ -120,3 +123,23 @@ def test_the_example_has_no_more_than_what_it_says():
 
 def test_nothing_to_say_of_the_defaults():
     assert found("{}")[1] == ()
+
+
+def test_a_dialect_that_is_not_spoken_is_a_warning():
+    text = "providers: {lab: {dialect: gemini, base_url: 'http://127.0.0.1:1', api_key_env: ''}}\n"
+    some, findings = found(text)
+    assert some == {("warning", "dialect_unspoken", "p.yaml:1:13")}
+    assert "speaks gemini, which this version does not" in findings[0].message
+
+
+def test_a_server_on_this_machine_is_self_hosted_unless_the_file_says_no():
+    def notes(url, more=""):
+        text = f"""providers: {{lab: {{dialect: openai-chat, base_url: "{url}"{more}}}, openai: {{}}}}
+routes: {{r: {{pool: [openai/gpt-5, lab/x]}}}}
+"""
+        return [finding.code for finding in found(text)[1] if finding.code == "no_private_fallback"]
+
+    for url in ("http://127.0.0.1:9/v1", "http://localhost:9", "http://[::1]:9/v1"):
+        assert notes(url) == []
+    assert notes("http://127.0.0.1:9", ", private: false") == ["no_private_fallback"]
+    assert notes("http://lab.example:9") == ["no_private_fallback"]

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from pointsman.access.keys import KeyRing
+from pointsman.catalog import Catalog
 from pointsman.catalog import load as load_catalog
 from pointsman.compose.embedded import Embedded, embedded
+from pointsman.compose.facts import DIALECTS
 from pointsman.compose.house import House, Pieces, data_folder
 from pointsman.compose.local import Machine
 from pointsman.compose.reach import is_loopback, keys_required
@@ -54,11 +56,7 @@ def build(
     clock, ids = SystemClock(), SystemIds()
     folder = data_folder(environment)
     found = load_catalog(folder / "prices", today=iso_date(clock.now()))
-    known = Known(
-        providers=frozenset(
-            [*(name for row in found.catalog.providers() for name in (row.name, *row.aliases)), *_ALWAYS_THERE]
-        )
-    )
+    known = _known(found.catalog)
     path = Path(config) if isinstance(config, str) else config
     loaded = load_mapping(path, known) if isinstance(path, Mapping) else load(path, environment, known)
     written = loaded.config
@@ -91,6 +89,14 @@ def build(
             carrier=carrier,
             warnings=found.warnings,
         )
+    )
+
+
+def _known(catalog: Catalog) -> Known:
+    rows = catalog.providers()
+    return Known(
+        providers=frozenset([*(name for row in rows for name in (row.name, *row.aliases)), *_ALWAYS_THERE]),
+        dialects=DIALECTS.union(*((row.dialect, *row.also) for row in rows)),
     )
 
 

@@ -28,13 +28,21 @@ def provider_of(
     Raises:
         ConfigError: neither the configuration nor the catalogue says where it is.
     """
-    dialect = said.dialect or (_spoken(row) if row else "")
+    dialect = said.dialect or (spoken(row) if row else "")
     url, lacking = said.base_url or "", ""
     if not url and row is not None:
         try:
             url = row.url(env, dialect)
+        except KeyError:
+            offered = " or ".join(f"`{one}`" for one in (row.dialect, *row.also))
+            raise ConfigError(
+                f"provider `{name}` is not known to speak `{dialect}`",
+                hint=f"the catalogue has {offered}; with another, give `base_url` too",
+            ) from None
         except ConfigError as error:
             url, lacking = row.base_url, error.bare
+    if dialect and dialect not in DIALECTS:
+        lacking = unspoken(dialect)
     if not dialect or not url:
         raise ConfigError(
             f"provider `{name}` is not in the catalogue", hint="give it `dialect` and `base_url`, or correct the name"
@@ -67,7 +75,12 @@ def provider_of(
     return provider, lacking
 
 
-def _spoken(row: ProviderRow) -> str:
+def unspoken(dialect: str) -> str:
+    """Why a provider of a dialect that this version lacks cannot be asked."""
+    return f"speaks {dialect}, which this version does not"
+
+
+def spoken(row: ProviderRow) -> str:
     """The dialect to speak with a provider: its own if we have it, else `openai-chat` where it offers that too."""
     return row.dialect if row.dialect in DIALECTS or "openai-chat" not in row.also else "openai-chat"
 

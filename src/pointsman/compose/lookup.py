@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from pointsman.catalog import Catalog
+from pointsman.compose.facts import DIALECTS, spoken
 from pointsman.config.check import End
 
 
@@ -18,6 +19,12 @@ class CatalogueLookUp:
         """The variable that usually holds the provider's key; empty where it needs none or is unknown."""
         row = self._catalog.provider(provider)
         return row.api_key_env if row is not None else ""
+
+    def unspoken(self, provider: str, said: str) -> str:
+        """The dialect to be spoken with the provider, where this version cannot; `said` is the configuration's."""
+        row = self._catalog.provider(provider)
+        dialect = said or (spoken(row) if row is not None else "")
+        return "" if dialect in DIALECTS else dialect
 
     def private(self, provider: str) -> bool:
         """Whether data sent there stay on the premises."""

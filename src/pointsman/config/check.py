@@ -7,8 +7,10 @@ whether they are set.
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -45,6 +47,10 @@ class LookUp(Protocol):
         """The variable that usually holds the provider's key; empty where it needs none or is unknown."""
         ...
 
+    def unspoken(self, provider: str, said: str) -> str:
+        """The dialect to be spoken with the provider, where this version cannot; `said` is the configuration's."""
+        ...
+
     def private(self, provider: str) -> bool:
         """Whether data sent there stay on the premises."""
         ...
@@ -62,6 +68,10 @@ class EmptyCatalogue:
     """Knows nothing: for a check of the file alone."""
 
     def key_variable(self, _provider: str) -> str:
+        """Unknown."""
+        return ""
+
+    def unspoken(self, _provider: str, _said: str) -> str:
         """Unknown."""
         return ""
 
@@ -93,6 +103,15 @@ def check(loaded: Loaded, env: Mapping[str, str], look_up: LookUp, today: dt.dat
     return (*checker.providers(env), *checker.models(today), *checker.routes(today))
 
 
+def on_this_machine(url: str) -> bool:
+    """Whether a URL leads to a loopback address."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class _Checker:
     def __init__(self, loaded: Loaded, look_up: LookUp) -> None:
         self._loaded = loaded
@@ -104,6 +123,11 @@ class _Checker:
 
     def providers(self, env: Mapping[str, str]) -> Iterable[Finding]:
         for name, provider in self._config.providers.items():
+            if dialect := self._look_up.unspoken(name, provider.dialect or ""):
+                message = f"provider `{name}` speaks {dialect}, which this version does not"
+                yield self._finding(
+                    "warning", "dialect_unspoken", ("providers", name), message, "its models are not asked"
+                )
             variable = provider.api_key_env
             if variable is None:
                 variable = self._look_up.key_variable(name)
@@ -148,8 +172,10 @@ class _Checker:
         return _Target(provider, upstream, None, listed=False)
 
     def _private(self, name: str) -> bool:
-        said = self._config.providers.get(name, Provider()).private
-        return self._look_up.private(name) if said is None else said
+        provider = self._config.providers.get(name, Provider())
+        if provider.private is not None:
+            return provider.private
+        return on_this_machine(provider.base_url) if provider.base_url else self._look_up.private(name)
 
     def _model(self, target: _Target, shown: str, path: tuple[str, ...], today: dt.date) -> Iterable[Finding]:
         if "*" in target.upstream:
