@@ -63,7 +63,7 @@ async def test_mangled_requests_are_answered_one_by_one_and_all_recorded(
     sim: Any, config: Any, serving: Any, ask: Any
 ) -> None:
     draw = random.Random(1)
-    async with serving(config(sim)) as served:
+    async with serving(config(sim, server={"cors": ["*"]})) as served:
 
         def send() -> list[tuple[int, dict[str, str], bytes, bytes]]:
             seen = []

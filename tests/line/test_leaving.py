@@ -20,7 +20,7 @@ async def test_hanging_up_at_the_last_event_is_no_leaving_early(serving: Any) ->
             for until in (b"[DONE]", b'"content":"'):
                 body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello"}]})
                 reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(served.url).port)
-                head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n\r\n"
+                head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
                 writer.write((head + body).encode())
                 got = b""
                 while until not in got:

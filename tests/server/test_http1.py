@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pointsman.core.call import Arrival
 from pointsman.server.app import App
 from pointsman.server.cors import Cors
+from pointsman.server.guard import Guard
 from pointsman.server.host import Binding, Host, bind
 from pointsman.server.http1 import Exchange, Limits
 from pointsman.server.table import Table
@@ -37,7 +38,7 @@ async def serving(handler: Handler = echo, limits: Limits = SMALL, cors: tuple[s
         table=Table({"/x": methods}, {"/v1/models/": methods}),
         dialect=OpenAIChat(),
         limits=limits,
-        cors=Cors(cors),
+        guard=Guard(lambda: True, "127.0.0.1", Cors(cors)),
         max_in_flight=100,
     )
     binding = Binding(host="127.0.0.1", port=0, drain_seconds=1)

@@ -13,6 +13,7 @@ from pointsman.line.admit import admit
 from pointsman.server.app import App
 from pointsman.server.cors import Cors
 from pointsman.server.files import Files
+from pointsman.server.guard import Guard
 from pointsman.server.health import OWN_METRICS, Health
 from pointsman.server.http1 import Limits
 from pointsman.server.reading import Reading
@@ -34,7 +35,7 @@ def application(house: House, others: Sequence[Path] = ()) -> App:
         table=table(house, state),
         dialect=house.dialect,
         limits=limits,
-        cors=Cors(said.cors),
+        guard=Guard(lambda: house.pieces.keys.demanded, said.host, Cors(said.cors), secure=said.tls is not None),
         max_in_flight=said.max_in_flight,
         on_turned_away=lambda: house.pieces.metrics.turned_away.add(()),
     )

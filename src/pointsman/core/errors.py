@@ -116,7 +116,7 @@ class InvalidKey(CallerError):
 
 
 class Forbidden(CallerError):
-    """The key is good but may not do this."""
+    """The key is good but may not do this; or a web page asked a gateway without keys."""
 
     code = "not_permitted"
     default_status = 403

@@ -1,7 +1,7 @@
 """The application: every request goes through `App.handle`, and leaves with an answer.
 
-Order: in-flight limit, cross-origin rules, table of paths, handler. Data paths go straight to the line, which answers
-its own errors; errors of all other paths are printed here, in the dialect that the path belongs to.
+Order: cross-origin rules, in-flight limit, guard, table of paths, handler. Data paths go straight to the line, which
+answers its own errors; errors of all other paths are printed here, in the dialect that the path belongs to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pointsman.core.call import Arrival
 from pointsman.core.errors import InternalError, MethodNotAllowed, Overloaded, PointsmanError
 from pointsman.core.ports import Headers, Reply
-from pointsman.server.cors import Cors
+from pointsman.server.guard import Guard
 from pointsman.server.http1 import ConstantHeaders, Limits
 from pointsman.server.identified import Identified, new_id
 from pointsman.server.table import Table, normal
@@ -33,7 +33,7 @@ class App:
         table: Table,
         dialect: Dialect,
         limits: Limits,
-        cors: Cors,
+        guard: Guard,
         max_in_flight: int,
         on_turned_away: Callable[[], None] = lambda: None,
     ) -> None:
@@ -42,7 +42,8 @@ class App:
         self.in_flight = 0
         self._table = table
         self._dialect = dialect
-        self._cors = cors
+        self._cors = guard.cors
+        self._guard = guard
         self._most = max_in_flight
         self._on_turned_away = on_turned_away
 
@@ -61,6 +62,7 @@ class App:
             if self.in_flight > self._most and normal(arrival.path) not in _ALWAYS:
                 self._on_turned_away()
                 raise Overloaded(f"{self._most} calls are already in flight", hint="try again shortly")  # noqa: TRY301
+            self._guard.check(arrival)
             await self._table.find(arrival.method, arrival.path)(arrival, reply)
         except PointsmanError as error:
             await self._print(error, arrival.path, reply)

@@ -22,14 +22,14 @@ class Cors:
         origin = arrival.lookup[b"origin"]
         if arrival.method == "OPTIONS" and b"access-control-request-method" in arrival.lookup:
             return None
-        if not self._allowed(origin):
+        if not self.allows(origin):
             return reply
         return _CorsReply(reply, self._permission(origin))
 
     async def preflight(self, arrival: Arrival, reply: Reply) -> None:
         """Answer a browser's question whether it may send a request."""
         origin = arrival.lookup[b"origin"]
-        if not self._allowed(origin):
+        if not self.allows(origin):
             await reply.whole(403, (), b"")
             return
         asked = arrival.lookup.get(b"access-control-request-headers", b"authorization, content-type")
@@ -41,7 +41,8 @@ class Cors:
         ]
         await reply.whole(204, headers, b"")
 
-    def _allowed(self, origin: bytes) -> bool:
+    def allows(self, origin: bytes) -> bool:
+        """Whether pages of this origin may call."""
         return origin in self.origins or b"*" in self.origins
 
     def _permission(self, origin: bytes) -> list[tuple[bytes, bytes]]:
