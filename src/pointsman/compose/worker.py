@@ -29,7 +29,9 @@ def main() -> int:
     peer.bind(str(own))
     peer.listen()
     others = [duty.path(number) for number in range(duty.count) if number != duty.number]
-    serve_on(house, socket.socket(fileno=duty.listener), peer=peer, others=others)
+    listener = socket.socket(fileno=duty.listener)
+    listener.set_inheritable(False)  # it was, to come here; no child of ours may keep the port
+    serve_on(house, listener, peer=peer, others=others)
     return 0
 
 

@@ -95,8 +95,7 @@ def bind(binding: Binding) -> socket.socket:
     except OSError as error:
         sock.close()
         raise _bind_error(error, where) from None
-    sock.set_inheritable(True)
-    return sock
+    return sock  # not inheritable: a child that held it would keep the port when we have stopped
 
 
 def _bind_error(error: OSError, where: str) -> ConfigError:
