@@ -287,3 +287,22 @@ def test_one_error_is_itself_and_several_come_together_in_order():
     assert len(many.value.errors) == 120
     assert many.value.message.startswith("120 errors in p.yaml\n  p.yaml:1:1: unknown key `x0`\n")
     assert many.value.message.endswith("and 70 more")
+
+
+@pytest.mark.parametrize("field", ["model", "messages", "prompt", "stream", "stream_options"])
+def test_what_comes_with_each_request_has_no_default(field):
+    said = message(f"models: {{a: {{provider: p, params: {{{field}: x, n: 2, temperature: 0}}}}}}")
+    assert f"models.a.params.{field}: comes with each request and cannot have a default" in said
+    assert "errors in" not in said
+
+
+@pytest.mark.parametrize("url", ["https://x.y/v1?api_key=hunter2", "x.y/v1?a&api_key=hunter2", "https://x.y#k=hunter2"])
+def test_the_query_of_a_url_is_not_repeated(url):
+    said = message(f"providers: {{lab: {{dialect: openai-chat, base_url: '{url}'}}}}")
+    assert "x.y" in said
+    assert "hunter2" not in said
+
+
+def test_who_says_where_a_server_is_is_asked_for_its_dialect():
+    said = message("providers: {lab: {base_url: 'http://h:1/v1'}}", Known(providers=frozenset({"alibaba"})))
+    assert "it needs `dialect`\n  hint: e.g. dialect: openai-chat" in said

@@ -13,6 +13,9 @@ from pointsman.config.problems import KeyPath, Mark, Problems
 from pointsman.config.schema import Config, Model, Route
 from pointsman.config.secret import looks_secret
 
+_NOT_PARAMS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
+"""Body fields that are the caller's or the gateway's to say; as a default they would change what is asked."""
+
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What exists outside the file, so that references to it can be checked. None: not known, not checked.
@@ -80,7 +83,9 @@ class CrossCheck:
                 lacking = [key for key in lacking if (*path, key) not in self._marks]
                 if lacking:
                     needs = " and ".join(f"`{key}`" for key in lacking)
-                    self._add(path, f"the catalogue does not know it, so it needs {needs}", did_you_mean(name, known))
+                    # Who says where it is means a server of their own, whatever the catalogue has of a like name.
+                    hint = "e.g. dialect: openai-chat" if lacking == ["dialect"] else did_you_mean(name, known)
+                    self._add(path, f"the catalogue does not know it, so it needs {needs}", hint)
             if dialects is not None and provider.dialect is not None and provider.dialect not in dialects:
                 words = ", ".join(f"`{word}`" for word in sorted(dialects))
                 hint = did_you_mean(provider.dialect, dialects) or f"known: {words}"
@@ -99,6 +104,9 @@ class CrossCheck:
         first = name.partition("/")[0]
         if "/" in name and first != model.provider and first in self._written["providers"]:
             self._add(path, f"the name says provider `{first}`, the entry says `{model.provider}`", "rename the model")
+        for key in sorted(_NOT_PARAMS & model.params.keys()):
+            hint = "the name at the provider is the entry's own `model`" if key == "model" else "take it out"
+            self._add((*path, "params", key), "comes with each request and cannot have a default", hint)
         self._base(name, model)
 
     def _base(self, name: str, model: Model) -> None:

@@ -22,6 +22,8 @@ _UNITS = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _SHOWN = 40
+_QUERY = re.compile(r"[?#][^=]*=.*", re.DOTALL)
+"""From a URL's query on; some providers take their key there."""
 
 
 def is_null(node: Node) -> bool:
@@ -70,7 +72,8 @@ def found(node: Node, key: str = "") -> str:
         return "nothing"
     if looks_secret(node.text, key):
         return "a text that looks like a secret"
-    shown = node.text if len(node.text) <= _SHOWN else node.text[: _SHOWN - 1] + "…"
+    text = _QUERY.sub("?…", node.text)
+    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
     shown = shown.replace("\n", "⏎")
     kind = "the text " if is_text(node) else "the number " if amount(node) is not None else ""
     return f"{kind}`{shown}`"

@@ -118,7 +118,11 @@ class Model(_Section, frozen=True, kw_only=True):
     abilities: Annotated[tuple[AbilityName, ...] | None, Meta(description="What it can do, complete.")] = None
     price: Annotated[Price | None, Meta(description="What it costs.")] = None
     params: Annotated[
-        dict[str, Json], Meta(description="Body fields for requests that leave them out, e.g. `{temperature: 0.2}`.")
+        dict[str, Json],
+        Meta(
+            description="Body fields for requests that leave them out, e.g. `{temperature: 0.2}`; not `model`, "
+            "`messages`, `prompt`, `stream` and `stream_options`, which come with each request."
+        ),
     ] = field(default_factory=dict)
     extra_headers: Annotated[
         dict[HeaderName, HeaderText], Meta(description="Sent with every request to it; never a key.")
