@@ -83,10 +83,24 @@ SHAPES = {
         {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8, "cache_read_input_tokens": 40},
         Usage(input=43, cache_read=40, output=5),
     ),
-    "nulls, floats and nonsense": (
-        {"prompt_tokens": 3.0, "completion_tokens": None, "total_tokens": "x", "prompt_tokens_details": None},
+    "nulls and floats": (
+        {"prompt_tokens": 3.0, "completion_tokens": None, "total_tokens": 3, "prompt_tokens_details": None},
         Usage(input=3),
     ),
+    "text where a count belongs": ({"prompt_tokens": "5", "completion_tokens": None, "total_tokens": 7}, None),
+    "text in the total": ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": "7"}, None),
+    "text in a part": (
+        {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": "1"}},
+        None,
+    ),
+    "negative": ({"prompt_tokens": -5, "completion_tokens": 2, "total_tokens": 7}, None),
+    "a broken number": ({"prompt_tokens": 5.5, "completion_tokens": 2}, None),
+    "infinite": ({"prompt_tokens": 5, "completion_tokens": float("inf"), "total_tokens": 7}, None),
+    "absurd": ({"prompt_tokens": 10**23, "completion_tokens": 2, "total_tokens": 7}, None),
+    "just absurd": ({"prompt_tokens": (1 << 40) + 1, "completion_tokens": 2, "total_tokens": 7}, None),
+    "one is missing by the total": ({"prompt_tokens": 5, "total_tokens": 7}, None),
+    "only a total": ({"total_tokens": 7}, None),
+    "nothing to read": ({"prompt_tokens": 5, "total_tokens": 5}, Usage(input=5)),
 }
 
 
@@ -109,6 +123,8 @@ def test_usage_comes_to_one_form(dialect, raw, wanted):
 )
 def test_parts_never_exceed_their_whole(raw, part):
     usage = usage_of(raw | {"prompt_tokens_details": part, "completion_tokens_details": part})
+    if usage is None:
+        return
     assert usage.input >= usage.cache_read + usage.cache_write + usage.cache_write_1h + usage.input_audio
     assert usage.output >= usage.reasoning + usage.output_audio
     assert min(usage.input, usage.output, usage.input_audio, usage.output_audio, usage.reasoning) >= 0
@@ -201,3 +217,19 @@ def test_nothing_is_added_where_there_is_nothing_to_add_to(dialect, body):
 def test_the_cost_is_exact(dialect, nanos, text):
     assert dialect.annotate(b'{"usage":{"a":1}}', nanos) == b'{"usage":{"a":1,"cost":%s}}' % text.encode()
     assert dialect.annotate(b'{"usage":{"a":1}}', None) == b'{"usage":{"a":1}}'
+
+
+def test_a_number_beyond_all_bounds_is_no_count(dialect):
+    body = answer(usage={"prompt_tokens": 5, "completion_tokens": 2}).replace(b": 2}", b": 1e400}")
+    assert dialect.read_answer(body).usage is None
+
+
+@pytest.mark.parametrize("more", [b"", b',"x":{"usage":1}'])
+def test_half_a_surrogate_pair_costs_as_much_as_any_other_text(dialect, more):
+    body = answer(usage={"prompt_tokens": 5, "completion_tokens": 2})[:-1] + more + b"}"
+    body = body.replace(b"hi", b"a \\\\ud83d \\ud83d z")
+    facts = dialect.read_answer(body)
+    assert facts.usage == Usage(input=5, output=2)
+    priced = body.replace(b'"completion_tokens": 2}', b'"completion_tokens": 2,"cost":0.0000041}')
+    assert dialect.annotate(body, 4100, facts) == priced
+    assert dialect.annotate(body, 4100) == priced

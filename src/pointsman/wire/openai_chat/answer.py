@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -34,6 +35,8 @@ class _UsageOnly(msgspec.Struct):
 
 _NAME = b'"usage"'
 _SMALLEST = len(b'{"a":1}')
+_HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_SPACE = rb"\u0020"  # as long as what it stands for, so that every other byte keeps its place
 _ANSWER = msgspec.json.Decoder(_Answer)
 _USAGE = msgspec.json.Decoder(_UsageOnly)
 
@@ -70,7 +73,23 @@ def _read_odd(body: bytes) -> AnswerFacts:
         model=as_text(answer.get("model")),
         finish=as_text(first.get("finish_reason")),
         usage=usage_of(usage) if usage else None,
+        mark=_usage_in(body),
     )
+
+
+def _usage_in(body: bytes) -> bytes:
+    """The usage object as it stands in a body; empty where none can be found.
+
+    The decoder refuses halves of surrogate pairs, which tokenisers cut and `parse.loads` lets through.
+    """
+    try:
+        return bytes(_USAGE.decode(body).usage)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return bytes(_USAGE.decode(_HALF.sub(lambda _: _SPACE, body)).usage)
+    except (ValueError, RecursionError):
+        return b""
 
 
 def with_cost(body: bytes, cost: int | None, usage: bytes = b"") -> bytes:
@@ -84,10 +103,7 @@ def with_cost(body: bytes, cost: int | None, usage: bytes = b"") -> bytes:
     if cost is None or _NAME not in body:
         return body
     if not usage:
-        try:
-            usage = bytes(_USAGE.decode(body).usage)
-        except (ValueError, RecursionError):
-            return body  # read_answer has told, or will tell, what is wrong with it
+        usage = _usage_in(body)  # what is wrong with a body that has none, read_answer has told or will tell
     if len(usage) < _SMALLEST or not usage.startswith(b"{") or b'"cost"' in usage or not usage[1:-1].strip():
         return body
     return _insert(body, usage, b'%b,"cost":%b}' % (usage[:-1].rstrip(), usd_text(cost).encode()))
@@ -103,6 +119,6 @@ def _insert(body: bytes, old: bytes, new: bytes) -> bytes:
     at = len(body)
     while (at := body.rfind(old, 0, at + len(old) - 1)) >= 0:
         changed = b"".join((body[:at], new, body[at + len(old) :]))
-        if bytes(_USAGE.decode(changed).usage) == new:
+        if _usage_in(changed) == new:
             return changed
     return body

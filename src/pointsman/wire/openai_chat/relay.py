@@ -257,9 +257,9 @@ class ChatRelay:
         if alone and not self._shows_usage:
             return sse.preamble(event)
         ended = alone or (bool(self._finished) and self._finished >= self._choices)
-        if self._price is None or not ended:
+        if self._price is None or not ended or (used := usage_of(usage)) is None:
             return event
-        return event.replace(data, with_cost(data, self._price.cost(usage_of(usage))), 1)
+        return event.replace(data, with_cost(data, self._price.cost(used)), 1)
 
 
 def _characters(choice: dict[str, Any]) -> int:

@@ -8,9 +8,15 @@ from typing import Any
 import msgspec
 
 from pointsman.core.usage import Usage
-from pointsman.wire.parse import MOST, as_count, as_dict
+from pointsman.wire.parse import as_dict
 
 _EMPTY = len(b"{}")
+_MOST = 1 << 40
+"""Tokens; more in one answer is no count."""
+
+
+class _Unusable(ValueError):
+    """What stands where a count belongs is none."""
 
 
 class _Input(msgspec.Struct):
@@ -64,7 +70,7 @@ _ALL_UNSET = (msgspec.UNSET,) * 8
 
 
 def read_usage(raw: msgspec.Raw) -> Usage | None:
-    """Normal form of a chat usage object as bytes; None for null, nothing or an empty object.
+    """Normal form of a chat usage object as bytes; None for null, nothing, an empty object or one without sense.
 
     Raises:
         ValueError: neither an object nor null.
@@ -88,22 +94,56 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
         seen.audio_tokens or 0,
         said.audio_tokens or 0,
     )
-    if _RARE(fields) != _ALL_UNSET or min(numbers) < 0 or max(numbers) >= MOST:
+    if _RARE(fields) != _ALL_UNSET or min(numbers) < 0 or max(numbers) > _MOST:
         return usage_of(_OBJECT.decode(raw))
     prompt, output, total, read, write, reasoning, heard, spoken = numbers
     return _normal(prompt, output, total, (read, write, 0), (reasoning, heard, spoken))
 
 
-def usage_of(raw: dict[str, Any]) -> Usage:
-    """Normal form of a chat usage object, whatever its types and names."""
-    prompt = as_count(raw.get("prompt_tokens")) or as_count(raw.get("input_tokens"))
-    output = as_count(raw.get("completion_tokens")) or as_count(raw.get("output_tokens"))
+def usage_of(raw: dict[str, Any]) -> Usage | None:
+    """Normal form of a chat usage object, whatever its types and names.
+
+    None where it cannot be known: a stated count is none (text, negative, absurdly large), the total shows that tokens
+    are missing, or nothing is stated at all. Made-up tokens would be billed as if they were real.
+    """
+    try:
+        return _read(raw)
+    except _Unusable:
+        return None
+
+
+def _read(raw: dict[str, Any]) -> Usage | None:
+    prompt = _first(raw.get("prompt_tokens"), raw.get("input_tokens"))
+    output = _first(raw.get("completion_tokens"), raw.get("output_tokens"))
     read_part = as_dict(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
     write_part = as_dict(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
-    reasoning = as_count(write_part.get("reasoning_tokens")) or as_count(raw.get("reasoning_tokens"))
-    heard, spoken = as_count(read_part.get("audio_tokens")), as_count(write_part.get("audio_tokens"))
-    total = as_count(raw.get("total_tokens"))
-    return _normal(prompt, output, total, _cache(raw, read_part), (reasoning, heard, spoken))
+    reasoning = _first(write_part.get("reasoning_tokens"), raw.get("reasoning_tokens")) or 0
+    heard, spoken = _first(read_part.get("audio_tokens")) or 0, _first(write_part.get("audio_tokens")) or 0
+    total = _first(raw.get("total_tokens")) or 0
+    cache = _cache(raw, read_part)
+    if prompt is None or output is None:
+        known = (prompt or 0) + (output or 0)
+        if prompt is output or total > known:
+            return None
+    return _normal(prompt or 0, output or 0, total, cache, (reasoning, heard, spoken))
+
+
+def _first(*stated: Any) -> int | None:
+    """The first of the same count's names that states more than 0; None where none of them is stated.
+
+    Raises:
+        _Unusable: what is stated is no count.
+    """
+    found: int | None = None
+    for value in stated:
+        if value is None:
+            continue
+        found = int(value) if isinstance(value, float) and value.is_integer() else value
+        if type(found) is not int or not 0 <= found <= _MOST:
+            raise _Unusable
+        if found:
+            break
+    return found
 
 
 def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], parts: tuple[int, int, int]) -> Usage:
@@ -140,16 +180,17 @@ def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], p
 
 def _cache(raw: dict[str, Any], part: dict[str, Any]) -> tuple[int, int, int]:
     """Tokens read from the cache, written for a short and for a long time, under all the names in use."""
-    read = (
-        as_count(part.get("cached_tokens"))
-        or as_count(raw.get("prompt_cache_hit_tokens"))  # DeepSeek
-        or as_count(raw.get("cached_tokens"))  # Moonshot
-        or as_count(raw.get("cache_read_input_tokens"))  # gateways in front of Anthropic
+    read = _first(
+        part.get("cached_tokens"),
+        raw.get("prompt_cache_hit_tokens"),  # DeepSeek
+        raw.get("cached_tokens"),  # Moonshot
+        raw.get("cache_read_input_tokens"),  # gateways in front of Anthropic
     )
-    write = (
-        as_count(part.get("cache_write_tokens"))  # OpenRouter
-        or as_count(part.get("cache_creation_tokens"))
-        or as_count(raw.get("cache_creation_input_tokens"))
+    write = _first(
+        part.get("cache_write_tokens"),  # OpenRouter
+        part.get("cache_creation_tokens"),
+        raw.get("cache_creation_input_tokens"),
     )
-    long = min(as_count(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens")), write)
-    return read, write - long, long
+    long = _first(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens"))
+    long = min(long or 0, write or 0)
+    return read or 0, (write or 0) - long, long
