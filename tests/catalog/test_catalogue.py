@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from decimal import Decimal
 
@@ -336,3 +337,9 @@ def test_endless_names_cost_neither_time_nor_memory() -> None:
 @given(st.sampled_from(["-2025-01-31", "-20250131", "@20250131", "-latest", "-001", ":0", "-v1:0"]))
 def test_dates_and_revisions_come_off_every_name(mark: str) -> None:
     assert "some-model" in list(spellings(f"some-model{mark}"))
+
+
+def test_every_variable_can_be_exported_by_a_shell(catalog: Catalog) -> None:
+    for provider in catalog.providers():
+        for variable in (*provider.key_variables, *provider.variables):
+            assert re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable), (provider.name, variable)

@@ -52,6 +52,15 @@ def test_env_of_a_server_that_demands_keys_invents_none(invoke, nothing, folder)
     assert "keys create" in said.err
 
 
+def test_env_once_there_are_keys_invents_none(invoke, lab):
+    assert "not-needed-on-loopback" in invoke("env").out
+    invoke("keys", "create", "ci")
+    said = invoke("env")
+    assert "OPENAI_API_KEY" not in said.out
+    assert "this server demands keys" in said.err
+    assert "OPENAI_API_KEY" not in json.loads(invoke("env", "--json").out)
+
+
 def test_check_lists_findings(invoke, lab):
     said = invoke("check")
     assert said.code == 0
@@ -75,3 +84,10 @@ def test_check_of_a_refused_file(invoke, lab, folder):
 def test_check_without_a_file(invoke, folder):
     said = invoke("check")
     assert (said.code, said.out, said.err) == (0, "", "no file: defaults: good\n")
+
+
+def test_env_with_a_store_that_cannot_be_read_invents_no_key(invoke, nothing, folder):
+    (folder / "ledger.db").mkdir()
+    said = invoke("env")
+    assert (said.code, "OPENAI_API_KEY" in said.out) == (0, False)
+    assert "cannot be told" in said.err

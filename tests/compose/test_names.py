@@ -13,7 +13,7 @@ import pytest
 from pointsman.catalog import Catalog
 from pointsman.compose import build
 from pointsman.core.clock import SystemClock
-from pointsman.core.errors import ConfigError
+from pointsman.core.errors import ConfigError, UnknownModel
 
 QUESTION = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
 NOTHING = {"providers": {}, "models": {}, "routes": {}}
@@ -237,3 +237,11 @@ def test_a_dialect_that_the_catalogue_has_no_address_for_is_refused(tmp_path: An
     with pytest.raises(ConfigError, match="provider `openai` is not known to speak `gemini`") as refused:
         house({}, tmp_path, providers={"openai": {"dialect": "gemini"}})
     assert "`base_url`" in refused.value.hint
+
+
+def test_a_misspelt_provider_before_any_model_is_put_right(tmp_path: Any) -> None:
+    lab = {"dialect": "openai-chat", "base_url": "http://127.0.0.1:9/v1"}
+    made = house({}, tmp_path, providers={"main": lab}, models={"small": {"provider": "main", "model": "sim-1"}})
+    with pytest.raises(UnknownModel) as unknown:
+        made.directory.resolve("mian/sim-1")
+    assert unknown.value.hint.startswith("did you mean `main/sim-1`")

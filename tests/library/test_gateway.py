@@ -245,6 +245,9 @@ def test_a_closed_gateway_can_be_started_again_and_closing_twice_is_fine(make: M
         "nonesuch.yaml",
         {"store": "x://"},
         {1: 2},
+        5,
+        b"pointsman.yaml",
+        ["pointsman.yaml"],
     ],
 )
 def test_a_configuration_that_is_wrong_is_refused_at_once(garbage: Any) -> None:
@@ -252,10 +255,14 @@ def test_a_configuration_that_is_wrong_is_refused_at_once(garbage: Any) -> None:
         Gateway(garbage)
 
 
-def test_a_store_that_cannot_be_opened_stops_no_answer(make: Make, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_opened_stops_no_answer(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "folder.db").mkdir()
     with make(store=f"sqlite:///{tmp_path / 'folder.db'}") as gateway:
         assert "Paris" in gateway.chat(QUESTION).text
+    assert "keys" not in caplog.text, "nobody calls from outside: only the record is missed"
+    assert "rows wait" in caplog.text
 
 
 def test_importing_is_cheap_and_loads_no_room() -> None:

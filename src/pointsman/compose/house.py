@@ -17,6 +17,7 @@ import msgspec
 
 from pointsman.access.keys import KeyRing
 from pointsman.catalog import Catalog
+from pointsman.compose.certificates import check_certificates
 from pointsman.compose.local import Machine
 from pointsman.compose.names import Found, Names
 from pointsman.compose.prices import PriceKeeper
@@ -134,13 +135,16 @@ class House:
 
     # Life
 
-    async def start(self) -> None:
-        """Start the ledger's writer, the keys' refresh, the local engine and the watch over the file."""
+    async def start(self, *, keys: bool = True) -> None:
+        """Start the ledger's writer, the keys' refresh, the local engine and the watch over the file.
+
+        `keys` False: nobody calls from outside, so no key is ever looked at.
+        """
         pieces = self.pieces
         pieces.ledger.start()
-        # Before the first call: until the store was read, every key is unknown.
-        await self._read_keys()
-        self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
+        if keys:  # before the first call: until the store was read, every key is unknown
+            await self._read_keys()
+            self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
         await pieces.machine.start(self._on_found)
         keeper = PriceKeeper(self.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
         self._tasks.append(asyncio.create_task(keeper.run(self.catalog, self._on_prices), name="prices"))
@@ -194,6 +198,7 @@ class House:
         Raises:
             ConfigError: it refers to what does not exist; the old one stays in force.
         """
+        check_certificates(loaded)
         directory = self._directory(loaded, self._found)
         pieces = self.pieces
         pieces.keys.require(required=keys_required(loaded.config, pieces.loaded.config.server.host))

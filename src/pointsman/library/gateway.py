@@ -14,7 +14,7 @@ import msgspec
 
 from pointsman.compose import House, build
 from pointsman.core.call import Arrival
-from pointsman.core.errors import CallerGone, InvalidRequest, PointsmanError
+from pointsman.core.errors import CallerGone, ConfigError, InvalidRequest, PointsmanError
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Headers, Reply
 from pointsman.library.answer import Answer
@@ -33,10 +33,12 @@ class Gateway:
         config: path of a `pointsman.yaml`, the same as a mapping, or None for the usual search and defaults.
 
     Raises:
-        ConfigError: the configuration is refused.
+        ConfigError: the configuration is refused, or `config` is none of these.
     """
 
     def __init__(self, config: str | Path | Mapping[str, Any] | None = None) -> None:
+        if not isinstance(config, str | Path | Mapping | None):
+            raise ConfigError(f"config is the path of a file, a mapping or None, not {type(config).__name__}")
         self._config = config
         self._house: House = build(config)
         self._used = False
@@ -111,7 +113,7 @@ class Gateway:
             self._thread.start()
             atexit.register(self._at_exit)
             try:
-                asyncio.run_coroutine_threadsafe(self._house.start(), loop).result(_START_SECONDS)
+                asyncio.run_coroutine_threadsafe(self._house.start(keys=False), loop).result(_START_SECONDS)
             except BaseException:
                 self.close()
                 raise

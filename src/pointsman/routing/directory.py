@@ -120,6 +120,13 @@ class Directory:
             return self._facilities.model(self.providers[owner], asked)
         return None
 
+    def _right_provider(self, asked: str) -> list[str]:
+        """`provider/model` where the provider's name alone is misspelt: the model may be any."""
+        name, slash, upstream = asked.partition("/")
+        if not slash or not upstream or name in self.providers or len(asked) > _MAX_SHOWN:
+            return []
+        return [f"{near}/{upstream}" for near in Nearest(self.providers).of(name, count=1)]
+
     def _unknown(self, asked: str) -> UnknownModel:
         if not self.providers:
             raise NoCandidate(
@@ -131,8 +138,8 @@ class Directory:
         if self._nearest is None:
             self._nearest = Nearest([*self.routes, *self.models]), Nearest(self._facilities.names())
         own, others = self._nearest
-        near = own.of(asked, cutoff=0.5)
-        near += [name for name in others.of(asked) if name not in near]
+        near = [*self._right_provider(asked), *own.of(asked, cutoff=0.5)]
+        near = list(dict.fromkeys([*near, *others.of(asked)]))
         hint = f"did you mean {' or '.join(f'`{n}`' for n in near[:3])}? " if near else ""
         provider = asked.partition("/")[0]
         if "/" in asked and provider not in self.providers:
