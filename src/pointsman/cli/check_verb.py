@@ -55,7 +55,7 @@ def _findings(config: Path | None) -> tuple[list[dict[str, Any]], str]:
 
     import msgspec
 
-    from pointsman.compose import build
+    from pointsman.compose import build, check_certificates
     from pointsman.compose.lookup import CatalogueLookUp
     from pointsman.config.check import check
     from pointsman.config.load import errors_of
@@ -63,6 +63,7 @@ def _findings(config: Path | None) -> tuple[list[dict[str, Any]], str]:
 
     try:
         house = build(config)
+        check_certificates(house.loaded)
     except ConfigError as error:
         return [
             {"level": "error", "code": one.code, "where": one.where, "message": one.bare, "hint": one.hint}

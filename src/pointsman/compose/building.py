@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from pointsman.config.crosscheck import Known
 from pointsman.config.load import Loaded, load, load_mapping, store_url
 from pointsman.config.watch import Source
 from pointsman.core.clock import SystemClock, SystemIds
+from pointsman.core.errors import MissingExtra
 from pointsman.observe.metrics import Metrics
 from pointsman.routing.planner import iso_date
 from pointsman.store.keys import SqlKeyStore
@@ -49,6 +51,7 @@ def build(
 
     Raises:
         ConfigError: the configuration is refused.
+        MissingExtra: the store is PostgreSQL, and its driver is not installed.
     """
     settings = settings or Settings()
     # A copy: `os.environ` encodes and decodes at every look-up, and nobody changes it under a running process.
@@ -62,6 +65,7 @@ def build(
     written = loaded.config
     loaded = _with(loaded, settings)
     url = store_url(loaded.config, environment)
+    _demand_driver(url)
     inner = Carry(environment)
     machine_model, lacking = _embedded(loaded, folder, environment)
     carrier = machine_model.gate(inner) if machine_model is not None else inner
@@ -104,6 +108,12 @@ def _embedded(loaded: Loaded, folder: Path, env: Mapping[str, str]) -> tuple[Emb
     if loaded.config.server.workers > 1:
         return None, "it is for demonstration and runs with a single worker only"
     return embedded(loaded.config.local, folder, env)
+
+
+def _demand_driver(url: str) -> None:
+    """Every verb that reads the store would stumble over a driver that is missing, each in its own way."""
+    if url.startswith("postgres") and importlib.util.find_spec("psycopg") is None:
+        raise MissingExtra("a PostgreSQL store needs the package psycopg", hint="`pip install 'pointsman[postgres]'`")
 
 
 def _with(loaded: Loaded, settings: Settings) -> Loaded:

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from pointsman.compose.building import Settings
+from pointsman.compose.certificates import check_certificates
 from pointsman.compose.house import House
 from pointsman.compose.web import application
 from pointsman.compose.workers import supervise
@@ -32,8 +33,9 @@ def serve(
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: the address cannot be bound.
+        ConfigError: the address cannot be bound, or a certificate cannot be used.
     """
+    check_certificates(house.loaded)
     said = house.loaded.config.server
     sock = bind(binding_of(said))
     sock.listen(_BACKLOG)
