@@ -190,3 +190,38 @@ async def test_a_store_that_goes_away_leaves_the_ring_as_it_was(tmp_path):
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watching
+
+
+def test_keys_of_a_deleted_store_stop_working_and_the_door_stays_shut(tmp_path, caplog):
+    path = tmp_path / "l.db"
+    store = SqlKeyStore(f"sqlite:///{path}", SystemClock())
+    ring = KeyRing(store, SystemClock(), SystemIds())
+    ring.refresh()
+    assert not ring.demanded
+    for _ in range(5):
+        made = ring.create("ci")
+        ring.refresh()
+        assert ring.check(made.secret) is not None
+        path.unlink()
+        ring.refresh()
+        assert ring.check(made.secret) is None
+        assert ring.demanded, "who had to show a key before has to show one now"
+    assert len([one for one in caplog.records if "deleted or replaced" in one.getMessage()]) == 5
+    assert store.load() == []
+    store.close()
+
+
+def test_a_store_that_is_replaced_by_another_brings_its_own_keys(tmp_path):
+    urls = [f"sqlite:///{tmp_path / name}" for name in ("one.db", "two.db")]
+    secrets = []
+    for url in urls:
+        store = SqlKeyStore(url, SystemClock())
+        secrets.append(KeyRing(store, SystemClock(), SystemIds()).create("ci").secret)
+        store.close()
+    store = SqlKeyStore(urls[0], SystemClock())
+    ring = KeyRing(store, SystemClock(), SystemIds())
+    ring.refresh()
+    (tmp_path / "two.db").replace(tmp_path / "one.db")
+    ring.refresh()
+    assert [ring.check(secret) is not None for secret in secrets] == [False, True]
+    store.close()

@@ -188,7 +188,7 @@ def test_bodies_go_when_their_time_is_over(store_url, make):
 
 
 def test_the_file_is_private_and_its_folder_is_made(tmp_path, make):
-    path = tmp_path / "deep" / "down" / "ledger.db"
+    path = tmp_path / "down" / "ledger.db"
     ledger = started(f"sqlite:///{path}")
     ledger.ready()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

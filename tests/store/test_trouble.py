@@ -283,3 +283,83 @@ def test_two_processes_write_one_file(store_url, tmp_path):
         assert [child.wait(30) for child in children] == [0, 0]
     answered = itertools.chain.from_iterable(path.read_text().splitlines() for path in outputs)
     assert ids(store_url) == sorted(line.split()[0] for line in answered)
+
+
+def test_rows_recorded_after_the_file_is_deleted_are_in_the_new_file(tmp_path, make, caplog):
+    path = tmp_path / "l.db"
+    ledger = started(f"sqlite:///{path}")
+    for number in range(5):
+        before = [make.outcome() for _ in range(20)]
+        for one in before:
+            ledger.record(one)
+        assert ledger.flush()
+        for suffix in ("", "-wal", "-shm") if number % 2 else ("",):
+            path.with_name(f"l.db{suffix}").unlink(missing_ok=True)
+        after = [make.outcome() for _ in range(20)]  # at once: nothing is lost to a file that nobody can open
+        for one in after:
+            ledger.record(one)
+        assert ledger.flush()
+        assert ids(f"sqlite:///{path}") == sorted(one.id for one in after)
+    assert ledger.close()
+    gone = [one.getMessage() for one in caplog.records if "deleted or replaced" in one.getMessage()]
+    assert len(gone) == 5
+    assert all(str(path) in one for one in gone)
+    assert ledger.stats().dropped == 0
+
+
+def test_a_file_that_is_deleted_while_rows_pour_in_costs_none_of_those_after(tmp_path, make):
+    path = tmp_path / "l.db"
+    ledger = started(f"sqlite:///{path}")
+    ledger.ready()
+    for _ in range(5):
+        for _ in range(300):
+            ledger.record(make.outcome())
+        time.sleep(0.03)
+        path.unlink()
+        after = [make.outcome() for _ in range(300)]
+        for one in after:
+            ledger.record(one)
+        assert ledger.flush()
+        assert {one.id for one in after} <= set(ids(f"sqlite:///{path}"))
+    assert ledger.close()
+
+
+def test_a_store_that_goes_away_and_comes_back_is_one_line_each(tmp_path, make, caplog):
+    blocker = tmp_path / "data"
+    blocker.write_text("in the way")
+    ledger = started(f"sqlite:///{blocker / 'l.db'}", spool=str(tmp_path / "spool"))
+    for _ in range(7):
+        ledger.record(make.outcome())
+    until(lambda: ledger.stats().spooled == 7)
+    time.sleep(1.0)  # it is tried several times meanwhile
+    [away] = [one.getMessage() for one in caplog.records]
+    assert "the ledger is away" in away
+    assert "l.db" in away
+    blocker.unlink()
+    assert ledger.flush(15)
+    assert ledger.close()
+    back = [one.getMessage() for one in caplog.records][1:]
+    assert len(back) == 1
+    assert "back: 7 rows were written late" in back[0]
+
+
+def test_a_full_disk_is_told_with_the_way_out(tmp_path, make, caplog):
+    ledger = started(f"sqlite:///{tmp_path / 'l.db'}", page_limit=40, spool_bytes=10_000, queue=50, batch=10)
+    ledger.ready()
+    while not ledger.stats().dropped:
+        for _ in range(20):
+            ledger.record(make.outcome())
+        time.sleep(0.02)
+    ledger.close()
+    said = [one.getMessage() for one in caplog.records]
+    assert [one for one in said if "full" in one and "make room on the disk" in one]
+    assert [one for one in said if "rows wait in memory" in one]
+    assert [one for one in said if "are lost" in one]
+    assert len(said) < 8
+
+
+def test_a_mistyped_path_grows_no_folders(tmp_path):
+    with pytest.raises(StoreUnavailable, match="data does not exist") as caught:
+        open_database(locate(f"sqlite:///{tmp_path}/data/none/deep/x.db"))
+    assert "deep" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []

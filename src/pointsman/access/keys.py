@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from pointsman.core.clock import Clock, Ids
 from pointsman.core.errors import InvalidRequest, NotFound, PointsmanError, StoreUnavailable
 from pointsman.core.key import KeyRow
 from pointsman.core.ports import Principal
+
+_log = logging.getLogger("pointsman")
 
 MARK = "pm-"
 PREFIX_CHARS = 8
@@ -125,7 +128,14 @@ class KeyRing:
             for row in rows
             if row.revoked is None
         }
-        self._any = bool(rows)
+        # Keys are revoked, never deleted, so their rows vanish only with the whole store. The door stays shut then.
+        vanished = self._any and self._version is not None and not rows
+        if vanished:
+            _log.error(
+                "the store with the keys was deleted or replaced: none of them works any more, and calls need one; "
+                "make new keys"
+            )
+        self._any = vanished or bool(rows)
         self._version = version
         return True
 
@@ -134,8 +144,14 @@ class KeyRing:
         while True:
             try:
                 await asyncio.to_thread(self.refresh)
+                if self.last_error:
+                    _log.warning("keys are read from the store again")
                 self.last_error = ""
             except PointsmanError as error:
+                if not self.last_error:
+                    _log.error(
+                        "keys cannot be read from the store, what was known of them stays in force: %s", error.message
+                    )
                 self.last_error = error.message
             await asyncio.sleep(seconds)
 

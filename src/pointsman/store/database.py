@@ -8,7 +8,7 @@ wants `%s`. Every driver error leaves here as `StoreUnavailable` (the store cann
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import os
 import sqlite3
 import time
@@ -120,7 +120,7 @@ def open_database(location: Location, *, create: bool = True, page_limit: int = 
 
     Args:
         location: where.
-        create: make the SQLite file (mode 0600) and its folder if they are missing.
+        create: make the SQLite file (mode 0600) and its folder, not those above, if they are missing.
         page_limit: SQLite: the most pages that the file may grow to; 0 is no limit.
 
     Raises:
@@ -135,21 +135,50 @@ def open_database(location: Location, *, create: bool = True, page_limit: int = 
 _SQLITE = _Errors((sqlite3.Error,), (OverflowError, UnicodeEncodeError, sqlite3.DataError, sqlite3.InterfaceError))
 
 
-def _make_file(path: str) -> None:
+def _make_file(path: Path) -> None:
     """Make the file, so that it is never readable by others, not even for a moment; an existing one is not touched.
 
     Not even opened and closed: that would drop every lock that this process holds on it through another connection
     (POSIX locks belong to the process), and the next outside reader would delete the write-ahead log under us.
+
+    What lies beside a file that was deleted is the deleted one's: a new file must not be read with an old log. The
+    folder's lock keeps two processes from taking each other's new log for an old one.
     """
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    if os.path.lexists(path):
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # some network file systems cannot lock
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        if not os.path.lexists(path):
+            for suffix in ("-wal", "-shm"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    finally:
+        os.close(folder)
+
+
+def demand_folder(location: Location) -> None:
+    """SQLite: the file's folder is there, or can be made in one that is: a mistyped path grows no tree of folders.
+
+    Raises:
+        StoreUnavailable: the folder that is missing, by name.
+    """
+    folder = Path(location.path).parent
+    missing = [one for one in folder.parents if not os.path.lexists(one)]
+    if missing:
+        raise StoreUnavailable(
+            f"store {location.shown}: the folder {missing[-1]} does not exist",
+            hint=f"make it, or correct `store`; of the path only the last folder, {folder.name}, is made by itself",
+        )
 
 
 def _open_sqlite(location: Location, create: bool, page_limit: int) -> Database:
     try:
         if create:
-            Path(location.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _make_file(location.path)
+            demand_folder(location)
+            Path(location.path).parent.mkdir(exist_ok=True, mode=0o700)
+            _make_file(Path(location.path))
         elif not Path(location.path).exists():
             raise StoreUnavailable(
                 f"store {location.shown}: no such file", hint="it is made when the first call is recorded"

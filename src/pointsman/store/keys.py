@@ -11,7 +11,7 @@ from pointsman.core.clock import Clock
 from pointsman.core.errors import StoreUnavailable
 from pointsman.core.key import KeyRow
 from pointsman.store.database import Database, open_database
-from pointsman.store.location import locate
+from pointsman.store.location import file_id, locate
 from pointsman.store.migrations import migrate
 
 _Result = TypeVar("_Result")
@@ -33,6 +33,8 @@ class SqlKeyStore:
         self._location = locate(url)
         self._clock = clock
         self._database: Database | None = None
+        self._opened_file: tuple[int, int] | None = None
+        self._openings = 0
         self._lock = threading.Lock()
 
     def salt(self) -> bytes:
@@ -50,9 +52,12 @@ class SqlKeyStore:
         return self._with(work)
 
     def version(self) -> str:
-        """A counter that every change raises. A time would not do: clocks go back."""
+        """A counter that every change raises, and every opening: what is opened anew may be another store.
+
+        A time would not do: clocks go back.
+        """
         found = self._with(lambda database: database.rows("SELECT value FROM settings WHERE name = 'keys_version'"))
-        return str(found[0][0]) if found else "0"
+        return f"{self._openings}.{found[0][0] if found else 0}"
 
     def load(self) -> list[KeyRow]:
         """All keys, oldest first."""
@@ -98,9 +103,13 @@ class SqlKeyStore:
 
     def _with(self, work: Callable[[Database], _Result]) -> _Result:
         with self._lock:
+            if file_id(self._location) != self._opened_file:
+                self._drop()  # deleted or replaced: its keys are no longer this store's
             try:
                 if self._database is None:
                     self._database = open_database(self._location)
+                    self._opened_file = file_id(self._location)
+                    self._openings += 1
                     migrate(self._database, self._clock.now())
                 return work(self._database)
             except StoreUnavailable:

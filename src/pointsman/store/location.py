@@ -54,3 +54,12 @@ def locate(url: str) -> Location:
 
 def _hide(url: str) -> str:
     return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[2]}***", url)
+
+
+def file_id(location: Location) -> tuple[int, int] | None:
+    """SQLite: which file is at the place now (device and number), None if none; PostgreSQL: None."""
+    try:
+        found = Path(location.path).stat() if location.path else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)

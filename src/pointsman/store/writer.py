@@ -8,20 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pointsman.core.clock import Clock
-from pointsman.core.errors import InternalError, PointsmanError, StoreUnavailable
+from pointsman.core.errors import InternalError, StoreUnavailable
 from pointsman.core.outcome import Outcome
-from pointsman.store.database import Database, open_database
+from pointsman.store.connection import FIRST_RETRY_NS, Connection, Replaced
 from pointsman.store.decisions import Decisions
 from pointsman.store.inserts import Inserts
 from pointsman.store.location import Location
-from pointsman.store.migrations import migrate
 from pointsman.store.rows import Batch, flatten
 from pointsman.store.settings import LedgerSettings
 from pointsman.store.spool import Spool, SpoolFull
+from pointsman.store.telling import Telling
 
-_FIRST_RETRY_NS = 250_000_000
-_LAST_RETRY_NS = 4_000_000_000
-_LOOK_NS = 1_000_000_000
 _HOUSEKEEPING_NS = 60_000_000_000
 _IDLE_SECONDS = 0.5  # how often an idle writer looks whether the database is back
 
@@ -53,6 +50,7 @@ class Writer:
         self._taken = taken
         self._decisions = Decisions()
         self._spool = Spool(_spool_folder(location, settings), settings.spool_bytes)
+        self._telling = Telling(clock, location.shown)
         self._connection = Connection(location, clock, settings.page_limit)
         self._ttl_ns = int(settings.content_ttl * 1e9) if settings.content else 0
         self._housekeeping_at = self._spool_retry_at = 0
@@ -106,29 +104,40 @@ class Writer:
         self._work()
         self.dropped += len(self._queue)
         self._connection.close()
+        self._telling.left_behind(self.spooled, self.dropped)
         self._spool.close()
 
     def _work(self) -> None:
-        """One round: database if it is there, else spool."""
+        """One round: database if it is there, else spool. After a file that is gone, at once another with a new one."""
         try:
-            inserts = self._connection.inserts()
-            if inserts is None:
-                self._drain_to_spool()
-            else:
-                self._catch_up(inserts)
-                self._drain(inserts)
-                self._keep_house()
+            try:
+                self._round()
+            except Replaced:
+                self._connection.close()
+                self._telling.replaced()
+                self._round()
         except StoreUnavailable as error:
             self._connection.failed(error)
+            self._telling.away(error, self.written)
             self._decisions.forget()
             self._drain_to_spool()
             self.last_error = error.message
         except Exception as error:  # noqa: BLE001 - the thread's edge: whatever goes wrong, the next round is tried
-            self.last_error = f"{type(error).__name__}: {error}"
+            self._defect(error)
         finally:
             self.up = self._connection.is_open
             with self._progress:
                 self._progress.notify_all()
+
+    def _round(self) -> None:
+        inserts = self._connection.inserts()
+        if inserts is None:
+            self._drain_to_spool()
+            return
+        self._catch_up(inserts)
+        self._drain(inserts)
+        self._telling.back(self.written)
+        self._keep_house()
 
     def _each_batch(self, keep: Callable[[list[Outcome]], None]) -> None:
         """Hand the queue over, batch by batch. What `keep` refuses with an error goes back to the queue's head."""
@@ -138,17 +147,21 @@ class Writer:
             self.in_hand = len(outcomes)
             try:
                 keep(outcomes)
-            except (StoreUnavailable, SpoolFull):
+            except (StoreUnavailable, SpoolFull, Replaced):
                 queue.extendleft(reversed(outcomes))
                 raise
             except Exception as error:  # noqa: BLE001 - the thread's edge: a defect costs a batch, never the ledger
                 self.dropped += len(outcomes)
-                self.last_error = f"{type(error).__name__}: {error}"
+                self._defect(error)
                 self._taken(outcomes)
             else:
                 self._taken(outcomes)
             finally:
                 self.in_hand = 0
+
+    def _defect(self, error: Exception) -> None:
+        self.last_error = f"{type(error).__name__}: {error}"
+        self._telling.trouble("a defect in the ledger's writer", self.last_error)
 
     def _drain(self, inserts: Inserts) -> None:
         self._each_batch(lambda outcomes: self._write(inserts, outcomes))
@@ -173,6 +186,7 @@ class Writer:
             self.last_error = error.message
             self._write_carefully(inserts, self._flatten(outcomes).scrubbed())
             return
+        self._connection.demand_place()
         self.written += len(outcomes)
         self._decisions.stored(plans)
 
@@ -199,6 +213,7 @@ class Writer:
             self.last_error = error.message
             self._write_carefully(inserts, batch.scrubbed())
             return
+        self._connection.demand_place()
         self.written += len(batch.calls)
 
     def _write_carefully(self, inserts: Inserts, batch: Batch) -> None:
@@ -219,8 +234,9 @@ class Writer:
         try:
             self._each_batch(self._keep)
         except SpoolFull as error:
-            self._spool_retry_at = now + _FIRST_RETRY_NS
+            self._spool_retry_at = now + FIRST_RETRY_NS
             self.last_error = str(error)
+            self._telling.trouble("rows wait in memory and are lost when that is full", str(error))
 
     def _keep(self, outcomes: list[Outcome]) -> None:
         batch = self._flatten(outcomes)
@@ -235,88 +251,6 @@ class Writer:
             return
         self._housekeeping_at = now + _HOUSEKEEPING_NS
         self._connection.purge(self._clock.now())
-
-
-class Connection:
-    """The writer's database connection: opened when needed, reopened with growing patience.
-
-    Attributes:
-        is_new: opened since the spool of others was last looked at.
-        error: why it is not open.
-    """
-
-    def __init__(self, location: Location, clock: Clock, page_limit: int) -> None:
-        self.is_new = False
-        self.error: PointsmanError | None = None
-        self._location = location
-        self._clock = clock
-        self._page_limit = page_limit
-        self._database: Database | None = None
-        self._inserts: Inserts | None = None
-        self._retry_at = self._look_at = 0
-        self._opened_file: tuple[int, int] | None = None
-        self._patience = _FIRST_RETRY_NS
-
-    @property
-    def is_open(self) -> bool:
-        """Whether rows can be written, as far as known."""
-        return self._database is not None
-
-    def inserts(self) -> Inserts | None:
-        """The open connection, opened if it is time to try; None while it is not.
-
-        Raises:
-            StoreUnavailable: tried and failed.
-        """
-        now = self._clock.monotonic()
-        if self._database is not None and now >= self._look_at:
-            self._look_at = now + _LOOK_NS
-            if self._file_id() != self._opened_file:
-                self.close()  # moved or deleted under us: what we write there, nobody would find
-        if self._inserts is None and now >= self._retry_at:
-            try:
-                database = open_database(self._location, page_limit=self._page_limit)
-            except PointsmanError as error:
-                raise StoreUnavailable(error.message, hint=error.hint) from error
-            try:
-                migrate(database, self._clock.now())
-            except PointsmanError as error:
-                database.close()
-                raise StoreUnavailable(error.message, hint=error.hint) from error
-            self._database, self._inserts, self._opened_file = database, Inserts(database), self._file_id()
-            self.is_new, self.error, self._patience = True, None, _FIRST_RETRY_NS
-        return self._inserts
-
-    def _file_id(self) -> tuple[int, int] | None:
-        try:
-            found = Path(self._location.path).stat() if self._location.path else None
-        except OSError:
-            return None
-        return None if found is None else (found.st_dev, found.st_ino)
-
-    def failed(self, error: StoreUnavailable) -> None:
-        """Close, and wait before the next try."""
-        self.close()
-        self.error = error
-        self._retry_at = self._clock.monotonic() + self._patience
-        self._patience = min(self._patience * 2, _LAST_RETRY_NS)
-
-    def purge(self, now: int) -> None:
-        """Delete contents whose time is over, and overwrite their bytes (SQLite)."""
-        database = self._database
-        if database is None or not database.rows("SELECT 1 FROM contents WHERE expires_ns < ? LIMIT 1", (now,)):
-            return
-        if database.engine == "sqlite":
-            database.run("PRAGMA secure_delete=ON")
-        database.run(database.sql("DELETE FROM contents WHERE expires_ns < ?"), (now,))
-        if database.engine == "sqlite":
-            database.run("PRAGMA secure_delete=OFF")
-
-    def close(self) -> None:
-        """Let go of the database."""
-        if self._database is not None:
-            self._database.close()
-        self._database = self._inserts = None
 
 
 def _spool_folder(location: Location, settings: LedgerSettings) -> Path:
