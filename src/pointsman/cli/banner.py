@@ -9,11 +9,14 @@ from pointsman.compose import House
 
 _SETTLED_SECONDS = 30.0
 _SHOWN = 8
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})
 
 
 def banner(house: House, url: str) -> None:
     """What is known at once."""
     say(f"{paint('pointsman', 'bold', err=True)} {__version__} — {url}  (page at /, OpenAI at /v1)")
+    if (host := house.loaded.config.server.host) in _EVERYWHERE:
+        _line("listens", f"on every address of this machine ({host})")
     directory = house.directory
     ready = [m for m in directory.models.values() if m.provider.name not in directory.unavailable]
     on = [name for name in directory.providers if name not in directory.unavailable]
@@ -25,7 +28,9 @@ def banner(house: House, url: str) -> None:
         _line("routes", _some(routes))
     _line("config", f"{house.loaded.origin or 'none: defaults'} ({house.loaded.version})")
     _line("ledger", house.pieces.place)
-    if house.pieces.keys.demanded:
+    if not house.keys_read:
+        say_warning("the keys cannot be read from the store: calls are refused until they can")
+    elif house.pieces.keys.demanded:
         _line("keys", "demanded; `pointsman keys create NAME` makes one")
     for name, lack in directory.unavailable.items():
         say_warning(f"{name} is off: {lack}")

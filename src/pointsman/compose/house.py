@@ -29,7 +29,7 @@ from pointsman.config.schema import Config
 from pointsman.config.watch import Source, Watcher
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock, Ids, SystemDraw
-from pointsman.core.errors import ConfigError, PointsmanError
+from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
 from pointsman.core.model import Model
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Carrier, Reply
@@ -132,6 +132,15 @@ class House:
             models.update({model.name: model for model in route.models})
         models.update({model.name: model for one in self._found for model in one.models})
         return list(models.values())
+
+    @property
+    def keys_read(self) -> bool:
+        """Whether keys could be read so far; until then nobody can be told from anybody, and calls are refused."""
+        try:
+            self.pieces.keys.check("")
+        except StoreUnavailable:
+            return False
+        return True
 
     # Life
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import socket
@@ -14,10 +13,11 @@ import uvloop
 from pointsman.compose.building import Settings
 from pointsman.compose.certificates import check_certificates
 from pointsman.compose.house import House
+from pointsman.compose.storage import demand_store
 from pointsman.compose.web import application
 from pointsman.compose.workers import supervise
 from pointsman.config.schema import Server
-from pointsman.core.errors import PointsmanError
+from pointsman.core.errors import ConfigError
 from pointsman.observe.log import to_terminal
 from pointsman.server.host import Binding, Host, bind
 
@@ -33,11 +33,16 @@ def serve(
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: the address cannot be bound, or a certificate cannot be used.
+        ConfigError: the address cannot be bound, or a certificate or the store cannot be used.
     """
     check_certificates(house.loaded)
     said = house.loaded.config.server
     sock = bind(binding_of(said))
+    try:
+        demand_store(house.pieces.keys)
+    except ConfigError:
+        sock.close()
+        raise
     sock.listen(_BACKLOG)
     url = url_of(said, sock.getsockname()[1])
 
@@ -46,8 +51,6 @@ def serve(
             announce(url)
 
     if said.workers > 1:
-        with contextlib.suppress(PointsmanError):  # the workers will say so
-            house.pieces.keys.refresh()  # brings the store up to date before several do so at once
         house.pieces.key_store.close()
         supervise(sock, said.workers, config, settings or Settings(), tell)
     else:

@@ -32,9 +32,11 @@ class HouseState:
         self.app: App | None = None
 
     @property
-    def ready(self) -> bool:
-        """Whether calls can be served."""
-        return self._house.started
+    def lacks(self) -> str:
+        """What is missing before calls can be served; empty where nothing is."""
+        if not self._house.started:
+            return "starting or stopping"
+        return "" if self._house.keys_read else "keys cannot be read from the store"
 
     def status(self) -> Mapping[str, Any]:
         """Version, configuration in force, providers, models, ledger."""

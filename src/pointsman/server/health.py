@@ -20,8 +20,8 @@ class State(Protocol):
     """What the process says of itself."""
 
     @property
-    def ready(self) -> bool:
-        """Whether calls can be served."""
+    def lacks(self) -> str:
+        """What is missing before calls can be served; empty where nothing is. Plain words."""
         ...
 
     def status(self) -> Mapping[str, Any]:
@@ -52,10 +52,11 @@ class Health:
     async def ready(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /ready`: calls can be served."""
         del arrival
-        if self._state.ready:
+        lacks = self._state.lacks
+        if not lacks:
             await reply.whole(200, (_JSON,), b'{"status":"ready"}')
         else:
-            await reply.whole(503, (_JSON, (b"retry-after", b"1")), b'{"status":"starting or stopping"}')
+            await reply.whole(503, (_JSON, (b"retry-after", b"1")), b'{"status":"%b"}' % lacks.encode())
 
     async def metrics(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /metrics`."""
