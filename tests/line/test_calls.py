@@ -225,6 +225,22 @@ async def test_a_wrong_request_is_a_clear_error_in_openais_shape(
         assert (kept.call.status, kept.call.error) == ("refused", code)
 
 
+@pytest.mark.parametrize(
+    ("header", "value", "words"),
+    [
+        ("x-pointsman-timeout", "0", "above 0 up to 3600"),
+        ("x-pointsman-timeout", "soon", "above 0 up to 3600"),
+        ("x-pointsman-retries", "-1", "from 0 up to 9"),
+    ],
+)
+async def test_a_header_out_of_bounds_is_told_its_bounds(
+    header: str, value: str, words: str, sim: Simulator, serving: Serving
+) -> None:
+    async with serving(config(sim)) as served, client(served) as sdk:
+        with pytest.raises(openai.BadRequestError, match=words):
+            await sdk.chat.completions.create(model="auto", messages=ASK, extra_headers={header: value})
+
+
 async def test_timeout_and_retries_can_be_set_by_header(sim: Simulator, serving: Serving) -> None:
     async with serving(config(sim)) as served, client(served) as sdk:
         sim.inject("silent", times=9)

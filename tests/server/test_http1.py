@@ -147,6 +147,7 @@ async def test_the_answer_to_a_body_that_is_too_large_reaches_a_sender_that_goes
             writer.write(b"x" * 65536)
             await writer.drain()
         out = await reader.readuntil(b'"fault"')
+        assert b"exceeds 9.766 KiB" in out
         writer.close()
     assert out.startswith(b"HTTP/1.1 413 ")
 

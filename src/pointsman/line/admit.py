@@ -79,5 +79,6 @@ def _number(raw: bytes | None, name: str, most: float) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 <= value <= most or (value == 0 and name.endswith("timeout")):
-        raise InvalidRequest(f"The header {name} must be a number up to {most:g}", param=name)
+        least = "above 0" if name.endswith("timeout") else "from 0"
+        raise InvalidRequest(f"The header {name} must be a number {least} up to {most:g}", param=name)
     return value

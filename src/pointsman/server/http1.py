@@ -472,12 +472,19 @@ def _without_origin(target: str) -> str:
     return "/" + rest.partition("/")[2] if scheme else target
 
 
+def _size(count: int) -> str:
+    for unit, power in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= power:
+            return f"{count / power:.4g} {unit}"
+    return f"{count} bytes"
+
+
 def _too_large_head(limits: Limits) -> HeadersTooLarge:
-    return HeadersTooLarge(f"The request's head exceeds {limits.max_head} bytes or {_MAX_HEADERS} headers")
+    return HeadersTooLarge(f"The request's head exceeds {_size(limits.max_head)} or {_MAX_HEADERS} headers")
 
 
 def _too_large_body(limits: Limits) -> BodyTooLarge:
     return BodyTooLarge(
-        f"The request's body exceeds {limits.max_body} bytes",
+        f"The request's body exceeds {_size(limits.max_body)}",
         hint="send files by URL or file id, or raise `server.max_body`",
     )

@@ -84,6 +84,15 @@ _LONGEST_NAME = 256  # characters of a model's name; it stands in records, metri
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NULL = b"null"
+_WORDS_OF = {
+    "object": "an object",
+    "array": "a list",
+    "str": "a string",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+}
+"""What the decoder's names of types are called by people."""
 
 
 def read_request(body: bytes, surface: Surface) -> Incoming:
@@ -264,7 +273,8 @@ def _place(text: str) -> tuple[str, str]:
         return f"{path}.{missing[1]}", "is missing"
     types = re.search(r"Expected `([^`]+)`, got `([^`]+)`", reason)
     if types:
-        return path, f"has to be {types[1].replace('str', 'a string', 1)}, not {types[2]}"
+        wanted = " or ".join(_WORDS_OF.get(kind, kind) for kind in types[1].split(" | "))
+        return path, f"has to be {wanted}, not {_WORDS_OF.get(types[2], types[2])}"
     return path, "cannot be read"
 
 
