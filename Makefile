@@ -12,7 +12,7 @@ help: ## this list
 
 run: ## serve on 127.0.0.1:4545 with a real model answering (ARGS="--port 4600" …)
 	@$(PYTHON) tools/setup_env.py $(RUN) requirements/run.txt
-	@$(RUN)/bin/pointsman pull || echo "make: going on without the embedded model" >&2
+	@$(RUN)/bin/pointsman pull >/dev/null || echo "make: going on without the embedded model" >&2
 	@exec $(RUN)/bin/pointsman serve $(ARGS)
 
 test: ## lint, types and the quick tests, in an environment of its own
