@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 
 def test_a_key_is_shown_once_and_can_be_revoked(invoke, lab):
@@ -79,6 +80,12 @@ def test_check_of_a_refused_file(invoke, lab, folder):
     value = json.loads(invoke("check", "--json").out)
     assert value["ok"] is False
     assert {one["level"] for one in value["findings"]} == {"error"}
+
+
+def test_check_tells_where_the_schema_for_editors_lies(invoke, folder):
+    said = invoke("check", "--schema-path")
+    assert said.code == 0
+    assert json.loads(Path(said.out.strip()).read_text(encoding="utf-8"))["title"] == "pointsman.yaml"
 
 
 def test_check_without_a_file(invoke, folder):

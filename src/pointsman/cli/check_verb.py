@@ -25,8 +25,14 @@ _HELP = described(
 @config_option
 @json_option
 @click.option("--strict", is_flag=True, help="Warnings make the exit code 1.")
-def command(config: Path | None, as_json: bool, strict: bool) -> None:
+@click.option("--schema-path", is_flag=True, help="Print where the JSON Schema for editors lies, and check nothing.")
+def command(config: Path | None, as_json: bool, strict: bool, schema_path: bool) -> None:
     """Check the configuration."""
+    if schema_path:
+        from pointsman.config.document import schema_path as path
+
+        print(path())
+        return
     findings, origin = _findings(config)
     bad = [f for f in findings if f["level"] == "error" or (strict and f["level"] == "warning")]
     if as_json:

@@ -34,7 +34,8 @@ their usual ports, and the embedded model is on.
 - It is watched. A good change is in force within half a second; a bad one is shown, and the old one goes on serving.
 - Relative paths are relative to the working directory.
 
-The first line of the example makes editors complete and check keys as you type.
+Editors with a YAML language server complete and check keys as you type once the first line of the file is
+`# yaml-language-server: $schema=PATH`, with the path that `pointsman check --schema-path` prints.
 """
 
 
@@ -43,10 +44,10 @@ def schema_path() -> Path:
     return _HERE / "pointsman.schema.json"
 
 
-def example(schema: str = "pointsman.schema.json") -> str:
+def example(schema: str = "") -> str:
     """A commented configuration that loads as it stands; `schema` is what its first line tells editors to use."""
     text = (_HERE / "example.yaml").read_text(encoding="utf-8")
-    return f"# yaml-language-server: $schema={schema}\n{text}"
+    return f"# yaml-language-server: $schema={schema}\n{text}" if schema else text
 
 
 def schema_text() -> str:
