@@ -102,7 +102,6 @@ def test_a_cost_of_the_provider_stays(asking, through, price):
     [
         (WHOLE + DONE, True),
         (WHOLE, True),
-        (WHOLE + DONE + b"dat", True),
         (WHOLE + b"data: [DONE] \n", True),
         (WHOLE + b"data: [DONE]", True),
         (said("a") + DONE, True),
@@ -394,7 +393,7 @@ PARTS = [
     shows=st.booleans(),
 )
 def test_any_split_gives_the_same_bytes_and_facts(asking, through, parts, ends, cuts, shows):
-    data = (b"".join(parts) + event(finish="stop") + DONE).replace(b"\n", ends)
+    data = (said("z") + b"".join(parts) + event(finish="stop") + DONE).replace(b"\n", ends)
     price = Price(input=1_000_000, output=2_000_000)
     whole = through(ChatRelay(asking(shows_usage=shows), price), data, len(data))
     relay, out, at = ChatRelay(asking(shows_usage=shows), price), b"", 0
@@ -404,3 +403,17 @@ def test_any_split_gives_the_same_bytes_and_facts(asking, through, parts, ends, 
             at += cut
     assert out + relay.close() == whole.out
     assert relay.facts == whole.facts
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "more", [b"dat", said("evil"), event(choices=[], usage=USAGE), b": ping\n\n", b'{"error":"x"}']
+)
+def test_nothing_passes_after_the_end(asking, through, more, size):
+    relay = ChatRelay(asking(), None)
+    assert not relay.done
+    got = through(relay, WHOLE + DONE + more, size)
+    assert got.error is None
+    assert got.out == WHOLE + DONE
+    assert got.facts.usage is None
+    assert relay.done

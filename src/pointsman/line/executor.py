@@ -202,7 +202,10 @@ async def _open_stream(call: Call, model: Model, outgoing: Outgoing, response: U
         out = relay.feed(chunk)
         size += len(out)
         held.append(out)
-        if size > _HELD_BYTES:
+        if relay.done:
+            held.append(relay.close())
+            ended = True
+        if ended or size > _HELD_BYTES:
             break  # a stream of nothing but comments: let the caller see that it is alive
     return Won(
         model=model,

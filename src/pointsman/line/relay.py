@@ -6,6 +6,9 @@ can only be told: the stream gets the dialect's error event, never a clean end.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from pointsman.core.errors import UpstreamError
 from pointsman.core.money import usd_text
 from pointsman.core.plan import Plan
@@ -20,6 +23,8 @@ _STREAM = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+_LINGER = 0.05
+"""Seconds that a body gets to end after its last event, so that its connection can be used again."""
 _MAX_HEADER = 512
 _MAX_KNOWN = 1024
 _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
@@ -60,14 +65,24 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, trail: 
                 out = feed(chunk)
                 if out:
                     await write(out)
-            else:
-                await write(relay.close())
-                ended = True
+                if not relay.done:
+                    continue
+            await write(relay.close())
+            ended = True
     except UpstreamError as error:
         await write(call.dialect.write_stream_error(error, call.id))
         await reply.end()
         raise
+    if relay.done:
+        await _linger(won.response)  # before the caller, who has it all, is told to go: his leaving would cut this off
     await reply.end()
+
+
+async def _linger(response: UpstreamResponse) -> None:
+    """Wait a moment for the end of a body whose stream is over; whoever keeps it open longer loses the connection."""
+    with contextlib.suppress(UpstreamError, TimeoutError):
+        async with asyncio.timeout(_LINGER):
+            await response.next_chunk()
 
 
 class Heads:
@@ -127,9 +142,9 @@ def header_value(text: str) -> bytes:
 def _forward(response: UpstreamResponse, headers: list[tuple[bytes, bytes]]) -> None:
     for name, value in response.headers:
         if name.startswith(_FORWARDED):
-            headers.append((name, value))
+            headers.append((name, value[:_MAX_HEADER].translate(_PRINTABLE)))
         elif name == b"x-request-id":
-            headers.append((b"x-pointsman-upstream-request-id", value))
+            headers.append((b"x-pointsman-upstream-request-id", value[:_MAX_HEADER].translate(_PRINTABLE)))
 
 
 def _timing(own: int, upstream: int) -> tuple[bytes, bytes]:

@@ -78,6 +78,11 @@ class Relay(Protocol):
         ...
 
     @property
+    def done(self) -> bool:
+        """Whether the provider has said, in the dialect's own words, that the stream is over: read no further."""
+        ...
+
+    @property
     def written(self) -> int:
         """Characters of model text (content, reasoning, arguments) seen so far, for estimates after a cut."""
         ...

@@ -101,6 +101,11 @@ class ChatRelay:
         return self._has_content
 
     @property
+    def done(self) -> bool:
+        """Whether `[DONE]` has come; what comes after it is not passed on."""
+        return self._done
+
+    @property
     def written(self) -> int:
         """Characters of model text: exact for events that were looked at, by their share in samples for the others."""
         return self._text + (self._bytes * self._sampled_text // self._sampled if self._sampled else 0)
@@ -109,6 +114,8 @@ class ChatRelay:
         """Take bytes, return complete events. Raises as `port.Relay.feed`."""
         if self._failure is not None:
             raise self._failure
+        if self._done:
+            return b""
         events = self._frames.take(chunk)
         if not events:
             return events
@@ -121,7 +128,9 @@ class ChatRelay:
         if self._failure is not None:
             raise self._failure
         rest = self._frames.rest()
-        owed = self._last(rest) if rest.strip() and not self._done else rest
+        if self._done:
+            rest = b""
+        owed = self._last(rest) if rest.strip() else rest
         if not self._complete():
             raise UpstreamCut("The provider's stream ended before the answer did.")
         return owed
@@ -154,6 +163,8 @@ class ChatRelay:
                 if not committed:
                     raise  # nothing with content has left: another provider may still answer
                 self._failure = failure  # what came before the error is the caller's; it is raised next time
+                break
+            if self._done:
                 break
         return b"".join(out)
 
