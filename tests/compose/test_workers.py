@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
-from harness import gateway, stop
-from pointsman.observe.merging import merge
+from harness import Running, gateway, stop
+from pointsman.observe.merging import lasting, merge
 from pointsman.testing import Script, SimModel, SimProvider, running
 
 BODY = json.dumps({"model": "small", "messages": [{"role": "user", "content": "Hello"}]}).encode()
@@ -40,8 +43,11 @@ def test_workers_share_a_port_a_ledger_and_their_metrics_and_the_dead_are_replac
             while time.monotonic() < deadline and (len(now := children(up.process.pid)) < 2 or now == before):
                 time.sleep(0.05)
             assert len(children(up.process.pid)) == 2
+            assert f"(pid {before[0]}) ended: signal SIGKILL; another takes its place" in up.log()
+            assert counted in up.get("/metrics")[2].decode(), "what was shown once stays counted"
             for _ in range(10):
                 assert up.post("/v1/chat/completions", BODY)[0] == 200
+            assert counted.removesuffix("20") + "30" in up.get("/metrics")[2].decode()
             pids = children(up.process.pid)
             assert stop(up) == 0
             assert not any(Path(f"/proc/{pid}").exists() for pid in pids), "no worker outlives its parent"
@@ -57,3 +63,46 @@ def test_merged_metrics_add_up_and_health_is_the_worst() -> None:
         "# HELP a A.", "# TYPE a counter", 'a{x="1"} 5', 'a{x="2"} 1.5',
         "# HELP gw_ledger_up U.", "# TYPE gw_ledger_up gauge", "gw_ledger_up 0",
     ]  # fmt: skip
+
+
+def test_counters_never_go_back_however_many_workers_die() -> None:
+    script = Script(providers=(SimProvider(name="one", models=(SimModel(name="small-1"),)),))
+    with running(script) as sim:
+        config = {
+            "providers": {"one": {"dialect": "openai-chat", "base_url": sim.url_of("one")}},
+            "models": {"small": {"provider": "one", "model": "small-1"}},
+            "server": {"workers": 2},
+        }
+        with gateway(config) as up:
+            asked, shown, deadline = 0, 0, time.monotonic() + 20
+            for ending in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+                for _ in range(10):
+                    assert up.post("/v1/chat/completions", BODY)[0] == 200
+                    asked += 1
+                assert calls(up) == asked
+                pids = children(up.process.pid)
+                os.kill(pids[0], ending)
+                while time.monotonic() < deadline and (pids[0] in (now := children(up.process.pid)) or len(now) < 2):
+                    with contextlib.suppress(OSError, http.client.HTTPException):  # it was the one that was asked
+                        shown = calls(up)
+                        assert shown == asked
+                time.sleep(2.1)  # a worker that lives shorter counts as one that cannot start
+            assert calls(up) == asked == 30
+            assert shown > 0
+
+
+def calls(up: Running) -> int:
+    found = re.search(r'gw_calls_total\{.*status="ok"\} (\d+)', up.get("/metrics")[2].decode())
+    return int(found[1]) if found else 0
+
+
+def test_what_a_dead_worker_counted_lasts_and_what_it_measured_does_not() -> None:
+    counter = b"# HELP a A.\n# TYPE a counter\na 2\n"
+    gauge = b"# HELP b B.\n# TYPE b gauge\nb 7\n"
+    lost = b"# HELP gw_ledger_dropped_rows D.\n# TYPE gw_ledger_dropped_rows gauge\ngw_ledger_dropped_rows 3\n"
+    histogram = b'# HELP h H.\n# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 2\nh_count 1\n'
+    text = counter + gauge + lost + histogram
+    assert (
+        merge([text, lasting(text)]).decode()
+        == merge([counter, gauge, lost, histogram, counter, lost, histogram]).decode()
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -13,6 +14,8 @@ import uvloop
 from pointsman.compose.building import Settings
 from pointsman.compose.certificates import check_certificates
 from pointsman.compose.house import House
+from pointsman.compose.peers import Peers
+from pointsman.compose.state import HouseState
 from pointsman.compose.storage import demand_store
 from pointsman.compose.web import application
 from pointsman.compose.workers import supervise
@@ -51,6 +54,7 @@ def serve(
             announce(url)
 
     if said.workers > 1:
+        to_terminal(house.loaded.config.log.level, house.loaded.config.log.format)
         house.pieces.key_store.close()
         supervise(sock, said.workers, config, settings or Settings(), tell)
     else:
@@ -63,19 +67,31 @@ def serve_on(
     announce: Callable[[], None] | None = None,
     *,
     peer: socket.socket | None = None,
-    others: Sequence[Path] = (),
+    peers: Peers | None = None,
 ) -> None:
-    """Serve on a listening socket until told to stop; as one of several workers also on `peer`, for the others."""
+    """Serve on a listening socket until told to stop; as one of several workers also on `peer`, for `peers`."""
     log = house.loaded.config.log
     to_terminal(log.level, log.format)
+    state = HouseState(house, peers)
+    keeping: list[asyncio.Task[None]] = []
 
     async def started() -> None:
         await house.start()
+        if peers is not None:
+            keeping.append(asyncio.create_task(peers.keep(state.own_metrics), name="figures"))
         _settle_memory()
         if announce is not None:
             announce()
 
-    host = Host(application(house, others), binding_of(house.loaded.config.server), started, house.aclose)
+    async def ended() -> None:
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        await house.aclose()
+        if peers is not None:
+            state.own_metrics()  # for whoever takes this worker's place
+
+    host = Host(application(house, state), binding_of(house.loaded.config.server), started, ended)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     uvloop.run(host.serve([sock] if peer is None else [sock, peer]))
 

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from pointsman import __version__
 from pointsman.compose.house import House
+from pointsman.compose.peers import Peers
 from pointsman.core.model import Model
 from pointsman.core.money import usd_per_million
 from pointsman.observe.merging import merge
 from pointsman.routing.directory import Route
 from pointsman.server.app import App
-from pointsman.server.health import OWN_METRICS
-
-_PEER_SECONDS = 1.0
 
 
 class HouseState:
     """Satisfies the server's `State` and `Listing`."""
 
-    def __init__(self, house: House, others: Sequence[Path] = ()) -> None:
+    def __init__(self, house: House, peers: Peers | None = None) -> None:
         self._house = house
-        self._others = tuple(others)
+        self._peers = peers
         self._begun = time.monotonic()
         self.app: App | None = None
 
@@ -63,14 +59,12 @@ class HouseState:
     async def metrics(self) -> bytes:
         """Prometheus' text format, over all workers."""
         own = self.own_metrics()
-        if not self._others:
-            return own
-        return merge([own, *await asyncio.gather(*(_fetch(path) for path in self._others))])
+        return own if self._peers is None else merge([own, *await self._peers.theirs()])
 
     def own_metrics(self) -> bytes:
-        """Prometheus' text format, of this process alone."""
+        """Prometheus' text format, of this process; as a worker also of those whose place it took."""
         ledger = self._house.pieces.ledger.stats
-        return self._house.pieces.metrics.render(
+        text = self._house.pieces.metrics.render(
             {
                 "gw_in_flight": ("Calls being served.", self._in_flight),
                 "gw_ledger_pending_rows": ("Outcomes that wait for the ledger.", lambda: ledger().pending),
@@ -79,6 +73,7 @@ class HouseState:
                 "gw_ledger_up": ("Whether the ledger's database answers.", lambda: int(ledger().up)),
             }
         )
+        return text if self._peers is None else self._peers.with_former(text)
 
     def models_body(self) -> bytes:
         """Every route and model in OpenAI's shape."""
@@ -158,18 +153,3 @@ def _item(name: str, model: Model | None, description: str) -> dict[str, Any]:
     if abilities is not None:
         item["abilities"] = abilities
     return item
-
-
-async def _fetch(path: Path) -> bytes:
-    """Another worker's figures; none if it does not answer, for it may be about to be replaced."""
-    try:
-        async with asyncio.timeout(_PEER_SECONDS):
-            reader, writer = await asyncio.open_unix_connection(str(path))
-            try:
-                writer.write(f"GET {OWN_METRICS} HTTP/1.0\r\n\r\n".encode())
-                head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
-            finally:
-                writer.close()
-    except (OSError, TimeoutError):
-        return b""
-    return body if head.startswith(b"HTTP/1.1 200 ") else b""

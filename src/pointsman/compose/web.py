@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from pointsman.compose.house import House
 from pointsman.compose.state import HouseState
 from pointsman.core.call import Arrival
@@ -21,10 +18,10 @@ from pointsman.server.surfaces import data_path, models
 from pointsman.server.table import Table
 
 
-def application(house: House, others: Sequence[Path] = ()) -> App:
-    """Every path that this server answers; `others` are the Unix sockets of the other workers, if there are any."""
+def application(house: House, state: HouseState | None = None) -> App:
+    """Every path that this server answers; `state` is what the house says of itself, alone if None."""
     said = house.loaded.config.server
-    state = HouseState(house, others)
+    state = state or HouseState(house)
     limits = Limits(
         max_body=said.max_body,
         head_seconds=said.header_timeout,

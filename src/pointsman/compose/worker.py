@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pointsman.compose.building import build
+from pointsman.compose.peers import Peers
 from pointsman.compose.serving import serve_on
 from pointsman.compose.workers import VARIABLE, Duty
 from pointsman.core.errors import PointsmanError
@@ -28,10 +29,10 @@ def main() -> int:
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     peer.bind(str(own))
     peer.listen()
-    others = [duty.path(number) for number in range(duty.count) if number != duty.number]
+    others = tuple([duty.path(number) for number in range(duty.count) if number != duty.number])
     listener = socket.socket(fileno=duty.listener)
     listener.set_inheritable(False)  # it was, to come here; no child of ours may keep the port
-    serve_on(house, listener, peer=peer, others=others)
+    serve_on(house, listener, peer=peer, peers=Peers(own, others))
     return 0
 
 

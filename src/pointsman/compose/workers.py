@@ -2,14 +2,15 @@
 
 Every worker is a whole gateway with its own event loop; the listening socket is shared, so the kernel spreads
 connections. They share the ledger's file or database. Each also listens on a Unix socket in a private folder, over
-which the one that is asked for `/metrics` collects the others' figures. The embedded model is for demonstration and
-runs with a single worker only.
+which the one that is asked for `/metrics` collects the others' figures; those of the dead lie beside it (`peers`).
+The embedded model is for demonstration and runs with a single worker only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -25,6 +26,8 @@ import msgspec
 from pointsman.compose.building import Settings
 from pointsman.core.errors import InternalError
 
+_log = logging.getLogger("pointsman")
+
 VARIABLE = "POINTSMAN_WORKER"
 _QUICK_DEATH = 2.0
 _LONGEST_PAUSE = 5.0
@@ -39,7 +42,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
         number: from 0.
         count: how many there are.
         listener: file descriptor of the listening socket.
-        folder: where the workers' Unix sockets lie.
+        folder: where the workers' Unix sockets and their figures lie.
         config: configuration file, if one was named.
         settings: what the command line said.
     """
@@ -106,9 +109,12 @@ class _Supervisor:
                 return
             quick = time.monotonic() - begun < _QUICK_DEATH
             self._deaths = self._deaths + 1 if quick else 0
+            ending = (number, process.pid, _how(ended.result()))
             if self._deaths >= _DEATHS_AT_START:
+                _log.error("worker %d (pid %d) ended: %s; the workers keep dying, no other is started", *ending)
                 self._stopping.set()
                 return
+            _log.error("worker %d (pid %d) ended: %s; another takes its place", *ending)
             pause = min(max(pause * 2, 0.1), _LONGEST_PAUSE) if quick else 0.0
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -130,6 +136,16 @@ class _Supervisor:
             pass_fds=(self._sock.fileno(),),
             start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on once
         )
+
+
+def _how(code: int) -> str:
+    """A process's end in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-code}"
 
 
 async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _WORST = ("gw_ledger_up",)
+_LASTING_TYPES = frozenset({"counter", "histogram"})
+_LASTING_GAUGES = frozenset({"gw_ledger_dropped_rows"})  # only ever rises, like a counter
 
 
 def merge(expositions: Iterable[bytes]) -> bytes:
@@ -24,6 +26,21 @@ def merge(expositions: Iterable[bytes]) -> bytes:
             shown.setdefault(series)
     lines = [entry if entry.startswith("#") else f"{entry} {_number(values[entry])}" for entry in _by_family(shown)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def lasting(exposition: bytes) -> bytes:
+    """What of a Prometheus text stays true when its process is gone: what was counted, not what was measured."""
+    kept = []
+    lasts = False
+    for line in exposition.decode().splitlines(keepends=True):
+        if line.startswith("# HELP "):
+            continue  # whoever merges has it from a living process
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            lasts = kind in _LASTING_TYPES or name in _LASTING_GAUGES
+        if lasts:
+            kept.append(line)
+    return "".join(kept).encode()
 
 
 def _by_family(shown: Iterable[str]) -> list[str]:
