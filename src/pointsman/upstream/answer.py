@@ -16,6 +16,9 @@ from pointsman.upstream.decoding import KNOWN, DecodingError, Inflater
 MAX_HEAD = 64 * 1024
 """Bytes of a head, of trailers, or of chunk framing without a byte of body, that are still HTTP to us."""
 
+HIGHEST_STATUS = 599
+"""RFC 9110, section 15: what is above is no status, and callers' libraries choke on it."""
+
 _REWRITTEN = frozenset((b"content-encoding", b"content-length"))
 
 
@@ -153,6 +156,8 @@ class AnswerReader:
             return
         self.status = status
         self.head_done = True
+        if status > HIGHEST_STATUS:
+            self._refuse(f"sent the status {status}, which HTTP does not have")
         self.reusable = self._parser.should_keep_alive()
         # Reversed, so that the first of several values wins.
         fields = self._fields = dict(reversed(self.headers))

@@ -26,6 +26,7 @@ from pyreqwest.response import Response
 from pointsman.core.errors import ConnectFailed, Phase, UpstreamCut, UpstreamError, UpstreamGarbage
 from pointsman.core.ports import Headers, UpstreamRequest
 from pointsman.upstream.address import Address, check_header, parse_url
+from pointsman.upstream.answer import HIGHEST_STATUS
 from pointsman.upstream.connection import EARLY
 from pointsman.upstream.decoding import KNOWN, DecodingError, Inflater
 from pointsman.upstream.response import timed_out
@@ -173,6 +174,8 @@ class ReqwestResponse:
         """Look at what the head says. Raises `UpstreamGarbage` for a body that we could not read."""
         if self._status < 200:
             raise self._garbage("switched to another protocol")
+        if self._status > HIGHEST_STATUS:
+            raise self._garbage(f"sent the status {self._status}, which HTTP does not have")
         encoding = self.header(b"content-encoding").strip().lower()
         length = self.header(b"content-length")
         if self._request.method != "HEAD" and length.isdigit() and int(length) > self._request.max_answer:
