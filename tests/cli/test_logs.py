@@ -109,3 +109,31 @@ def test_follow_prints_calls_as_they_end_and_stops_at_an_interrupt(invoke, calle
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
     assert (out, err.strip(), process.returncode) == ("", "", 130)
+
+
+def test_a_store_that_cannot_be_read_is_no_store_without_calls(invoke, lab, folder):
+    ledger, spool = folder / "ledger.db", folder / "ledger.db.spool"
+    spool.mkdir()
+    (spool / "1-2-3.jsonl").write_text("{}\n")
+    said = invoke("logs")
+    assert (said.code, said.out) == (1, "")
+    assert f"error: store {ledger}: no such file, but calls wait in {spool}" in said.err
+    assert "hint: " in said.err
+    assert invoke("logs", "--follow").code == 1
+    ledger.write_bytes(b"this is no database" * 500)
+    said = invoke("logs")
+    assert (said.code, said.out) == (1, "")
+    assert "not a database" in said.err
+    assert "hint: the file is damaged" in said.err
+
+
+def test_a_store_without_a_folder_names_it(invoke, lab, folder):
+    config = folder / "pointsman.yaml"
+    config.write_text(config.read_text().replace(f"{folder}/ledger.db", f"{folder}/none/such/x.db"))
+    said = invoke("logs")
+    assert (said.code, said.out) == (1, "")
+    assert f"the folder {folder}/none does not exist" in said.err
+    said = invoke("keys", "list")
+    assert said.code == 1
+    assert f"the folder {folder}/none does not exist" in said.err
+    assert not (folder / "none").exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,8 @@ def create(name: str, expires: int | None, config: Path | None, as_json: bool) -
     from pointsman.core.clock import SystemClock
 
     until = SystemClock().now() + expires * 86_400 * _NANO if expires else None
-    made = _ring(config).create(name, expires=until)
+    with _ring(config) as ring:
+        made = ring.create(name, expires=until)
     if as_json:
         print_json({"key": made.secret, **_view(made.row)})
         return
@@ -57,7 +60,8 @@ def create(name: str, expires: int | None, config: Path | None, as_json: bool) -
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:
     """List keys."""
-    rows = _ring(config).list()
+    with _ring(config) as ring:
+        rows = ring.list()
     if as_json:
         print_json([_view(row) for row in rows])
         return
@@ -82,17 +86,24 @@ def list_(config: Path | None, as_json: bool) -> None:
 @json_option
 def revoke(which: str, config: Path | None, as_json: bool) -> None:
     """Revoke a key."""
-    row = _ring(config).revoke(which)
+    with _ring(config) as ring:
+        row = ring.revoke(which)
     if as_json:
         print_json(_view(row))
     else:
         say(f"revoked {row.name} ({row.prefix}…); running servers refuse it within a second")
 
 
-def _ring(config: Path | None) -> KeyRing:
+@contextmanager
+def _ring(config: Path | None) -> Iterator[KeyRing]:
+    """The keys of the store; let go of at the end."""
     from pointsman.compose import build
 
-    return build(config).pieces.keys
+    pieces = build(config).pieces
+    try:
+        yield pieces.keys
+    finally:
+        pieces.key_store.close()
 
 
 def _view(row: KeyRow) -> dict[str, Any]:

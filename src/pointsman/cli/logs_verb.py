@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pointsman.core.outcome import Status
     from pointsman.insight.answers import CallRow, Filters
     from pointsman.insight.queries import Questions
+    from pointsman.store.location import Location
 
 _STATUSES = ("ok", "refused", "failed", "cancelled")
 _NANO = 1_000_000_000
@@ -74,6 +75,8 @@ def command(
         print_json({"path": place.shown}) if as_json else print(place.shown)
         return
     missing = place.engine == "sqlite" and not Path(place.path).exists()
+    if missing:
+        _demand_nothing_waits(place)
     with closing(house.questions()) as questions:
         if which is not None:
             _one(questions, which, missing=missing, as_json=as_json)
@@ -90,6 +93,26 @@ def command(
         else:
             say("no calls" + (" match" if route or model or status or since else f" yet in {place.shown}"))
             say_hint('the first one: `pointsman ask "Why is the sky blue?"`')
+
+
+def _demand_nothing_waits(place: Location) -> None:
+    """A file that was never made holds no calls, unless it could not be made.
+
+    Raises:
+        StoreUnavailable: there is no folder for it, or rows of calls wait beside it.
+    """
+    from pointsman.core.errors import StoreUnavailable
+    from pointsman.store.database import demand_folder
+
+    demand_folder(place)
+    folder = Path(place.path).parent
+    if folder.exists() and not folder.is_dir():
+        raise StoreUnavailable(f"store {place.shown}: {folder} is no folder", hint="move it away, or correct `store`")
+    if any(Path(f"{place.path}.spool").glob("*.jsonl")):
+        raise StoreUnavailable(
+            f"store {place.shown}: no such file, but calls wait in {place.path}.spool",
+            hint="the gateway could not write the store; its log says why, and once it can they are written",
+        )
 
 
 def _moment(since: str | None) -> int:
