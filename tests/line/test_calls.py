@@ -183,6 +183,7 @@ async def test_a_closed_port_fails_over_and_all_dead_is_one_clear_error(sim: Sim
         await sim.tick()
         raw = await sdk.chat.completions.with_raw_response.create(model="auto", messages=ASK)
         assert raw.headers["x-pointsman-model"] == "large"
+        assert raw.headers["x-pointsman-decision"] == "cheapest; large; after small failed"
         sim.inject("server_error", provider="two", times=5)
         with pytest.raises(openai.InternalServerError) as caught:
             await sdk.chat.completions.create(model="auto", messages=ASK)

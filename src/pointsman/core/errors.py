@@ -323,8 +323,10 @@ class AllAttemptsFailed(UpstreamError):
 
     code = "all_attempts_failed"
 
-    def __init__(self, last: UpstreamError, tried: tuple[str, ...]) -> None:
-        super().__init__(f"All {len(tried)} attempts failed: " + "; ".join(tried))
+    def __init__(self, last: UpstreamError, tried: tuple[str, ...], *, sent: int | None = None) -> None:
+        sent = len(tried) if sent is None else sent
+        what = f"All {sent} attempts failed" if sent > 1 else "The only attempt failed" if sent else "Nothing was sent"
+        super().__init__(f"{what}: " + "; ".join(tried))
         self.last = last
         self.tried = tried
 

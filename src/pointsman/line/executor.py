@@ -18,6 +18,7 @@ from pointsman.core.errors import (
     AllAttemptsFailed,
     CallerError,
     NoCredentials,
+    PointsmanError,
     UpstreamError,
     UpstreamGarbage,
     UpstreamRefused,
@@ -25,14 +26,17 @@ from pointsman.core.errors import (
 )
 from pointsman.core.model import Model, TimeLimits
 from pointsman.core.plan import Plan, Step
-from pointsman.core.ports import UpstreamResponse
+from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Trail
+from pointsman.line.words import in_plain_words
 from pointsman.wire.port import AnswerFacts, Outgoing
 
 _MAX_ATTEMPTS = 10
 _MAX_ERROR_BODY = 256 * 1024
 _HELD_BYTES = 256 * 1024
+_NO_TIME = 1_000_000
+"""Nanoseconds; with less than that left of the caller's own limit nobody is asked any more."""
 _RETRY_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
 _ELSEWHERE = frozenset({401, 402, 403, 404})
@@ -47,29 +51,59 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
         CallerError: the request is wrong in itself.
     """
     last: UpstreamError | None = None
-    refused: CallerError | None = None
+    unasked: dict[str, CallerError | NoCredentials] = {}
     deadline = _deadline(parts, call)
     alone = len(plan.steps) == 1
     for step, pause in schedule(plan, call.wishes.retries):
+        model = step.model
+        if model.name in unasked:
+            continue
         if last is not None and not _goes_on(last, alone=alone):
             break
         if pause and last is not None and not await _rest(parts, pause, last, deadline, trail):
             break
-        trail.begin(step.model)
         try:
-            return await _attempt(parts, call, step.model, _limits(parts, step.model, deadline), trail)
+            outgoing, request = _prepare(parts, call, model, deadline)
+        except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
+            unasked[model.name] = error
+            trail.skip(model, error)
+            continue
+        trail.begin(model, request.headers)
+        try:
+            return await _attempt(parts, call, model, outgoing, request, trail)
         except UpstreamError as error:
             last = error
             trail.finish(error=error, cost=0)
-        except CallerError as error:  # this model cannot be asked so; the next may
-            refused = error
-            trail.finish(error=error, cost=0)
+        if deadline is not None and parts.clock.monotonic() + _NO_TIME >= deadline:
+            break
+    raise _failure(parts, call, trail, deadline, last, tuple(unasked.values()))
+
+
+def _failure(
+    parts: Parts,
+    call: Call,
+    trail: Trail,
+    deadline: int | None,
+    last: UpstreamError | None,
+    unasked: tuple[CallerError | NoCredentials, ...],
+) -> PointsmanError:
+    """The one error for a plan that brought no answer."""
+    if isinstance(last, UpstreamRefused) and not last.retryable:
+        return last
+    if last is not None and deadline is not None and parts.clock.monotonic() + _NO_TIME >= deadline:
+        limit = f"the call's own limit of {call.wishes.timeout:g} s (x-pointsman-timeout) has passed"
+        return UpstreamTimeout(f"{limit}; tried: {'; '.join(trail.tried)}", phase="total")
     if last is None:
-        assert refused is not None  # noqa: S101 - a plan has at least one step
-        raise refused
-    if len(trail.attempts) == 1 or (isinstance(last, UpstreamRefused) and not last.retryable):
-        raise last
-    raise AllAttemptsFailed(last, trail.tried)
+        last = next((error for error in reversed(unasked) if isinstance(error, NoCredentials)), None)
+        if last is None:
+            return unasked[-1]
+    return last if len(trail.tried) == 1 else AllAttemptsFailed(last, trail.tried, sent=len(trail.attempts))
+
+
+def _prepare(parts: Parts, call: Call, model: Model, deadline: int | None) -> tuple[Outgoing, UpstreamRequest]:
+    """The request to a model. Raises as `Dialect.write_request` and `Sender.prepare`; nothing is sent yet."""
+    outgoing = call.dialect.write_request(call.incoming, model)
+    return outgoing, parts.sender.prepare(model, outgoing, call.arrival, _limits(parts, model, deadline))
 
 
 def schedule(plan: Plan, retries: int | None) -> Iterator[tuple[Step, float]]:
@@ -142,9 +176,9 @@ def _limits(parts: Parts, model: Model, deadline: int | None) -> TimeLimits:
     )
 
 
-async def _attempt(parts: Parts, call: Call, model: Model, limits: TimeLimits, trail: Trail) -> Won:
-    outgoing = call.dialect.write_request(call.incoming, model)
-    request = parts.sender.prepare(model, outgoing, call.arrival, limits)
+async def _attempt(
+    parts: Parts, call: Call, model: Model, outgoing: Outgoing, request: UpstreamRequest, trail: Trail
+) -> Won:
     monotonic = parts.clock.monotonic
     asked = monotonic()
     try:
@@ -164,14 +198,19 @@ async def _read(call: Call, model: Model, outgoing: Outgoing, response: Upstream
     if call.incoming.stream:
         return await _open_stream(call, model, outgoing, response)
     body = await response.read()
-    facts = call.dialect.read_answer(body)
+    try:
+        facts = call.dialect.read_answer(body)
+    except UpstreamGarbage as error:
+        raise in_plain_words(error, response, body) from None
     return Won(model=model, response=response, body=body, facts=facts, outgoing=outgoing)
 
 
 async def _refusal(call: Call, response: UpstreamResponse) -> UpstreamError:
     """The provider's error answer in our words."""
     if 300 <= response.status < 400:
-        return UpstreamGarbage(f"The provider answered with a redirect ({response.status}), which is not followed")
+        return UpstreamGarbage(
+            f"The provider answered with a redirect ({response.status}), which is not followed: is base_url right?"
+        )
     try:
         body = await response.read()
     except UpstreamError:
@@ -183,9 +222,13 @@ async def _open_stream(call: Call, model: Model, outgoing: Outgoing, response: U
     """Read a stream up to its first content."""
     kind = response.header(b"content-type").lower()
     relay = call.dialect.relay(call.incoming, model.price)
-    if kind.startswith((b"application/json", b"text/html")):
+    if response.status == 204 or kind.startswith((b"application/json", b"text/html")):
         # Some providers answer a request for a stream with a whole answer: the caller gets it as the stream it wants.
-        whole = call.dialect.as_stream(await response.read(), call.incoming)
+        answer = await response.read()
+        try:
+            whole = call.dialect.as_stream(answer, call.incoming)
+        except UpstreamGarbage as error:
+            raise in_plain_words(error, response, answer) from None
         body = relay.feed(whole) + relay.close()
         return Won(
             model=model, response=response, body=body, facts=AnswerFacts(), outgoing=outgoing, relay=relay, ended=True

@@ -94,12 +94,12 @@ class Heads:
     def of(self, call: Call, plan: Plan, won: Won, trail: Trail) -> list[tuple[bytes, bytes]]:
         """The headers of an answer that a provider gave, without content type, cost and times."""
         model = won.model
-        key = (plan.route, plan.strategy, plan.reason, plan.warnings, len(plan.dropped), model.name)
+        key = (plan.route, plan.strategy, plan.reason, plan.warnings, len(plan.dropped), model.name, trail.passed)
         constant = self._known.get(key)
         if constant is None:
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
-            constant = self._known[key] = _constant(plan, won)
+            constant = self._known[key] = _constant(plan, won, trail.passed)
         headers = [(b"x-request-id", call.id.encode()), (b"x-pointsman-attempts", b"%d" % trail.number), *constant]
         if won.outgoing.dropped:
             paths = ", ".join(d.path for d in won.outgoing.dropped)
@@ -108,13 +108,13 @@ class Heads:
         return headers
 
 
-def _constant(plan: Plan, won: Won) -> tuple[tuple[bytes, bytes], ...]:
+def _constant(plan: Plan, won: Won, passed: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:
     model = won.model
     headers = [
         (b"x-pointsman-model", header_value(model.name)),
         (b"x-pointsman-provider", header_value(model.provider.name)),
         (b"x-pointsman-route", header_value(plan.route)),
-        (b"x-pointsman-decision", header_value(decision(plan, won))),
+        (b"x-pointsman-decision", header_value(decision(plan, won, passed))),
     ]
     warnings = list(plan.warnings)
     if model.price is None:
@@ -124,10 +124,12 @@ def _constant(plan: Plan, won: Won) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(headers)
 
 
-def decision(plan: Plan, won: Won) -> str:
-    """The decision in one line: strategy; model; why; how many were dropped."""
+def decision(plan: Plan, won: Won, passed: tuple[str, ...] = ()) -> str:
+    """The decision in one line: strategy; model; why; how many were dropped. `passed` are those that failed before."""
     text = f"{plan.strategy}; {won.model.name}"
-    if plan.reason:
+    if passed:
+        text += f"; after {', '.join(dict.fromkeys(passed))} failed"
+    elif plan.reason:
         text += f"; {plan.reason}"
     if plan.dropped:
         text += f"; dropped={len(plan.dropped)}"

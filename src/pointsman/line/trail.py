@@ -6,7 +6,9 @@ from pointsman.core.clock import Clock
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model
 from pointsman.core.outcome import Attempt
+from pointsman.core.ports import Headers
 from pointsman.core.usage import Usage
+from pointsman.line.words import brief, without_secrets
 
 _MAX_DETAIL = 2_000
 
@@ -15,13 +17,14 @@ class Trail:
     """What happened so far. Times are nanoseconds.
 
     `waited` is the time spent on providers: asking, reading, pausing between attempts. `out` and `own` are the time
-    until content went out, and our own part of it; None before.
+    until content went out, and our own part of it; None before. `tried` has one line for each failure, for people.
     """
 
     __slots__ = (
         "_attempt_at",
         "_attempt_started",
         "_clock",
+        "_sent",
         "attempts",
         "cost",
         "first_byte",
@@ -29,6 +32,8 @@ class Trail:
         "number",
         "out",
         "own",
+        "passed",
+        "tried",
         "waited",
     )
 
@@ -36,7 +41,10 @@ class Trail:
         self._clock = clock
         self._attempt_at = 0
         self._attempt_started = 0
+        self._sent: Headers = ()
         self.attempts: list[Attempt] = []
+        self.passed: tuple[str, ...] = ()
+        self.tried: tuple[str, ...] = ()
         self.model: Model | None = None
         self.number = 0
         self.first_byte: int | None = None
@@ -45,8 +53,9 @@ class Trail:
         self.out: int | None = None
         self.own: int | None = None
 
-    def begin(self, model: Model) -> None:
-        """An attempt starts now."""
+    def begin(self, model: Model, sent: Headers = ()) -> None:
+        """An attempt starts now; of what is `sent` with it, credentials may not come back in an error's text."""
+        self._sent = sent
         self.number += 1
         self.model = model
         self._attempt_started = self._clock.now()
@@ -64,6 +73,14 @@ class Trail:
         self.own = max(self.out - self.waited, 0)
         return self.own
 
+    def skip(self, model: Model, error: PointsmanError) -> None:
+        """A model could not even be asked: no attempt, for nothing was sent."""
+        self._failed(model, f"not asked, {error.code}", brief(error.message))
+
+    def _failed(self, model: Model, what: str, detail: str) -> None:
+        self.passed = (*self.passed, model.name)
+        self.tried = (*self.tried, f"{model.name} at {model.provider.name}: {what}: {detail}")
+
     def finish(
         self,
         *,
@@ -79,6 +96,10 @@ class Trail:
         self.model = None
         if isinstance(error, UpstreamRefused):
             status = error.status
+        detail = ""
+        if error is not None:
+            detail = without_secrets(error.message[:_MAX_DETAIL], self._sent)
+            self._failed(model, f"{error.code}{f' ({status})' if status else ''}", brief(detail))
         self.attempts.append(
             Attempt(
                 number=self.number,
@@ -90,17 +111,8 @@ class Trail:
                 first_byte=self.first_byte,
                 status=status,
                 error=error.code if error is not None else "",
-                detail=error.message[:_MAX_DETAIL] if error is not None else "",
+                detail=detail,
                 usage=usage,
                 cost=cost,
             )
-        )
-
-    @property
-    def tried(self) -> tuple[str, ...]:
-        """One line per failed attempt, for people."""
-        return tuple(
-            f"{a.model} at {a.provider}: {a.error}{f' ({a.status})' if a.status else ''}"
-            for a in self.attempts
-            if a.error
         )

@@ -11,7 +11,15 @@ import asyncio
 import logging
 
 from pointsman.core.call import Arrival
-from pointsman.core.errors import AllAttemptsFailed, CallerGone, InternalError, PointsmanError, UpstreamRefused
+from pointsman.core.errors import (
+    AllAttemptsFailed,
+    CallerGone,
+    InternalError,
+    NoCredentials,
+    PointsmanError,
+    UpstreamError,
+    UpstreamRefused,
+)
 from pointsman.core.ports import Reply
 from pointsman.line import executor, relay
 from pointsman.line.admit import admit, wishes
@@ -89,6 +97,8 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
     """
     if reply.started:
         return
+    if isinstance(error, UpstreamError) and not error.hint and not isinstance(error, NoCredentials):
+        error.hint = f"pointsman logs {run.id}"
     headers: list[tuple[bytes, bytes]] = [(b"x-request-id", run.id.encode())]
     if run.plan is not None:
         headers.append((b"x-pointsman-route", relay.header_value(run.plan.route)))

@@ -39,10 +39,19 @@ def loads_object(data: bytes, what: str) -> dict[str, Any]:
     try:
         value = loads(data)
     except BAD_JSON as error:
-        raise UpstreamGarbage(f"The provider's {what} is not JSON: {error}") from None
+        raise UpstreamGarbage(f"The provider's {what} is not JSON{_why(data, error)}") from None
     if not isinstance(value, dict):
         raise UpstreamGarbage(f"The provider's {what} is not a JSON object.")
     return value
+
+
+def _why(data: bytes, error: Exception) -> str:
+    """What is wrong with something that is not JSON, for people."""
+    if not data.strip():
+        return ": it is empty."
+    if not data.lstrip().startswith((b"{", b"[")):
+        return "."
+    return f": {error}"
 
 
 def as_dict(value: Any) -> dict[str, Any]:
