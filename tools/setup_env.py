@@ -23,7 +23,7 @@ def main(folder: Path, lock: Path) -> int:
         return _say(f"Python {found} is too old: 3.11 or newer is needed (PYTHON=/path/to/python3 make …)")
     python = folder / "bin" / "python"
     stamp = folder / "pointsman-lock"
-    wanted = f"{sys.version_info[:2]} {ROOT} {hashlib.sha256(lock.read_bytes()).hexdigest()}"
+    wanted = f"{sys.version_info[:2]} {sys.base_prefix} {ROOT} {hashlib.sha256(lock.read_bytes()).hexdigest()}"
     if python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return 0
     _say(f"making {folder.name} with Python {sys.version.split()[0]} (once; packages are checked by hash)")
