@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from pathlib import Path
+
+import pytest
 
 
 def test_a_key_is_shown_once_and_can_be_revoked(invoke, lab):
@@ -98,3 +101,21 @@ def test_env_with_a_store_that_cannot_be_read_invents_no_key(invoke, nothing, fo
     said = invoke("env")
     assert (said.code, "OPENAI_API_KEY" in said.out) == (0, False)
     assert "cannot be told" in said.err
+
+
+@pytest.mark.parametrize("words", [("keys", "create", "ci"), ("keys", "list"), ("keys", "revoke", "ci")])
+def test_the_store_is_let_go_of(invoke, lab, monkeypatch, words):
+    from pointsman.store import keys  # noqa: PLC0415
+
+    opened = []
+    real = keys.open_database
+
+    def noted(*args, **more):
+        opened.append(real(*args, **more))
+        return opened[-1]
+
+    monkeypatch.setattr(keys, "open_database", noted)
+    invoke(*words)
+    assert len(opened) == 1
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].raw.execute("SELECT 1")
