@@ -243,7 +243,7 @@ async def test_a_flood_of_headers_is_refused(sim: Any, config: Any, serving: Any
 
 async def test_a_slow_sender_is_told_after_the_configured_time(sim: Any, config: Any, serving: Any) -> None:
     async with serving(config(sim, server={"header_timeout": 1, "body_timeout": 1})) as served:
-        for part in (b"POST /v1/chat", b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"):
+        for part in (b"POST /v1/chat", b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{"):
             began = time.monotonic()
             answer = await raw(served, part)
             assert answer.startswith(b"HTTP/1.1 408")

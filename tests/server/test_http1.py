@@ -153,7 +153,7 @@ async def test_the_answer_to_a_body_that_is_too_large_reaches_a_sender_that_goes
 
 
 @pytest.mark.parametrize(
-    "head", [b"", b"POST /x HTTP/1.1\r\nhost:", b"POST /x HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc"]
+    "head", [b"", b"POST /x HTTP/1.1\r\nhost:", b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nabc"]
 )
 async def test_a_slow_sender_is_told_and_closed(head: bytes) -> None:
     async with serving() as port:
@@ -291,3 +291,21 @@ def test_any_split_of_a_request_gives_the_same_answer(cut: int, body: bytes) -> 
             assert out.startswith(b"HTTP/1.1 200")
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /x HTTP/1.1\r\n",
+        b"GET /x HTTP/1.1\r\nhost: a\r\nhost: a\r\n",
+        b"GET /x HTTP/1.1\r\nHost: a\r\nhost: evil.test\r\n",
+        b"GET /x HTTP/1.0\r\nhost: a\r\nhost: b\r\n",
+        b"POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n",
+        b"POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n",
+    ],
+)
+async def test_a_request_without_one_host_or_in_another_encoding_is_refused(head: bytes) -> None:
+    async with serving() as port:
+        out = await exchange(port, head + b"\r\n0\r\n\r\n")
+    assert out.startswith(b"HTTP/1.1 400 ")
+    assert b"invalid_request" in out

@@ -353,11 +353,18 @@ class Http1Protocol(asyncio.Protocol):
         exchange.head_only = exchange.method == "HEAD"
         self.deadline = self.loop.time() + self.limits.body_gap_seconds
         self.body_deadline = self.loop.time() + self.limits.body_seconds
+        hosts = 0
         for name, value in exchange.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                raise _Refused(InvalidRequest("The only transfer encoding that is read here is chunked"))
             if name == b"content-length" and int(value) > self.limits.max_body:
                 raise _Refused(_too_large_body(self.limits))
             if name == b"expect" and value.lower() == b"100-continue" and self._current is None:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if hosts != 1 and (hosts or exchange.http11):  # RFC 9112, section 3.2
+            raise _Refused(InvalidRequest(f"A request names its host once, this one did so {hosts} times"))
 
     def on_body(self, body: bytes) -> None:
         """Part of the body."""
