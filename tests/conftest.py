@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -24,6 +25,12 @@ from pointsman.compose.house import House
 from pointsman.compose.serving import binding_of
 from pointsman.compose.web import application
 from pointsman.server.host import Host, bind
+
+
+# Where a run decides whether something lands, it tries the same examples each time; everywhere else it searches on.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 class Served(NamedTuple):

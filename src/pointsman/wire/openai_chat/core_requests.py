@@ -25,7 +25,7 @@ from pointsman.wire.extras import (
 from pointsman.wire.openai_chat.core_messages import read_message, write_messages
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.request import DIALECT, read_request
-from pointsman.wire.parse import loads
+from pointsman.wire.parse import as_list, loads
 
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _COUNTS = ("top_k", "seed")
@@ -108,7 +108,7 @@ def _read(fields: Fields) -> Request:
         tool_choice=_choice(fields),
         response_format=_format(fields.get("response_format")),
         max_output=limit if limit is not None else _integer(values["max_tokens"]),
-        stop=(stop,) if isinstance(stop, str) else tuple(word for word in stop or () if isinstance(word, str)),
+        stop=(stop,) if isinstance(stop, str) else tuple(word for word in as_list(stop) if isinstance(word, str)),
         choices=1 if n is None else n,
         logprobs=(_integer(values["top_logprobs"]) or 0) if values["logprobs"] is True else None,
         reasoning_effort=values["reasoning_effort"] if isinstance(values["reasoning_effort"], str) else "",
