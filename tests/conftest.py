@@ -26,7 +26,6 @@ from pointsman.compose.serving import binding_of
 from pointsman.compose.web import application
 from pointsman.server.host import Host, bind
 
-
 # Where a run decides whether something lands, it tries the same examples each time; everywhere else it searches on.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
