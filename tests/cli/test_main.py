@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.util
+import json
 import subprocess
 import sys
 import time
@@ -119,6 +121,22 @@ def test_a_missing_file_is_an_error_with_a_way_out(command):
     said = command("models", "--config", "nowhere.yaml")
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("error: nowhere.yaml: no such file\nhint: ")
+
+
+@pytest.mark.parametrize("verb", ["serve", "logs", "keys list", "ask hi"])
+def test_a_postgresql_store_without_its_driver_is_a_wrong_set_up(invoke, lab, folder, monkeypatch, verb):
+    config = folder / "pointsman.yaml"
+    config.write_text(config.read_text().replace(f"sqlite:///{folder}/ledger.db", "postgresql://127.0.0.1:9/x"))
+    find = importlib.util.find_spec
+    without = lambda name, *more: None if name == "psycopg" else find(name, *more)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    said = invoke(*verb.split())
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("error: a PostgreSQL store needs the package psycopg\nhint: ")
+    assert "pointsman[postgres]" in said.err
+    said = invoke("check", "--json")
+    assert said.code == 2
+    assert [one["code"] for one in json.loads(said.out)["findings"]] == ["missing_extra"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

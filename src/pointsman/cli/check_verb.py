@@ -65,7 +65,7 @@ def _findings(config: Path | None) -> tuple[list[dict[str, Any]], str]:
     from pointsman.compose.lookup import CatalogueLookUp
     from pointsman.config.check import check
     from pointsman.config.load import errors_of
-    from pointsman.core.errors import ConfigError
+    from pointsman.core.errors import ConfigError, MissingExtra
 
     try:
         house = build(config)
@@ -75,6 +75,9 @@ def _findings(config: Path | None) -> tuple[list[dict[str, Any]], str]:
             {"level": "error", "code": one.code, "where": one.where, "message": one.bare, "hint": one.hint}
             for one in errors_of(error)
         ], str(config or "configuration")
+    except MissingExtra as error:
+        finding = {"level": "error", "code": error.code, "where": "", "message": error.message, "hint": error.hint}
+        return [finding], str(config or "configuration")
     look = CatalogueLookUp(house.pieces.catalog)
     found = check(house.loaded, os.environ, look, dt.datetime.now(tz=dt.UTC).date())
     return [msgspec.to_builtins(one) for one in found], str(house.loaded.origin or "no file: defaults")

@@ -25,7 +25,7 @@ _HEAD = """# Command line
 - Data goes to standard output; everything else goes to standard error. `--json` prints one JSON value and nothing else
   (`logs --follow --json`: one value a line).
 - Exit codes: 0 done; 1 the answer is no (a check failed, a call failed, there is no such thing); 2 the command line or
-  the configuration is wrong; 130 interrupted.
+  the configuration is wrong, or a package that it needs is not installed; 130 interrupted.
 - An error is one line that says what was wrong, then `hint:` with the way out.
 - Colours only on a terminal, never where `NO_COLOR` is set. Tables are cut to the width of a terminal, never in a pipe.
 

@@ -32,6 +32,7 @@ VERBS = {
 }
 
 
+_SET_UP_WRONGLY = ("invalid_configuration", "missing_extra")  # nothing was asked yet: the set-up has to change first
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -147,5 +148,5 @@ def _run() -> int:
         result = 128 + signal.SIGINT
     except PointsmanError as error:
         say_error(error.message, error.hint)
-        result = 2 if error.code == "invalid_configuration" else 1
+        result = 2 if error.code in _SET_UP_WRONGLY else 1
     return result if isinstance(result, int) else 0  # click hands back the code of its own `exit`
