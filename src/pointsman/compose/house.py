@@ -242,7 +242,7 @@ class House:
     def _expect(self) -> None:
         """The metrics keep series for these names, however many others callers invent."""
         directory = self.directory
-        self.pieces.metrics.names.expect([*directory.routes, *(model.name for model in self.listed())])
+        self.pieces.metrics.expect([*directory.routes, *(model.name for model in self.listed())])
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces

@@ -127,6 +127,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+NOBODY = Principal()
+"""Whoever calls where no keys are demanded."""
+
+
 class Keys(Protocol):
     """Says who is calling."""
 

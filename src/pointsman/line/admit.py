@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pointsman.core.call import Arrival
 from pointsman.core.errors import InvalidKey, InvalidRequest, MissingKey
-from pointsman.core.ports import Principal
-from pointsman.line.parts import Parts, Wishes
+from pointsman.core.ports import NOBODY, Principal
+from pointsman.line.parts import NO_WISHES, Parts, Wishes
 
 _LABEL = 200
-_NO_WISHES = Wishes()
-_NOBODY = Principal()
 
 
 def admit(parts: Parts, arrival: Arrival) -> Principal:
@@ -20,7 +18,7 @@ def admit(parts: Parts, arrival: Arrival) -> Principal:
         StoreUnavailable: where they are, and could not be read so far.
     """
     if not parts.keys.demanded:
-        return _NOBODY
+        return NOBODY
     secret = bearer(arrival)
     principal = parts.keys.check(secret)
     if principal is not None:
@@ -62,7 +60,7 @@ def wishes(arrival: Arrival) -> Wishes:
         raise InvalidRequest("The header x-pointsman-retries must be a whole number", param="x-pointsman-retries")
     session, tags = lookup.get(b"x-pointsman-session"), lookup.get(b"x-pointsman-tags")
     if timeout is None and retries is None and session is None and tags is None:
-        return _NO_WISHES
+        return NO_WISHES
     return Wishes(
         timeout=timeout,
         retries=None if retries is None else int(retries),

@@ -10,7 +10,7 @@ is a failed attempt, not a broken reply.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import msgspec
 
@@ -106,7 +106,7 @@ def _prepare(parts: Parts, call: Call, model: Model, deadline: int | None) -> tu
     return outgoing, parts.sender.prepare(model, outgoing, call.arrival, _limits(parts, model, deadline))
 
 
-def schedule(plan: Plan, retries: int | None) -> Iterator[tuple[Step, float]]:
+def schedule(plan: Plan, retries: int | None) -> Sequence[tuple[Step, float]]:
     """Steps in the order of their attempts, each with the pause before it (seconds).
 
     Every step is tried once, or as often as the route's `retries` say; a plan of one step gets one quick second try,
@@ -115,15 +115,15 @@ def schedule(plan: Plan, retries: int | None) -> Iterator[tuple[Step, float]]:
     """
     again = plan.retries if plan.retries is not None else int(len(plan.steps) == 1)
     if retries is None and not again:
-        for step in plan.steps:
-            yield step, 0.0
-        return
+        return [(step, 0.0) for step in plan.steps]
     sequence = [(step, _pause(number)) for step in plan.steps for number in range(again + 1)]
     count = len(sequence) if retries is None else retries + 1
+    attempts = []
     for number in range(min(count, _MAX_ATTEMPTS)):
         rounds, index = divmod(number, len(sequence))
         step, pause = sequence[index]
-        yield step, max(pause, _pause(rounds))
+        attempts.append((step, max(pause, _pause(rounds))))
+    return attempts
 
 
 def _pause(number: int) -> float:

@@ -70,6 +70,9 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     tags: str = ""
 
 
+NO_WISHES = Wishes()
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A call that was parsed and admitted."""
 

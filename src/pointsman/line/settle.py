@@ -6,9 +6,9 @@ from pointsman.core.call import Arrival
 from pointsman.core.errors import CallerGone, PointsmanError, UpstreamRefused
 from pointsman.core.outcome import Outcome, Status
 from pointsman.core.plan import Plan
-from pointsman.core.ports import Principal
+from pointsman.core.ports import NOBODY
 from pointsman.core.usage import Usage
-from pointsman.line.parts import Parts, Wishes, Won
+from pointsman.line.parts import NO_WISHES, Parts, Won
 from pointsman.line.trail import Trail
 from pointsman.wire.port import AnswerFacts, Dialect, Incoming, Surface
 
@@ -29,9 +29,9 @@ class Run:
         self.started = parts.clock.now()
         self.id = parts.ids.new(self.started)
         self.trail = Trail(parts.clock)
-        self.principal = Principal()
+        self.principal = NOBODY
         self.incoming: Incoming | None = None
-        self.wishes = Wishes()
+        self.wishes = NO_WISHES
         self.plan: Plan | None = None
         self.won: Won | None = None
         self.cost: int | None = None

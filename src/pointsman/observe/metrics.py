@@ -1,6 +1,7 @@
 """Metrics in Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4).
 
-Counting happens on the path of every call, so it is a handful of dictionary updates; all text is made at the scrape.
+Counting happens on the path of every call, so the places that one kind of call counts in are looked up once and kept
+as a tally; a call is then two look-ups and a handful of additions. All text is made at the scrape.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
 
-from pointsman.core.outcome import Outcome
+from pointsman.core.outcome import Attempt, Outcome
 
 _MAX_SERIES = 2_000
 _MAX_STRANGERS = 200
@@ -50,29 +52,78 @@ class Names:
         return name
 
 
+class Sum:
+    """One series of a counter."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+
+class Spread:
+    """One series of a histogram: counts per bucket, and the sum of all values (seconds)."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.sum += seconds
+
+
+_Series = TypeVar("_Series")
+
+
+class _Family(Generic[_Series]):
+    """The series of one family by label set, in a bounded number."""
+
+    def __init__(self, names: Names, labels: tuple[str, ...], make: Callable[[], _Series]) -> None:
+        self._names, self._free, self._make = names, _free(labels), make
+        self._series: dict[Labels, _Series] = {}
+
+    def at(self, labels: Labels) -> _Series:
+        """The series to count in."""
+        series = self._series
+        found = series.get(labels)
+        if found is None:
+            labels = self._names.admit(labels, self._free)
+            if len(series) >= _MAX_SERIES and labels not in series:
+                labels = (_OTHER,) * len(labels)
+            found = series.get(labels)
+            if found is None:
+                found = series[labels] = self._make()
+        return found
+
+    def items(self) -> Iterable[tuple[Labels, _Series]]:
+        """Label sets and their series, oldest first."""
+        return self._series.items()
+
+
 class Counter:
     """One counter family; a sum per label set."""
 
     def __init__(self, names: Names, name: str, text: str, labels: tuple[str, ...]) -> None:
         self.name, self.text, self.labels = name, text, labels
-        self.values: dict[Labels, float] = {}
-        self._names, self._free = names, _free(labels)
+        self._series = _Family(names, labels, Sum)
+
+    def at(self, labels: Labels) -> Sum:
+        """The sum of a label set; further names than are admitted share one."""
+        return self._series.at(labels)
 
     def add(self, labels: Labels, amount: float = 1) -> None:
         """Add `amount` to the sum of a label set."""
-        values = self.values
-        if labels in values:
-            values[labels] += amount
-            return
-        labels = self._names.admit(labels, self._free)
-        if len(values) >= _MAX_SERIES and labels not in values:
-            labels = (_OTHER,) * len(labels)
-        values[labels] = values.get(labels, 0) + amount
+        self._series.at(labels).value += amount
 
     def lines(self) -> list[str]:
         """The family as text."""
         head = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} counter"]
-        return head + [f"{self.name}{_braces(self.labels, key)} {_number(v)}" for key, v in self.values.items()]
+        return head + [f"{self.name}{_braces(self.labels, key)} {_number(s.value)}" for key, s in self._series.items()]
 
 
 class Histogram:
@@ -82,34 +133,47 @@ class Histogram:
         self, names: Names, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...] = _BUCKETS
     ) -> None:
         self.name, self.text, self.labels, self.buckets = name, text, labels, buckets
-        self._names, self._free = names, _free(labels)
-        self.counts: dict[Labels, list[int]] = {}
-        self.sums: dict[Labels, float] = {}
+        self._series = _Family(names, labels, lambda: Spread(buckets))
 
-    def observe(self, labels: Labels, seconds: float) -> None:
-        """Count one value."""
-        counts = self.counts.get(labels)
-        if counts is None:
-            labels = self._names.admit(labels, self._free)
-            if len(self.counts) >= _MAX_SERIES and labels not in self.counts:
-                labels = (_OTHER,) * len(labels)
-            counts = self.counts.setdefault(labels, [0] * (len(self.buckets) + 1))
-            self.sums.setdefault(labels, 0.0)
-        counts[bisect_left(self.buckets, seconds)] += 1
-        self.sums[labels] += seconds
+    def at(self, labels: Labels) -> Spread:
+        """The series of a label set; further names than are admitted share one."""
+        return self._series.at(labels)
 
     def lines(self) -> list[str]:
         """The family as text."""
         out = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} histogram"]
         names = (*self.labels, "le")
-        for key, counts in self.counts.items():
+        for key, spread in self._series.items():
             running = 0
-            for bound, count in zip((*map(str, self.buckets), "+Inf"), counts, strict=True):
+            for bound, count in zip((*map(str, self.buckets), "+Inf"), spread.counts, strict=True):
                 running += count
                 out.append(f"{self.name}_bucket{_braces(names, (*key, bound))} {running}")
-            out.append(f"{self.name}_sum{_braces(self.labels, key)} {self.sums[key]!r}")
+            out.append(f"{self.name}_sum{_braces(self.labels, key)} {spread.sum!r}")
             out.append(f"{self.name}_count{_braces(self.labels, key)} {running}")
         return out
+
+
+class _Calls:
+    """Where calls of one kind count: surface, route, status."""
+
+    __slots__ = ("duration", "number")
+
+    def __init__(self, metrics: Metrics, labels: Labels) -> None:
+        self.number = metrics.calls.at(labels)
+        self.duration = metrics.duration.at((labels[1],))
+
+
+class _Attempts:
+    """Where attempts of one kind count: provider, model, error. Tokens and cost have series once there are any."""
+
+    __slots__ = ("cost", "first", "input", "number", "output")
+
+    def __init__(self, metrics: Metrics, labels: Labels) -> None:
+        self.number = metrics.attempts.at(labels)
+        self.first: Spread | None = None
+        self.input: Sum | None = None
+        self.output: Sum | None = None
+        self.cost: Sum | None = None
 
 
 class Metrics:
@@ -144,35 +208,59 @@ class Metrics:
             names, "gw_overhead_seconds", "Time in the gateway itself until content goes out.", (), _OVERHEAD_BUCKETS
         )
 
+        self._all_overheads = self.overhead.at(())
+        self._calls: dict[Labels, _Calls] = {}
+        self._attempts: dict[Labels, _Attempts] = {}
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Names of routes and models that are configured now."""
+        self.names.expect(names)
+        self._calls.clear()
+        self._attempts.clear()
+
     def record(self, outcome: Outcome) -> None:
         """Count one outcome."""
         plan = outcome.plan
         route = plan.route if plan is not None else ""
-        self.calls.add((outcome.surface, route, outcome.status))
-        self.duration.observe((route,), outcome.duration * _NANO)
+        kind = (outcome.surface, route, outcome.status)
+        calls = self._calls.get(kind) or _opened(self._calls, kind, _Calls(self, kind))
+        calls.number.value += 1
+        calls.duration.observe(outcome.duration * _NANO)
         if outcome.overhead:
-            self.overhead.observe((), outcome.overhead * _NANO)
+            self._all_overheads.observe(outcome.overhead * _NANO)
         attempts = outcome.attempts
         for attempt in attempts:
-            who = (attempt.provider, attempt.model)
-            self.attempts.add((*who, attempt.error))
-            if attempt.first_byte is not None:
-                self.first.observe((attempt.model,), attempt.first_byte * _NANO)
-            usage = attempt.usage
-            if usage is not None:
-                self.tokens.add((*who, "input"), usage.input)
-                self.tokens.add((*who, "output"), usage.output)
-                if usage.cache_read:
-                    self.tokens.add((*who, "cache_read"), usage.cache_read)
-                if usage.reasoning:
-                    self.tokens.add((*who, "reasoning"), usage.reasoning)
-            if attempt.cost:
-                self.cost.add(who, attempt.cost * _NANO)
+            self._attempt(attempt)
         if outcome.status == "ok" and attempts:
             if len(attempts) > 1:
                 self.failovers.add((route,))
             if outcome.cost is None:
                 self.unpriced.add((attempts[-1].provider, attempts[-1].model))
+
+    def _attempt(self, attempt: Attempt) -> None:
+        provider, model = attempt.provider, attempt.model
+        kind = (provider, model, attempt.error)
+        tally = self._attempts.get(kind) or _opened(self._attempts, kind, _Attempts(self, kind))
+        tally.number.value += 1
+        if attempt.first_byte is not None:
+            if tally.first is None:
+                tally.first = self.first.at((model,))
+            tally.first.observe(attempt.first_byte * _NANO)
+        usage = attempt.usage
+        if usage is not None:
+            if tally.input is None or tally.output is None:
+                tally.input = self.tokens.at((provider, model, "input"))
+                tally.output = self.tokens.at((provider, model, "output"))
+            tally.input.value += usage.input
+            tally.output.value += usage.output
+            if usage.cache_read:
+                self.tokens.add((provider, model, "cache_read"), usage.cache_read)
+            if usage.reasoning:
+                self.tokens.add((provider, model, "reasoning"), usage.reasoning)
+        if attempt.cost:
+            if tally.cost is None:
+                tally.cost = self.cost.at((provider, model))
+            tally.cost.value += attempt.cost * _NANO
 
     def render(self, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> bytes:
         """The whole exposition; `gauges` maps a name to its help text and a function that reads it."""
@@ -192,6 +280,13 @@ class Metrics:
         for name, (text, read) in gauges.items():
             out += [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {_number(read())}"]
         return ("\n".join(out) + "\n").encode()
+
+
+def _opened(known: dict[Labels, _Series], kind: Labels, tally: _Series) -> _Series:
+    if len(known) >= _MAX_SERIES:
+        known.clear()
+    known[kind] = tally
+    return tally
 
 
 def _free(labels: tuple[str, ...]) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pointsman.core.errors import InternalError, MissingExtra, StoreUnavailable
+from pointsman.store.failures import Failures, postgresql, sqlite
 from pointsman.store.location import Location
 
 BUSY_SECONDS = 2.0
@@ -37,11 +38,11 @@ class Database:
         raw: the driver's own connection.
     """
 
-    def __init__(self, location: Location, raw: Any, errors: _Errors) -> None:
+    def __init__(self, location: Location, raw: Any, failures: Failures) -> None:
         self.engine = location.engine
         self.raw = raw
         self._location = location
-        self._errors = errors
+        self._failures = failures
         self._mark = "?" if location.engine == "sqlite" else "%s"
 
     def sql(self, text: str) -> str:
@@ -52,17 +53,17 @@ class Database:
         """Run a statement that returns nothing. `text` has passed through `sql` or has no parameters."""
         try:
             self.raw.execute(text, params or ())
-        except self._errors.row as error:
-            raise InternalError(f"a row cannot be stored: {_brief(error)}") from error
-        except self._errors.store as error:
-            raise self._errors.explain(self._location, error) from error
+        except self._failures.value as error:
+            raise self._failures.row(self._location, error) from error
+        except self._failures.store as error:
+            raise self._failures.explain(self._location, error) from error
 
     def rows(self, text: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and take all its rows."""
         try:
             return list(self.raw.execute(self.sql(text), params or ()).fetchall())
-        except self._errors.store as error:
-            raise self._errors.explain(self._location, error) from error
+        except self._failures.store as error:
+            raise self._failures.explain(self._location, error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -83,36 +84,8 @@ class Database:
 
     def close(self) -> None:
         """Let go of the connection."""
-        with suppress(*self._errors.store):
+        with suppress(*self._failures.store):
             self.raw.close()
-
-
-class _Errors:
-    """A driver's exceptions, sorted by what can be done about them."""
-
-    def __init__(self, store: tuple[type[Exception], ...], row: tuple[type[Exception], ...]) -> None:
-        self.store = store
-        self.row = row
-
-    def explain(self, location: Location, error: Exception) -> StoreUnavailable:
-        """What happened, where, and the way out."""
-        text = _brief(error)
-        hint = next((way for sign, way in _WAYS_OUT if sign in text.lower()), "")
-        return StoreUnavailable(f"store {location.shown}: {text}", hint=hint)
-
-
-_WAYS_OUT = (
-    ("not a database", "the file is damaged or is no SQLite file: move it away, or restore a copy"),
-    ("malformed", "the file is damaged: try `sqlite3 FILE .recover`, or move it away and start a new one"),
-    ("unable to open", "check that the folder exists and may be written to"),
-    ("readonly", "the file or its folder may not be written to"),
-    ("is locked", "another program holds the file"),
-    ("full", "make room on the disk"),
-)
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def open_database(location: Location, *, create: bool = True, page_limit: int = 0) -> Database:
@@ -130,9 +103,6 @@ def open_database(location: Location, *, create: bool = True, page_limit: int = 
     if location.engine == "sqlite":
         return _open_sqlite(location, create, page_limit)
     return _open_postgresql(location)
-
-
-_SQLITE = _Errors((sqlite3.Error,), (OverflowError, UnicodeEncodeError, sqlite3.DataError, sqlite3.InterfaceError))
 
 
 def _make_file(path: Path) -> None:
@@ -174,6 +144,7 @@ def demand_folder(location: Location) -> None:
 
 
 def _open_sqlite(location: Location, create: bool, page_limit: int) -> Database:
+    failures = sqlite()
     try:
         if create:
             demand_folder(location)
@@ -191,8 +162,8 @@ def _open_sqlite(location: Location, create: bool, page_limit: int) -> Database:
             cached_statements=_STATEMENTS_KEPT,
         )
     except (OSError, sqlite3.Error) as error:
-        raise _SQLITE.explain(location, error) from error
-    database = Database(location, raw, _SQLITE)
+        raise failures.explain(location, error) from error
+    database = Database(location, raw, failures)
     try:
         _set_up_sqlite(database, page_limit)
     except StoreUnavailable:
@@ -228,7 +199,7 @@ def _open_postgresql(location: Location) -> Database:
         raise MissingExtra(
             "a PostgreSQL store needs the package psycopg", hint="install pointsman[postgres]"
         ) from error
-    errors = _Errors((psycopg.Error, OSError), (psycopg.DataError, UnicodeEncodeError))
+    failures = postgresql(psycopg)
     try:
         raw = psycopg.connect(
             location.conninfo,
@@ -238,6 +209,8 @@ def _open_postgresql(location: Location) -> Database:
             application_name="pointsman",
             options=f"-c statement_timeout={_STATEMENT_MS} -c lock_timeout={_STATEMENT_MS}",
         )
+    except psycopg.ProgrammingError as error:  # the URL itself: waiting mends nothing, so no cause is kept
+        raise failures.explain(location, error) from None
     except (psycopg.Error, OSError) as error:
-        raise errors.explain(location, error) from error
-    return Database(location, raw, errors)
+        raise failures.explain(location, error) from error
+    return Database(location, raw, failures)

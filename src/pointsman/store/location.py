@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,9 @@ import msgspec
 
 from pointsman.core.errors import ConfigError
 
-_PASSWORD = re.compile(r"(//[^/@:]*):[^@]*@|(password=)[^&\s]*", re.IGNORECASE)
+# Up to the last `@`: in a password somebody forgot to encode there may be one.
+_PASSWORD = re.compile(r"(//[^/@:]*):(.*)@|(password=)([^&\s]*)", re.IGNORECASE)
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +56,24 @@ def locate(url: str) -> Location:
 
 
 def _hide(url: str) -> str:
-    return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[2]}***", url)
+    return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[3]}***", url)
+
+
+def without_secrets(location: Location, text: str) -> str:
+    """A driver's text without the password of the store's URL, or a part of it.
+
+    Drivers quote what they do not understand, and of a password that was not encoded they understand a part as host,
+    port or database: so every quotation goes that shares a part with it.
+    """
+    secrets = [found[2] or found[4] or "" for found in _PASSWORD.finditer(location.conninfo)]
+    for secret in filter(None, secrets):
+        parts = {part for part in re.split(r"[/@:?#&\s]+", secret) if part} | {urllib.parse.unquote(secret)}
+
+        def hide(found: re.Match[str], parts: set[str] = parts) -> str:
+            return "***" if any(part in found[0] for part in parts) else found[0]
+
+        text = _QUOTED.sub(hide, text).replace(secret, "***")
+    return text
 
 
 def file_id(location: Location) -> tuple[int, int] | None:

@@ -9,15 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.pool import QueuePool
 
-from pointsman.core.errors import StoreUnavailable
+from pointsman.core.errors import PointsmanError, StoreUnavailable
 from pointsman.store.database import Database, open_database
-from pointsman.store.location import locate
+from pointsman.store.failures import Failures, postgresql, sqlite
+from pointsman.store.location import Location, file_id, locate
 from pointsman.store.migrations import NEWEST, version
+
+_AT_ONCE = 4
+_PATIENCE = 5.0  # seconds until a connection is free
 
 
 class Reader:
@@ -38,8 +43,12 @@ class Reader:
             creator=self._connect,
             poolclass=QueuePool,
             pool_pre_ping=True,
-            pool_size=4,
+            pool_size=_AT_ONCE,
+            pool_timeout=_PATIENCE,
         )
+        dialect: Any = self._engine.dialect
+        self._failures: Failures = sqlite() if driver == "pysqlite" else postgresql(dialect.dbapi)
+        _follow(self._engine, self._location)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -47,13 +56,18 @@ class Reader:
 
         Raises:
             StoreUnavailable: the store is missing, of another version, or fails.
+            InvalidRequest: what is looked for can be in no store.
         """
         try:
             with self._engine.connect() as connection:
                 yield connection
         except DBAPIError as error:
-            text = " ".join(str(error.orig).split())[:300]
-            raise StoreUnavailable(f"store {self._location.shown}: {text}") from error
+            raise self._failures.question(self._location, error.orig) from error
+        except self._failures.value as error:  # SQLAlchemy hands on what is not the driver's own
+            raise self._failures.question(self._location, error) from error
+        except NoneFree as error:
+            text = f"store {self._location.shown}: too many questions at once"
+            raise StoreUnavailable(text, hint="ask again in a moment") from error
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -68,7 +82,7 @@ class Reader:
             else:
                 database.run("SET default_transaction_read_only = on")
                 database.raw.autocommit = False
-        except StoreUnavailable:
+        except PointsmanError:
             database.close()
             raise
         return database.raw
@@ -80,3 +94,17 @@ class Reader:
                 f"the store {self._location.shown} has schema version {found}, this Pointsman reads {NEWEST}",
                 hint="start the gateway once: it brings the store up to date",
             )
+
+
+def _follow(engine: Any, location: Location) -> None:
+    """A file that was deleted or replaced is not read on: its connections are opened anew, before the next question."""
+    key = "file"
+
+    @event.listens_for(engine, "connect")
+    def remember(_raw: Any, record: Any) -> None:
+        record.info[key] = file_id(location)
+
+    @event.listens_for(engine, "checkout")
+    def demand_place(_raw: Any, record: Any, _proxy: Any) -> None:
+        if record.info[key] != file_id(location):
+            raise DisconnectionError

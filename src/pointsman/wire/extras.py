@@ -1,134 +1,122 @@
-"""Fields that only their own dialect understands, carried beside the core values.
+"""What only one dialect understands, carried beside the core values so that the way back to it restores it.
 
-A field keeps its own name. A name that begins with `#` is a hint about shape for its dialect (`#raw`: the JSON as it
-was written, used again if it still says the same); another dialect loses nothing by ignoring it.
+Two kinds of it share one mapping. A field keeps its own name, and another dialect that cannot express it says so (see
+`losses`). A hint is about shape alone (how its dialect had written what the core values already say); its name begins
+with `#`, and another dialect loses nothing by ignoring it. A field whose own name begins with `#` is carried with one
+more, so that nobody's JSON can pose as a hint.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import msgspec
 
-from pointsman.core.chat import Dropped, Extras
-from pointsman.wire.parse import loads
+from pointsman.core.chat import Block, Choice, Extras, Message, Tool
+from pointsman.core.errors import PointsmanError
+from pointsman.wire.raw import Fields, dump, object_of, rest, same
 
-HINT = "#"
-RAW = "#raw"
 ABSENT = msgspec.Raw(b'"#absent"')
 """Hint for a field that its dialect usually has and that was left out."""
 
-Fields = dict[str, msgspec.Raw]
-
-_FIELDS = msgspec.json.Decoder(Fields)
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_TEXT = msgspec.json.Decoder(str)
-_ENCODER = msgspec.json.Encoder()
+_MARK = "#"
+_FORM = "form"
+Kept = TypeVar("Kept", bound=Block | Choice | Message | Tool)
 
 
-def object_of(raw: bytes | msgspec.Raw) -> Fields | None:
-    """An object's fields, raw; None if it is no object."""
-    try:
-        return _FIELDS.decode(raw)
-    except (ValueError, RecursionError):
-        return None
+def keep(dialect: str, fields: Fields, *, model: str = "", hints: Fields | None = None) -> tuple[Extras, ...]:
+    """Extras of a dialect; none where there is nothing to keep.
+
+    Args:
+        dialect: whose they are.
+        fields: by their own names.
+        model: the upstream model, where they are bound to it.
+        hints: by their names without the mark.
+    """
+    found = {_MARK + name if name.startswith(_MARK) else name: raw for name, raw in fields.items()}
+    found |= {_MARK + name: raw for name, raw in (hints or {}).items()}
+    return (Extras(dialect=dialect, model=model, fields=found),) if found else ()
 
 
-def whole_object(body: bytes) -> Fields | None:
-    """A body's fields; half surrogate pairs are replaced, since the core values hold real text."""
-    found = object_of(body)
-    if found is not None:
-        return found
-    try:
-        value = loads(body)
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (ValueError, RecursionError):
-        return None
-    return object_of(text.encode("utf-8", "replace"))
+def leftover(dialect: str, fields: Fields, *known: str) -> tuple[Extras, ...]:
+    """What an object with a `type` holds beside it and the known fields."""
+    return keep(dialect, rest(fields, ("type", *known)))
 
 
-def list_of(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
-    """A list's items, raw; none if it is no list."""
-    if raw is None:
-        return []
-    try:
-        return _LIST.decode(raw)
-    except (ValueError, RecursionError):
-        return []
-
-
-def text_of(raw: msgspec.Raw | None) -> str | None:
-    """A string; None if it is none."""
-    if raw is None:
-        return None
-    try:
-        return _TEXT.decode(raw)
-    except (ValueError, RecursionError):
-        return None
-
-
-def dump(value: Any) -> msgspec.Raw:
-    """A value as raw JSON."""
-    return msgspec.Raw(_ENCODER.encode(value))
-
-
-def same(raw: bytes | msgspec.Raw, written: Any) -> bool:
-    """Whether a value, written as JSON, says the same as some JSON."""
-    return bool(loads(bytes(raw)) == loads(_ENCODER.encode(written)))
-
-
-def keep(dialect: str, fields: Fields, model: str = "") -> tuple[Extras, ...]:
-    """Extras of a dialect; none where there are no fields."""
-    return (Extras(dialect=dialect, model=model, fields=fields),) if fields else ()
-
-
-def rest(fields: Fields, known: Iterable[str]) -> Fields:
-    """The fields that are not among the known ones."""
-    known = frozenset(known)
-    return {name: raw for name, raw in fields.items() if name not in known}
+def shown(extra: Extras) -> Fields:
+    """The fields of some extras by their own names, hints left out."""
+    return {
+        name.removeprefix(_MARK): raw
+        for name, raw in extra.fields.items()
+        if not name.startswith(_MARK) or name.startswith(_MARK * 2)
+    }
 
 
 def own(extras: tuple[Extras, ...], dialect: str) -> Fields:
     """A dialect's own extra fields, hints left out."""
+    return {name: raw for extra in extras if extra.dialect == dialect for name, raw in shown(extra).items()}
+
+
+def hints_of(extras: tuple[Extras, ...], dialect: str) -> Fields:
+    """A dialect's own hints, by their names without the mark."""
     return {
-        name: raw
+        name.removeprefix(_MARK): raw
         for extra in extras
         if extra.dialect == dialect
         for name, raw in extra.fields.items()
-        if not name.startswith(HINT)
+        if name.startswith(_MARK) and not name.startswith(_MARK * 2)
     }
 
 
 def hint(extras: tuple[Extras, ...], dialect: str, name: str) -> msgspec.Raw | None:
     """One of a dialect's own hints."""
     for extra in extras:
-        if extra.dialect == dialect and name in extra.fields:
-            return extra.fields[name]
+        if extra.dialect == dialect and _MARK + name in extra.fields:
+            return extra.fields[_MARK + name]
     return None
 
 
-def hinted(fields: dict[str, Any], extras: tuple[Extras, ...], dialect: str) -> dict[str, Any]:
-    """Top-level fields in the shapes that a dialect's hints remember; `#raw` is not for this level."""
-    found = dict(fields)
-    for extra in extras:
-        for name, raw in extra.fields.items():
-            if extra.dialect != dialect or not name.startswith(HINT):
-                continue
-            if raw == ABSENT:
-                found.pop(name[1:], None)
-            else:
-                found[name[1:]] = raw
-    return found
+def shape_hints(fields: Fields, written: dict[str, Any], names: Iterable[str]) -> Fields:
+    """Hints on how an object's fields stood, where their usual form `written` does not say the same."""
+    return {
+        name: fields.get(name, ABSENT)
+        for name in names
+        if (name in written) != (name in fields) or (name in fields and not same(fields[name], written[name]))
+    }
 
 
-def dropped(extras: tuple[Extras, ...], dialect: str, path: str) -> list[Dropped]:
-    """Extra fields of other dialects, which this one cannot express."""
-    return [
-        Dropped(path=f"{path}.{name}" if path else name, reason=f"{extra.dialect} only")
-        for extra in extras
-        if extra.dialect != dialect
-        for name in extra.fields
-        if not name.startswith(HINT)
-    ]
+def shaped(fields: dict[str, Any], hints: Fields) -> dict[str, Any]:
+    """An object's fields as hints about them remember their shape."""
+    found = {**fields, **hints}
+    return {name: value for name, value in found.items() if value != ABSENT}
+
+
+def remembering(value: Kept, raw: msgspec.Raw, written: Any, dialect: str) -> Kept:
+    """What was read from `raw`; with the JSON itself where the value's usual form `written` would not say the same."""
+    if same(raw, written):
+        return value
+    extras = keep(dialect, own(value.extras, dialect), hints={_FORM: raw})
+    return msgspec.structs.replace(value, extras=extras)
+
+
+def remembered(value: Kept, read: Callable[[msgspec.Raw], Kept], dialect: str) -> msgspec.Raw | None:
+    """The JSON that a value was read from, if it was kept and still reads as this value."""
+    raw = hint(value.extras, dialect, _FORM)
+    if raw is None:
+        return None
+    try:
+        return raw if read(raw) == value else None
+    except PointsmanError:
+        return None  # extras that came back through a caller may hold anything
+
+
+def tuck(fields: Fields, name: str, inner: Fields) -> None:
+    """Put what is left of an inner object beside its parent's extra fields, under the inner object's own name."""
+    if inner:
+        fields[name] = dump(inner)
+
+
+def untuck(fields: Fields, name: str) -> Fields:
+    """Take it out again."""
+    return object_of(fields.pop(name, None)) or {}

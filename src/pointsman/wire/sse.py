@@ -99,7 +99,7 @@ def split(complete: bytes) -> list[bytes]:
 
 def fields(event: bytes) -> tuple[bytes, bytes | None]:
     """An event's name (empty if none) and its data; None if it has no data line (a comment, a lone `id:`)."""
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and event.find(b"\r") < 0:
         return b"", event[6:-2]
     name, data = b"", None
     for line in event.removeprefix(_BOM).splitlines():

@@ -205,7 +205,7 @@ def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
         _refuse("messages", "a list of messages", None)
     count = _message_count(raw)
     text = len(memoryview(raw))
-    parts = _parts(raw) if b'"type"' in body else None
+    parts = _parts(raw) if body.find(b'"type"') >= 0 else None
     tools, size = _tools(fields)
     abilities = _TOOLS if tools else 0
     if len(fields) > 2:
@@ -280,8 +280,8 @@ def _place(text: str) -> tuple[str, str]:
 
 def _parts(raw: msgspec.Raw) -> _Parts | None:
     """Images, sounds and documents among the messages, where their names occur at all."""
-    view = bytes(raw)
-    if not any(name in view for name in _PART_NAMES):
+    find = bytes(raw).find
+    if not any(find(name) >= 0 for name in _PART_NAMES):
         return None
     try:
         messages = _CONTENTS.decode(raw)
