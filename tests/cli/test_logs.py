@@ -127,6 +127,14 @@ def test_a_store_that_cannot_be_read_is_no_store_without_calls(invoke, lab, fold
     assert "hint: the file is damaged" in said.err
 
 
+def test_what_no_store_can_hold_is_an_error_without_a_traceback(command, called):
+    for arguments in (("\udcff\udcfe",), ("--route", "\udcff")):
+        said = command("logs", *arguments)
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("error: no store can hold what was asked for\nhint: ")
+        assert "Traceback" not in said.err
+
+
 def test_a_store_without_a_folder_names_it(invoke, lab, folder):
     config = folder / "pointsman.yaml"
     config.write_text(config.read_text().replace(f"{folder}/ledger.db", f"{folder}/none/such/x.db"))

@@ -65,6 +65,22 @@ async def test_a_database_that_is_deleted_is_made_anew_and_what_follows_is_kept(
         assert [call["id"] for call in answer.json["calls"]] == [kept.headers["x-request-id"]], "the reader follows too"
 
 
+async def test_a_question_that_fails_half_way_says_where_and_the_way_out(
+    sim: Any, config: Any, serving: Any, ask: Any, tmp_path: Path
+) -> None:
+    async with serving(config(sim)) as served:
+        made = await ask(served, "POST", "/v1/chat/completions", QUESTION)
+        assert await asyncio.to_thread(served.house.pieces.ledger.flush)
+        assert (await ask(served, "GET", "/api/calls")).status == 200
+        with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+            other.execute("ALTER TABLE calls RENAME TO moved")
+        for path in ("/api/calls", "/api/totals", f"/api/calls/{made.headers['x-request-id']}"):
+            answer = await ask(served, "GET", path)
+            assert (answer.status, answer.error["code"]) == (503, "store_unavailable"), path
+            assert "ledger.db: no such table: calls" in answer.error["message"]
+            assert answer.error["pointsman"]["hint"] == "restore a copy, or name another store"
+
+
 async def test_reading_an_unusable_ledger_is_a_clear_503(
     sim: Any, config: Any, serving: Any, ask: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
