@@ -17,8 +17,6 @@ from pointsman.core.chat import (
     Choice,
     Dropped,
     Encoded,
-    Finish,
-    Media,
     Opaque,
     Reasoning,
     Refusal,
@@ -27,45 +25,37 @@ from pointsman.core.chat import (
 )
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.usage import Usage
-from pointsman.wire.extras import (
-    RAW,
-    Fields,
-    dropped,
-    hint,
-    keep,
-    list_of,
-    object_of,
-    own,
-    rest,
-    same,
-    text_of,
-    whole_object,
-)
-from pointsman.wire.parse import as_count, as_dict, loads, loads_object
+from pointsman.wire.extras import hint, keep, leftover, own, remembered, remembering
+from pointsman.wire.finishes import Finishes
+from pointsman.wire.losses import dropped, name_of, only_choice
+from pointsman.wire.parse import as_count, as_dict, loads_object
+from pointsman.wire.raw import list_of, object_of, rest, text_in, text_of, value_of, whole_object
 from pointsman.wire.refusals import refusal_in
 
 DIALECT = "anthropic-messages"
 
 _KNOWN = frozenset({"id", "type", "role", "model", "content", "stop_reason", "usage"})
-_USAGE = "#usage"
-_FINISHES: dict[str, Finish] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "refusal",
-    "pause_turn": "pause",
-}
-_WORDS: dict[Finish, str] = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "content_filter": "refusal",
-    "refusal": "refusal",
-    "pause": "pause_turn",
-    "error": "end_turn",
-}
+_USAGE = "usage"
+_FINISHES = Finishes(
+    meanings={
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "tool_use": "tool_calls",
+        "refusal": "refusal",
+        "pause_turn": "pause",
+    },
+    words={
+        "stop": "end_turn",
+        "length": "max_tokens",
+        "tool_calls": "tool_use",
+        "content_filter": "refusal",
+        "refusal": "refusal",
+        "pause": "pause_turn",
+        "error": "end_turn",
+    },
+)
 
 
 def decode_answer(body: bytes) -> Answer:
@@ -80,58 +70,50 @@ def decode_answer(body: bytes) -> Answer:
         refused = refusal_in(loads_object(body, "answer"), body)
         raise refused or UpstreamGarbage("The provider's answer has no `content`.")
     word = text_of(fields.get("stop_reason"))
-    usage = loads(bytes(fields["usage"])) if "usage" in fields else None
-    extras = rest(fields, _KNOWN)
-    if isinstance(usage, dict):
-        extras[_USAGE] = fields["usage"]
-    model = text_of(fields.get("model")) or ""
+    usage = value_of(fields.get("usage"))
+    hints = {_USAGE: fields["usage"]} if isinstance(usage, dict) else {}
+    model = text_in(fields, "model")
     choice = Choice(
         blocks=tuple(_read_block(raw) for raw in list_of(fields["content"])),
-        finish=None if word is None else _FINISHES.get(word, "stop"),
+        finish=_FINISHES.meaning(word),
         finish_raw=word or "",
     )
     return Answer(
-        id=text_of(fields.get("id")) or "",
+        id=text_in(fields, "id"),
         model=model,
         choices=(choice,),
         usage=_read_usage(usage) if isinstance(usage, dict) else None,
-        extras=keep(DIALECT, extras, model),
+        extras=keep(DIALECT, rest(fields, _KNOWN), model=model, hints=hints),
     )
 
 
 def _read_block(raw: msgspec.Raw) -> Block:
     """A content block. Where its usual form would not say the same, its own form is kept beside it."""
     block = _block(raw)
-    if isinstance(block, Opaque) or same(raw, _write_block(block)):
-        return block
-    return msgspec.structs.replace(block, extras=keep(DIALECT, {**own(block.extras, DIALECT), RAW: raw}))
+    return block if isinstance(block, Opaque) else remembering(block, raw, _write_block(block), DIALECT)
 
 
 def _block(raw: msgspec.Raw) -> Block:
     fields = object_of(raw) or {}
-    kind = text_of(fields.get("type")) or ""
+    kind = text_in(fields, "type")
     if kind == "text":
-        return Text(text=text_of(fields.get("text")) or "", extras=_left(fields, "text"))
+        return Text(text=text_in(fields, "text"), extras=leftover(DIALECT, fields, "text"))
     if kind == "thinking":
         return Reasoning(
-            text=text_of(fields.get("thinking")) or "",
-            signature=text_of(fields.get("signature")) or "",
-            extras=_left(fields, "thinking", "signature"),
+            text=text_in(fields, "thinking"),
+            signature=text_in(fields, "signature"),
+            extras=leftover(DIALECT, fields, "thinking", "signature"),
         )
     if kind == "redacted_thinking":
-        return Reasoning(encrypted=text_of(fields.get("data")) or "", extras=_left(fields, "data"))
+        return Reasoning(encrypted=text_in(fields, "data"), extras=leftover(DIALECT, fields, "data"))
     if kind == "tool_use":
         return ToolCall(
-            id=text_of(fields.get("id")) or "",
-            name=text_of(fields.get("name")) or "",
+            id=text_in(fields, "id"),
+            name=text_in(fields, "name"),
             arguments=bytes(fields["input"]).decode() if "input" in fields else "{}",
-            extras=_left(fields, "id", "name", "input"),
+            extras=leftover(DIALECT, fields, "id", "name", "input"),
         )
     return Opaque(dialect=DIALECT, kind=kind, raw=raw)
-
-
-def _left(fields: Fields, *known: str) -> tuple[Any, ...]:
-    return keep(DIALECT, rest(fields, ("type", *known)))
 
 
 def _read_usage(raw: dict[str, Any]) -> Usage:
@@ -153,40 +135,27 @@ def _read_usage(raw: dict[str, Any]) -> Usage:
 
 def encode_answer(answer: Answer) -> Encoded:
     """An answer for a caller; further choices and what only other dialects know are dropped by name."""
-    lost = dropped(answer.extras, DIALECT, "")
-    lost += [Dropped(path=f"choices[{choice.index}]", reason="one answer only") for choice in answer.choices[1:]]
-    choice = answer.choices[0] if answer.choices else Choice()
+    choice, lost = only_choice(answer, DIALECT)
     fields: dict[str, Any] = {
         "id": answer.id,
         "type": "message",
         "role": "assistant",
         "model": answer.model,
         "content": _write_blocks(choice.blocks, lost),
-        "stop_reason": _word(choice),
+        "stop_reason": _FINISHES.word(choice),
         "stop_sequence": None,
         "usage": _write_usage(answer),
     }
-    lost += dropped(choice.extras, DIALECT, "choices[0]")
     return Encoded(body=msgspec.json.encode({**fields, **own(answer.extras, DIALECT)}), dropped=tuple(lost))
-
-
-def _word(choice: Choice) -> str | None:
-    if choice.finish is None:
-        return None
-    if choice.finish_raw in _FINISHES and _FINISHES[choice.finish_raw] == choice.finish:
-        return choice.finish_raw
-    return _WORDS[choice.finish]
 
 
 def _write_blocks(blocks: tuple[Block, ...], lost: list[Dropped]) -> list[Any]:
     written = []
     for at, block in enumerate(blocks):
         lost += dropped(block.extras, DIALECT, f"content[{at}]")
-        raw = hint(block.extras, DIALECT, RAW)
-        value = raw if raw is not None and _read_block(raw) == block else _write_block(block)
+        value = remembered(block, _read_block, DIALECT) or _write_block(block)
         if value is None:
-            name = block.kind if isinstance(block, Opaque | Media) else type(block).__name__.lower()
-            lost.append(Dropped(path=f"content[{at}]", reason=f"no block for `{name}`"))
+            lost.append(Dropped(path=f"content[{at}]", reason=f"no block for `{name_of(block)}`"))
         else:
             written.append(value)
     return written
@@ -219,7 +188,7 @@ def _input(arguments: str) -> msgspec.Raw:
 def _write_usage(answer: Answer) -> Any:
     usage = answer.usage or Usage()
     raw = hint(answer.extras, DIALECT, _USAGE)
-    if raw is not None and _read_usage(as_dict(loads(bytes(raw)))) == usage:
+    if raw is not None and _read_usage(as_dict(value_of(raw))) == usage:
         return raw
     write = usage.cache_write + usage.cache_write_1h
     return {

@@ -8,7 +8,7 @@ more, so that nobody's JSON can pose as a hint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,11 +17,12 @@ from pointsman.core.chat import Block, Choice, Extras, Message, Tool
 from pointsman.core.errors import PointsmanError
 from pointsman.wire.raw import Fields, dump, object_of, rest, same
 
+_MARK = "#"
+FORM = "raw"
+"""Hint: an object's JSON as it was read."""
 ABSENT = msgspec.Raw(b'"#absent"')
 """Hint for a field that its dialect usually has and that was left out."""
 
-_MARK = "#"
-_FORM = "form"
 Kept = TypeVar("Kept", bound=Block | Choice | Message | Tool)
 
 
@@ -77,32 +78,32 @@ def hint(extras: tuple[Extras, ...], dialect: str, name: str) -> msgspec.Raw | N
     return None
 
 
-def shape_hints(fields: Fields, written: dict[str, Any], names: Iterable[str]) -> Fields:
-    """Hints on how an object's fields stood, where their usual form `written` does not say the same."""
+def shape_hints(fields: Fields, written: dict[str, Any], names: Container[str]) -> Fields:
+    """Hints on how an object's fields of these names stood, where their usual form `written` does not say the same."""
     return {
         name: fields.get(name, ABSENT)
-        for name in names
-        if (name in written) != (name in fields) or (name in fields and not same(fields[name], written[name]))
+        for name in {**fields, **written}
+        if name in names and not (name in fields and name in written and same(fields[name], written[name]))
     }
 
 
 def shaped(fields: dict[str, Any], hints: Fields) -> dict[str, Any]:
     """An object's fields as hints about them remember their shape."""
-    found = {**fields, **hints}
-    return {name: value for name, value in found.items() if value != ABSENT}
+    gone = {name for name, raw in hints.items() if raw == ABSENT}
+    return {name: value for name, value in {**fields, **hints}.items() if name not in gone}
 
 
 def remembering(value: Kept, raw: msgspec.Raw, written: Any, dialect: str) -> Kept:
     """What was read from `raw`; with the JSON itself where the value's usual form `written` would not say the same."""
     if same(raw, written):
         return value
-    extras = keep(dialect, own(value.extras, dialect), hints={_FORM: raw})
+    extras = keep(dialect, own(value.extras, dialect), hints={FORM: raw})
     return msgspec.structs.replace(value, extras=extras)
 
 
-def remembered(value: Kept, read: Callable[[msgspec.Raw], Kept], dialect: str) -> msgspec.Raw | None:
+def remembered(value: Kept, read: Callable[[msgspec.Raw], object], dialect: str) -> msgspec.Raw | None:
     """The JSON that a value was read from, if it was kept and still reads as this value."""
-    raw = hint(value.extras, dialect, _FORM)
+    raw = hint(value.extras, dialect, FORM)
     if raw is None:
         return None
     try:

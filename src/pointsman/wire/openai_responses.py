@@ -7,6 +7,7 @@ tools and every other item stay opaque, in place. Cached tokens and reasoning ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,7 +19,6 @@ from pointsman.core.chat import (
     Dropped,
     Encoded,
     Finish,
-    Media,
     Opaque,
     Reasoning,
     Refusal,
@@ -29,30 +29,25 @@ from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.usage import Usage
 from pointsman.wire.extras import (
     ABSENT,
-    HINT,
-    RAW,
-    Fields,
-    dropped,
-    dump,
     hint,
-    hinted,
+    hints_of,
     keep,
-    list_of,
-    object_of,
+    leftover,
     own,
-    rest,
-    same,
-    text_of,
-    whole_object,
+    remembered,
+    remembering,
+    shaped,
 )
-from pointsman.wire.parse import as_count, as_dict, loads, loads_object
+from pointsman.wire.losses import dropped, name_of, only_choice
+from pointsman.wire.parse import as_count, as_dict, loads_object
+from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, same, text_in, text_of, value_of, whole_object
 from pointsman.wire.refusals import refusal_in
 
 DIALECT = "openai-responses"
 
 _KNOWN = frozenset({"id", "model", "created_at", "output", "usage", "status", "object", "incomplete_details"})
 _KEPT = ("created_at", "usage", "status", "object", "incomplete_details")  # kept as written beside their meaning
-_ITEM = HINT + "item"
+_ITEM = "item"
 _REASONS: dict[str, Finish] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
@@ -71,29 +66,28 @@ def decode_answer(body: bytes) -> Answer:
         raise UpstreamGarbage("The provider's answer has no `output`.")
     blocks = tuple(block for raw in list_of(fields["output"]) for block in _read_item(raw))
     finish, word = _finish(fields, blocks)
-    hints = {HINT + name: fields.get(name, ABSENT) for name in _KEPT}
-    model = text_of(fields.get("model")) or ""
+    hints = {name: fields.get(name, ABSENT) for name in _KEPT}
+    model = text_in(fields, "model")
     return Answer(
-        id=text_of(fields.get("id")) or "",
+        id=text_in(fields, "id"),
         model=model,
         created=_created(fields),
         choices=(Choice(blocks=blocks, finish=finish, finish_raw=word),),
         usage=_usage_in(fields.get("usage")),
-        extras=keep(DIALECT, rest(fields, _KNOWN) | hints, model),
+        extras=keep(DIALECT, rest(fields, _KNOWN), model=model, hints=hints),
     )
 
 
 def _created(fields: Fields) -> int:
-    value = loads(bytes(fields["created_at"])) if "created_at" in fields else 0
+    value = value_of(fields.get("created_at"))
     return int(value) if isinstance(value, int | float) and 0 < value < 1 << 53 else 0
 
 
 def _finish(fields: Fields, blocks: tuple[Block, ...]) -> tuple[Finish | None, str]:
     """How it ended, and the provider's word for it: the reason where incomplete, else the status."""
-    status = text_of(fields.get("status")) or ""
+    status = text_in(fields, "status")
     if status == "incomplete":
-        details = object_of(fields["incomplete_details"]) if "incomplete_details" in fields else None
-        reason = text_of((details or {}).get("reason")) or ""
+        reason = text_in(object_of(fields.get("incomplete_details")) or {}, "reason")
         return _REASONS.get(reason, "length"), reason or status
     if status in ("queued", "in_progress"):
         return None, status
@@ -102,23 +96,23 @@ def _finish(fields: Fields, blocks: tuple[Block, ...]) -> tuple[Finish | None, s
 
 def _read_item(raw: msgspec.Raw) -> list[Block]:
     fields = object_of(raw) or {}
-    kind = text_of(fields.get("type")) or ""
+    kind = text_in(fields, "type")
     if kind == "message":
         blocks = _message(fields)
         if blocks is not None and same(raw, next(iter(_write_items(tuple(blocks), [])), None)):
             return blocks
-    elif kind == "reasoning":
-        return [_kept(_reasoning(fields), raw)]
-    elif kind == "function_call":
-        return [_kept(_call(fields), raw)]
-    return [Opaque(dialect=DIALECT, kind=kind, raw=raw)]
+        return [Opaque(dialect=DIALECT, kind=kind, raw=raw)]
+    return [_read_single(raw)]
 
 
-def _kept(block: Block, raw: msgspec.Raw) -> Block:
-    """The block; with the item as it was written where its usual form would not say the same."""
-    if same(raw, _write_item(block)):
-        return block
-    return msgspec.structs.replace(block, extras=keep(DIALECT, {**own(block.extras, DIALECT), RAW: raw}))
+def _read_single(raw: msgspec.Raw) -> Block:
+    """An item that is one block. Where its usual form would not say the same, its own form is kept beside it."""
+    fields = object_of(raw) or {}
+    kind = text_in(fields, "type")
+    if kind not in _ITEMS:
+        return Opaque(dialect=DIALECT, kind=kind, raw=raw)
+    block = _ITEMS[kind](fields)
+    return remembering(block, raw, _write_item(block), DIALECT)
 
 
 def _message(fields: Fields) -> list[Block] | None:
@@ -132,7 +126,7 @@ def _message(fields: Fields) -> list[Block] | None:
         text = text_of(part.get(name))
         if kind not in ("output_text", "refusal") or text is None:
             return None
-        extras = keep(DIALECT, {**rest(part, ("type", name)), _ITEM: item})
+        extras = keep(DIALECT, rest(part, ("type", name)), hints={_ITEM: item})
         blocks.append(Text(text=text, extras=extras) if name == "text" else Refusal(text=text, extras=extras))
     return blocks
 
@@ -141,26 +135,28 @@ def _reasoning(fields: Fields) -> Reasoning:
     """Reasoning: its summary, else its text, and what only the provider can read."""
     parts = [object_of(raw) or {} for raw in list_of(fields.get("summary"))]
     full = [object_of(raw) or {} for raw in list_of(fields.get("content"))]
-    texts = [text_of(part.get("text")) or "" for part in parts or full]
     return Reasoning(
-        text="\n\n".join(texts),
-        encrypted=text_of(fields.get("encrypted_content")) or "",
+        text="\n\n".join(text_in(part, "text") for part in parts or full),
+        encrypted=text_in(fields, "encrypted_content"),
         summary=bool(parts),
-        extras=keep(DIALECT, rest(fields, ("type", "summary", "content", "encrypted_content"))),
+        extras=leftover(DIALECT, fields, "summary", "content", "encrypted_content"),
     )
 
 
 def _call(fields: Fields) -> ToolCall:
     return ToolCall(
-        id=text_of(fields.get("call_id")) or "",
-        name=text_of(fields.get("name")) or "",
-        arguments=text_of(fields.get("arguments")) or "",
-        extras=keep(DIALECT, rest(fields, ("type", "call_id", "name", "arguments"))),
+        id=text_in(fields, "call_id"),
+        name=text_in(fields, "name"),
+        arguments=text_in(fields, "arguments"),
+        extras=leftover(DIALECT, fields, "call_id", "name", "arguments"),
     )
 
 
+_ITEMS: dict[str, Callable[[Fields], Block]] = {"reasoning": _reasoning, "function_call": _call}
+
+
 def _usage_in(raw: msgspec.Raw | None) -> Usage | None:
-    value = loads(bytes(raw)) if raw is not None else None
+    value = value_of(raw)
     if not isinstance(value, dict):
         return None
     total, output = as_count(value.get("input_tokens")), as_count(value.get("output_tokens"))
@@ -178,15 +174,12 @@ def _usage_in(raw: msgspec.Raw | None) -> Usage | None:
 
 def encode_answer(answer: Answer) -> Encoded:
     """An answer for a caller; further choices and what only other dialects know are dropped by name."""
-    lost = dropped(answer.extras, DIALECT, "")
-    lost += [Dropped(path=f"choices[{choice.index}]", reason="one answer only") for choice in answer.choices[1:]]
-    choice = answer.choices[0] if answer.choices else Choice()
-    lost += dropped(choice.extras, DIALECT, "choices[0]")
+    choice, lost = only_choice(answer, DIALECT)
     fields = _head(answer, choice) | {"output": _write_items(choice.blocks, lost)}
     if answer.usage is not None:
         fields["usage"] = _write_usage(answer.usage)
     extras = own(answer.extras, DIALECT)
-    body = msgspec.json.encode({**hinted(fields, answer.extras, DIALECT), **extras})
+    body = msgspec.json.encode({**shaped(fields, hints_of(answer.extras, DIALECT)), **extras})
     if any(extra.dialect == DIALECT for extra in answer.extras) and decode_answer(body) != answer:
         body = msgspec.json.encode({**fields, **extras})
     return Encoded(body=body, dropped=tuple(lost))
@@ -223,11 +216,9 @@ def _write_items(blocks: tuple[Block, ...], lost: list[Dropped]) -> list[Any]:
             last = item
             continue
         last = None
-        raw = hint(block.extras, DIALECT, RAW)
-        value = raw if raw is not None and _read_item(raw) == [block] else _write_item(block)
+        value = remembered(block, _read_single, DIALECT) or _write_item(block)
         if value is None:
-            name = block.kind if isinstance(block, Opaque | Media) else type(block).__name__.lower()
-            lost.append(Dropped(path=f"output[{at}]", reason=f"no item for `{name}`"))
+            lost.append(Dropped(path=f"output[{at}]", reason=f"no item for `{name_of(block)}`"))
         else:
             items.append(value)
     return items

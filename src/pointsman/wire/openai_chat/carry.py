@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pointsman.core.chat import Block, Extras, Reasoning, Text, ToolCall
-from pointsman.wire.extras import list_of, object_of, text_of
+from pointsman.wire.raw import list_of, object_of, text_in
 
 BLOCKS = "pointsman_blocks"
 THINKING = "thinking_blocks"
@@ -65,13 +65,11 @@ def read_thinking(raw: msgspec.Raw | None) -> list[Block]:
     found: list[Block] = []
     for item in list_of(raw):
         fields = object_of(item) or {}
-        kind = text_of(fields.get("type"))
+        kind = text_in(fields, "type")
         if kind == "redacted_thinking":
-            found.append(Reasoning(encrypted=text_of(fields.get("data")) or ""))
+            found.append(Reasoning(encrypted=text_in(fields, "data")))
         elif kind == "thinking":
-            found.append(
-                Reasoning(text=text_of(fields.get("thinking")) or "", signature=text_of(fields.get("signature")) or "")
-            )
+            found.append(Reasoning(text=text_in(fields, "thinking"), signature=text_in(fields, "signature")))
     return found
 
 

@@ -10,29 +10,25 @@ from pointsman.core.chat import Answer, Block, Choice, Encoded, Extras, Finish, 
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.usage import Usage
 from pointsman.wire.extras import (
-    ABSENT,
-    HINT,
-    RAW,
-    Fields,
-    dump,
-    hint,
-    hinted,
+    hints_of,
     keep,
-    list_of,
-    object_of,
     own,
-    rest,
-    same,
-    text_of,
-    whole_object,
+    remembered,
+    remembering,
+    shape_hints,
+    shaped,
+    tuck,
+    untuck,
 )
+from pointsman.wire.finishes import Finishes
 from pointsman.wire.openai_chat import carry
 from pointsman.wire.openai_chat.answer import read_answer
 from pointsman.wire.openai_chat.core_messages import read_blocks
 from pointsman.wire.openai_chat.core_parts import write_call
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.openai_chat.usage import usage_of
-from pointsman.wire.parse import as_count, loads
+from pointsman.wire.parse import as_count
+from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, value_of, whole_object
 
 ORIGIN = "pointsman_origin"
 
@@ -41,17 +37,27 @@ _KNOWN_CHOICE = frozenset({"index", "message", "finish_reason", "logprobs", "tex
 _KNOWN_MESSAGE = frozenset(
     {"role", "content", "refusal", "tool_calls", "reasoning_content", carry.THINKING, carry.BLOCKS}
 )
-_FINISHES: dict[str, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "error": "error",
-    "eos": "stop",
-    "": "stop",
-}
-_WORDS: dict[Finish, str] = {"refusal": "content_filter", "pause": "stop"}
+_FINISHES = Finishes(
+    meanings={
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "function_call": "tool_calls",
+        "content_filter": "content_filter",
+        "error": "error",
+        "eos": "stop",
+        "": "stop",
+    },
+    words={
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "content_filter": "content_filter",
+        "refusal": "content_filter",
+        "pause": "stop",
+        "error": "error",
+    },
+)
 
 
 class _ChoiceOrigin(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,20 +88,16 @@ def decode_answer(body: bytes) -> Answer:
     if ORIGIN in fields:
         return _restored(answer, fields[ORIGIN])
     written = {name: dump(value) for name, value in _write(answer).items()}
-    hints = {
-        HINT + name: fields.get(name, ABSENT)
-        for name in _KNOWN - {"choices", ORIGIN}
-        if (name in written) != (name in fields) or (name in fields and not same(fields[name], written[name]))
-    }
-    return msgspec.structs.replace(answer, extras=keep(DIALECT, rest(fields, _KNOWN) | hints))
+    hints = shape_hints(fields, written, _KNOWN - {"choices", ORIGIN})
+    return msgspec.structs.replace(answer, extras=keep(DIALECT, rest(fields, _KNOWN), hints=hints))
 
 
 def _read(fields: Fields) -> Answer:
-    usage = loads(bytes(fields["usage"])) if "usage" in fields else None
+    usage = value_of(fields.get("usage"))
     return Answer(
-        id=text_of(fields.get("id")) or "",
-        model=text_of(fields.get("model")) or "",
-        created=as_count(loads(bytes(fields["created"]))) if "created" in fields else 0,
+        id=text_in(fields, "id"),
+        model=text_in(fields, "model"),
+        created=as_count(value_of(fields.get("created"))),
         choices=tuple(_read_choice(raw) for raw in list_of(fields.get("choices"))),
         usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
     )
@@ -122,36 +124,32 @@ def _read_choice(raw: msgspec.Raw) -> Choice:
     fields = object_of(raw)
     if fields is None:
         raise UpstreamGarbage("The provider's answer has a choice that is not an object.")
-    message = object_of(fields["message"]) if "message" in fields else None
+    message = object_of(fields.get("message"))
     text = text_of(fields.get("text"))
     blocks: tuple[Block, ...] = (Text(text=text),) if text else ()
     extras = rest(fields, _KNOWN_CHOICE)
     if message is not None:
         blocks = read_blocks(message)
-        left = rest(message, _KNOWN_MESSAGE)
-        if left:
-            extras["message"] = dump(left)
+        tuck(extras, "message", rest(message, _KNOWN_MESSAGE))
     word = text_of(fields.get("finish_reason"))
     logprobs = fields.get("logprobs")
     choice = Choice(
-        index=as_count(loads(bytes(fields["index"]))) if "index" in fields else 0,
+        index=as_count(value_of(fields.get("index"))),
         blocks=blocks,
-        finish=None if word is None else _FINISHES.get(word, "stop"),
+        finish=_FINISHES.meaning(word),
         finish_raw=word or "",
         logprobs=None if logprobs is None or bytes(logprobs) == b"null" else logprobs,
         extras=keep(DIALECT, extras),
     )
     carried = message is not None and carry.BLOCKS in message
-    if not carried and not same(raw, _write_choice(choice)):
-        choice = msgspec.structs.replace(choice, extras=keep(DIALECT, {**extras, RAW: raw}))
-    return choice
+    return choice if carried else remembering(choice, raw, _write_choice(choice), DIALECT)
 
 
 def encode_answer(answer: Answer) -> Encoded:
     """An answer for a caller. Nothing is dropped: what chat cannot say is carried (see `carry`)."""
     fields = _write(answer)
-    shaped = hinted(fields, answer.extras, DIALECT)
-    for candidate in (shaped, fields) if shaped != fields else (fields,):
+    as_it_stood = shaped(fields, hints_of(answer.extras, DIALECT))
+    for candidate in (as_it_stood, fields) if as_it_stood != fields else (fields,):
         body = msgspec.json.encode(candidate)
         if decode_answer(body) == answer:
             return Encoded(body=body)
@@ -196,26 +194,18 @@ def write_usage(usage: Usage) -> dict[str, Any]:
 
 
 def _write_choice(choice: Choice) -> Any:
-    raw = hint(choice.extras, DIALECT, RAW)
-    if raw is not None and _read_choice(raw) == choice:
+    raw = remembered(choice, _read_choice, DIALECT)
+    if raw is not None:
         return raw
     extras = own(choice.extras, DIALECT)
-    left = object_of(extras.pop("message")) if "message" in extras else None
+    left = untuck(extras, "message")
     return {
         "index": choice.index,
-        "message": {**_write_blocks(choice.blocks), **(left or {})},
+        "message": {**_write_blocks(choice.blocks), **left},
         "logprobs": choice.logprobs,
-        "finish_reason": _word(choice),
+        "finish_reason": _FINISHES.word(choice),
         **extras,
     }
-
-
-def _word(choice: Choice) -> str | None:
-    if choice.finish is None:
-        return None
-    if _FINISHES.get(choice.finish_raw) == choice.finish:
-        return choice.finish_raw
-    return _WORDS.get(choice.finish, choice.finish)
 
 
 def _write_blocks(blocks: tuple[Block, ...]) -> dict[str, Any]:

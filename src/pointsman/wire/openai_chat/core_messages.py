@@ -8,10 +8,12 @@ import msgspec
 
 from pointsman.core.chat import Block, Dropped, Message, Opaque, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 from pointsman.core.errors import InvalidRequest
-from pointsman.wire.extras import RAW, Fields, dropped, hint, keep, list_of, object_of, own, rest, same, text_of
+from pointsman.wire.extras import keep, own, remembered, remembering
+from pointsman.wire.losses import dropped
 from pointsman.wire.openai_chat import carry
 from pointsman.wire.openai_chat.core_parts import read_call, read_part, write_call, write_part
 from pointsman.wire.openai_chat.request import DIALECT
+from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -45,21 +47,20 @@ def read_message(raw: msgspec.Raw, path: str) -> Message:
         message = Message(
             role=_ROLES[role],
             blocks=read_blocks(fields),
-            name=text_of(fields.get("name")) or "",
+            name=text_in(fields, "name"),
             extras=keep(DIALECT, rest(fields, _KNOWN)),
         )
     plain = len(fields) == 2 and bool(text_of(fields.get("content")))
-    if not plain and carry.BLOCKS not in fields and not same(raw, write_message(message, [])):
-        extras = {**own(message.extras, DIALECT), RAW: raw}
-        return msgspec.structs.replace(message, extras=keep(DIALECT, extras))
-    return message
+    if plain or carry.BLOCKS in fields:
+        return message
+    return remembering(message, raw, write_message(message, []), DIALECT)
 
 
 def _result(fields: Fields) -> Message:
     result = ToolResult(
-        call_id=text_of(fields.get("tool_call_id")) or "",
+        call_id=text_in(fields, "tool_call_id"),
         content=tuple(_content(fields.get("content"))),
-        name=text_of(fields.get("name")) or "",
+        name=text_in(fields, "name"),
     )
     return Message(role="tool", blocks=(result,), extras=keep(DIALECT, rest(fields, _KNOWN_RESULT)))
 
@@ -69,7 +70,7 @@ def read_blocks(fields: Fields) -> tuple[Block, ...]:
     thinking = carry.read_thinking(fields.get(carry.THINKING))
     calls = [read_call(raw) for raw in list_of(fields.get("tool_calls"))]
     if carry.BLOCKS in fields:
-        content = text_of(fields.get("content")) or ""
+        content = text_in(fields, "content")
         restored = carry.restore(fields[carry.BLOCKS], content, calls, thinking)
         if restored is not None:
             return restored
@@ -79,10 +80,9 @@ def read_blocks(fields: Fields) -> tuple[Block, ...]:
     if refusal:
         blocks.append(Refusal(text=refusal))
     blocks += calls
-    old = object_of(fields["function_call"]) if "function_call" in fields else None
+    old = object_of(fields.get("function_call"))
     if old:
-        name, arguments = text_of(old.get("name")), text_of(old.get("arguments"))
-        blocks.append(ToolCall(id="", name=name or "", arguments=arguments or "{}"))
+        blocks.append(ToolCall(id="", name=text_in(old, "name"), arguments=text_in(old, "arguments") or "{}"))
     return tuple(blocks)
 
 
@@ -104,8 +104,8 @@ def _content(raw: msgspec.Raw | None) -> list[Block]:
 
 def write_message(message: Message, lost: list[Dropped], path: str = "") -> Any:
     """A message of a request as one chat message; tool results have to stand alone (see `write_messages`)."""
-    raw = hint(message.extras, DIALECT, RAW)
-    if raw is not None and read_message(raw, path) == message:
+    raw = remembered(message, lambda raw: read_message(raw, path), DIALECT)
+    if raw is not None:
         return raw
     lost += dropped(message.extras, DIALECT, path)
     extras = own(message.extras, DIALECT)

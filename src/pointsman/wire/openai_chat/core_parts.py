@@ -9,8 +9,9 @@ from typing import Any, Literal
 import msgspec
 
 from pointsman.core.chat import Block, Media, Opaque, Refusal, Text, ToolCall
-from pointsman.wire.extras import Fields, dump, keep, object_of, own, rest, text_of
+from pointsman.wire.extras import keep, leftover, own, tuck, untuck
 from pointsman.wire.openai_chat.request import DIALECT
+from pointsman.wire.raw import Fields, object_of, rest, text_in, text_of
 
 _DATA_URL = re.compile(r"data:([^;,]+);base64,([^,]*)")
 
@@ -20,14 +21,14 @@ def read_part(raw: msgspec.Raw) -> Block:
     fields = object_of(raw)
     if fields is None:
         return Opaque(dialect=DIALECT, kind="", raw=raw)
-    kind = text_of(fields.get("type")) or ""
+    kind = text_in(fields, "type")
     block: Block | None = None
     if kind == "text":
         text = text_of(fields.get("text"))
-        block = None if text is None else Text(text=text, extras=_leftover(fields, "text"))
+        block = None if text is None else Text(text=text, extras=leftover(DIALECT, fields, "text"))
     elif kind == "refusal":
         text = text_of(fields.get("refusal"))
-        block = None if text is None else Refusal(text=text, extras=_leftover(fields, "refusal"))
+        block = None if text is None else Refusal(text=text, extras=leftover(DIALECT, fields, "refusal"))
     elif kind in _MEDIA:
         block = _media(kind, fields)
     return block or Opaque(dialect=DIALECT, kind=kind, raw=raw)
@@ -47,14 +48,9 @@ def write_part(block: Block) -> Any:
     return None
 
 
-def _leftover(fields: Fields, *known: str) -> tuple[Any, ...]:
-    return keep(DIALECT, rest(fields, ("type", *known)))
-
-
 def _media(kind: str, fields: Fields) -> Media | None:
     """An image, video, sound or document part; its object's other fields stay under the part's name."""
-    raw = fields.get(kind)
-    inner = object_of(raw) if raw is not None else None
+    inner = object_of(fields.get(kind))
     if inner is None:
         return None
     known, make = _MEDIA[kind]
@@ -62,9 +58,7 @@ def _media(kind: str, fields: Fields) -> Media | None:
     if block is None:
         return None
     extras = rest(fields, ("type", kind))
-    left = rest(inner, known)
-    if left:
-        extras[kind] = dump(left)
+    tuck(extras, kind, rest(inner, known))
     return msgspec.structs.replace(block, extras=keep(DIALECT, extras))
 
 
@@ -125,29 +119,26 @@ def _write_media(block: Media) -> dict[str, Any] | None:
         inner |= {"filename": block.name} if block.name else {}
     if not inner:
         return None  # a URL of a document or sound, or another provider's file: chat cannot point at it
-    left = object_of(extras.pop(kind)) if kind in extras else None
-    return {"type": kind, kind: {**inner, **(left or {})}, **extras}
+    left = untuck(extras, kind)
+    return {"type": kind, kind: {**inner, **left}, **extras}
 
 
 def read_call(raw: msgspec.Raw) -> Block:
     """A tool call; custom tools and odd shapes stay opaque."""
     fields = object_of(raw)
-    function = object_of(fields["function"]) if fields and "function" in fields else None
+    function = object_of(fields.get("function")) if fields else None
     if fields is None or function is None:
         return Opaque(dialect=DIALECT, kind="tool_call", raw=raw)
     name, arguments = text_of(function.get("name")), text_of(function.get("arguments"))
     if name is None or arguments is None:
         return Opaque(dialect=DIALECT, kind="tool_call", raw=raw)
     extras = rest(fields, ("id", "type", "function"))
-    left = rest(function, ("name", "arguments"))
-    if left:
-        extras["function"] = dump(left)
-    return ToolCall(id=text_of(fields.get("id")) or "", name=name, arguments=arguments, extras=keep(DIALECT, extras))
+    tuck(extras, "function", rest(function, ("name", "arguments")))
+    return ToolCall(id=text_in(fields, "id"), name=name, arguments=arguments, extras=keep(DIALECT, extras))
 
 
 def write_call(call: ToolCall) -> dict[str, Any]:
     """A tool call."""
     extras = own(call.extras, DIALECT)
-    left = object_of(extras.pop("function")) if "function" in extras else None
-    function = {"name": call.name, "arguments": call.arguments, **(left or {})}
+    function = {"name": call.name, "arguments": call.arguments, **untuck(extras, "function")}
     return {"id": call.id, "type": "function", "function": function, **extras}

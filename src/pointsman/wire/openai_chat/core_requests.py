@@ -8,24 +8,13 @@ import msgspec
 
 from pointsman.core.chat import Dropped, Encoded, Message, Request, ResponseFormat, Tool, ToolChoice
 from pointsman.core.model import Model
-from pointsman.wire.extras import (
-    HINT,
-    Fields,
-    dropped,
-    dump,
-    hinted,
-    keep,
-    list_of,
-    object_of,
-    own,
-    rest,
-    same,
-    text_of,
-)
+from pointsman.wire.extras import FORM, hints_of, keep, own, remembered, remembering, shape_hints, shaped, tuck, untuck
+from pointsman.wire.losses import dropped
 from pointsman.wire.openai_chat.core_messages import read_message, write_messages
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.request import DIALECT, read_request
-from pointsman.wire.parse import as_list, loads
+from pointsman.wire.parse import as_list
+from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, value_of
 
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _COUNTS = ("top_k", "seed")
@@ -59,12 +48,8 @@ def decode_request(body: bytes) -> Request:
     fields = incoming.fields
     request = _read(fields)
     written = {name: dump(value) for name, value in _write(request, []).items()}
-    hints = {
-        HINT + name: raw
-        for name, raw in fields.items()
-        if name in _KNOWN and name != "messages" and not (name in written and same(raw, written[name]))
-    }
-    return msgspec.structs.replace(request, extras=keep(DIALECT, rest(fields, _KNOWN) | hints))
+    hints = shape_hints(fields, written, _KNOWN - {"messages"})
+    return msgspec.structs.replace(request, extras=keep(DIALECT, rest(fields, _KNOWN), hints=hints))
 
 
 def encode_request(request: Request, model: Model) -> Encoded:
@@ -75,34 +60,24 @@ def encode_request(request: Request, model: Model) -> Encoded:
     """
     lost = dropped(request.extras, DIALECT, "")
     fields = {**_write(request, lost), **own(request.extras, DIALECT)}
-    shaped = hinted(fields, request.extras, DIALECT)
-    if shaped != fields:
-        raws = {name: dump(value) for name, value in shaped.items()}
-        for name, twin in _TWINS.items():
-            if HINT + twin in _hints(request):
-                raws.pop(name, None)
+    as_it_stood = shaped(fields, hints_of(request.extras, DIALECT))
+    if as_it_stood != fields:
+        raws = {name: dump(value) for name, value in as_it_stood.items()}
         if _read(raws) == msgspec.structs.replace(request, extras=()):
             fields = dict(raws)
     fitted, refused = fit(fields, model, asks_usage=request.stream and not request.stream_usage)
     return Encoded(body=msgspec.json.encode(fitted), dropped=(*lost, *refused))
 
 
-def _hints(request: Request) -> Fields:
-    return {name: raw for extra in request.extras if extra.dialect == DIALECT for name, raw in extra.fields.items()}
-
-
-_TWINS = {"max_completion_tokens": "max_tokens"}
-
-
 def _read(fields: Fields) -> Request:
     """The core values of a request, without extras."""
-    values: dict[str, Any] = {name: _plain(fields.get(name)) for name in _PLAIN}
+    values: dict[str, Any] = {name: value_of(fields.get(name)) for name in _PLAIN}
     stop = values["stop"]
     limit = _integer(values["max_completion_tokens"])
     options = values["stream_options"]
     n = _integer(values["n"])
     return Request(
-        model=text_of(fields.get("model")) or "",
+        model=text_in(fields, "model"),
         messages=tuple(read_message(raw, f"messages[{i}]") for i, raw in enumerate(list_of(fields.get("messages")))),
         tools=tuple(_tool(raw) for raw in list_of(fields.get("tools"))),
         tool_choice=_choice(fields),
@@ -114,7 +89,7 @@ def _read(fields: Fields) -> Request:
         reasoning_effort=values["reasoning_effort"] if isinstance(values["reasoning_effort"], str) else "",
         stream=values["stream"] is True,
         stream_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        user=text_of(fields.get("user")) or "",
+        user=text_in(fields, "user"),
         temperature=_number(values["temperature"]),
         top_p=_number(values["top_p"]),
         presence_penalty=_number(values["presence_penalty"]),
@@ -139,10 +114,6 @@ _PLAIN = (
 )
 
 
-def _plain(raw: msgspec.Raw | None) -> Any:
-    return None if raw is None else loads(bytes(raw))
-
-
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -152,70 +123,67 @@ def _integer(value: Any) -> int | None:
 
 
 def _tool(raw: msgspec.Raw) -> Tool:
-    """A function; any other kind of tool stays raw under the hint `#tool`."""
+    """A function; any other kind of tool is kept as it is written, under its type."""
     fields = object_of(raw) or {}
-    function = object_of(fields["function"]) if "function" in fields else None
+    function = object_of(fields.get("function"))
     if function is None:
-        return Tool(name=text_of(fields.get("type")) or "", extras=keep(DIALECT, {HINT + "tool": raw}))
+        return Tool(name=text_in(fields, "type"), extras=keep(DIALECT, {}, hints={FORM: raw}))
     extras = rest(fields, ("type", "function"))
-    left = rest(function, ("name", "description", "parameters", "strict"))
-    if left:
-        extras["function"] = dump(left)
-    strict = _plain(function.get("strict"))
+    tuck(extras, "function", rest(function, ("name", "description", "parameters", "strict")))
     tool = Tool(
-        name=text_of(function.get("name")) or "",
-        description=text_of(function.get("description")) or "",
+        name=text_in(function, "name"),
+        description=text_in(function, "description"),
         schema=function.get("parameters", msgspec.Raw(b"{}")),
-        strict=strict if isinstance(strict, bool) else None,
+        strict=_flag(function.get("strict")),
         extras=keep(DIALECT, extras),
     )
-    if not same(raw, _write_tool(tool)):
-        tool = msgspec.structs.replace(tool, extras=keep(DIALECT, {**extras, HINT + "tool": raw}))
-    return tool
+    return remembering(tool, raw, _write_tool(tool), DIALECT)
+
+
+def _flag(raw: msgspec.Raw | None) -> bool | None:
+    value = value_of(raw)
+    return value if isinstance(value, bool) else None
 
 
 def _write_tool(tool: Tool) -> Any:
-    for extra in tool.extras:
-        raw = extra.fields.get(HINT + "tool")
-        if extra.dialect == DIALECT and raw is not None and _tool(raw) == tool:
-            return raw
+    raw = remembered(tool, _tool, DIALECT)
+    if raw is not None:
+        return raw
     extras = own(tool.extras, DIALECT)
-    left = object_of(extras.pop("function")) if "function" in extras else None
+    left = untuck(extras, "function")
     function: dict[str, Any] = {"name": tool.name}
     function |= {"description": tool.description} if tool.description else {}
     function["parameters"] = tool.schema
     function |= {"strict": tool.strict} if tool.strict is not None else {}
-    return {"type": "function", "function": {**function, **(left or {})}, **extras}
+    return {"type": "function", "function": {**function, **left}, **extras}
 
 
 def _choice(fields: Fields) -> ToolChoice | None:
-    parallel = _plain(fields.get("parallel_tool_calls"))
-    parallel = parallel if isinstance(parallel, bool) else None
+    parallel = _flag(fields.get("parallel_tool_calls"))
     raw = fields.get("tool_choice")
     word = text_of(raw)
     if word in ("auto", "none", "required"):
         return ToolChoice(mode=word, parallel=parallel)  # type: ignore[arg-type]  # narrowed by the test above
-    named = object_of(raw) if raw is not None else None
-    function = object_of(named["function"]) if named and "function" in named else None
+    named = object_of(raw)
+    function = object_of(named.get("function")) if named else None
     if function:
-        return ToolChoice(mode="named", name=text_of(function.get("name")) or "", parallel=parallel)
+        return ToolChoice(mode="named", name=text_in(function, "name"), parallel=parallel)
     return None if parallel is None else ToolChoice(parallel=parallel)
 
 
 def _format(raw: msgspec.Raw | None) -> ResponseFormat | None:
-    fields = object_of(raw) if raw is not None else None
+    fields = object_of(raw)
     kind = text_of(fields.get("type")) if fields else None
     if kind == "json_object":
         return ResponseFormat(kind="json")
     if fields is None or kind != "json_schema":
         return ResponseFormat() if kind == "text" else None
-    inner = (object_of(fields["json_schema"]) if "json_schema" in fields else None) or {}
-    strict = _plain(inner.get("strict"))
+    inner = object_of(fields.get("json_schema")) or {}
     return ResponseFormat(
         kind="json_schema",
-        name=text_of(inner.get("name")) or "",
+        name=text_in(inner, "name"),
         schema=inner.get("schema"),
-        strict=strict if isinstance(strict, bool) else None,
+        strict=_flag(inner.get("strict")),
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
-from pointsman.wire.extras import Fields, list_of, object_of, rest, whole_object
 from pointsman.wire.openai_chat.answer import read_answer
 from pointsman.wire.port import Incoming
+from pointsman.wire.raw import Fields, list_of, object_of, rest, whole_object
 
 _DONE = b"data: [DONE]\n\n"
 _ENCODER = msgspec.json.Encoder()
@@ -37,7 +37,7 @@ def as_stream(body: bytes, incoming: Incoming) -> bytes:
         choice = object_of(raw) or {}
         more = rest(choice, ("message", "finish_reason", "index"))
         index = choice.get("index", msgspec.Raw(b"0"))
-        delta = _delta(object_of(choice["message"]) if "message" in choice else None)
+        delta = _delta(object_of(choice.get("message")))
         out.append(_event({**head, "choices": [{"index": index, "delta": delta, **more, "finish_reason": None}]}))
         end = {"index": index, "delta": {}, "finish_reason": choice.get("finish_reason", msgspec.Raw(b'"stop"'))}
         out.append(_event({**head, "choices": [end]}))

@@ -1,0 +1,32 @@
+"""A dialect's words for why an answer ended, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pointsman.core.chat import Choice, Finish
+
+
+class Finishes(NamedTuple):
+    """A dialect's words.
+
+    Attributes:
+        meanings: every word that the dialect is known to use, and what it means.
+        words: the word for each meaning, for answers of other dialects.
+    """
+
+    meanings: Mapping[str, Finish]
+    words: Mapping[Finish, str]
+
+    def meaning(self, word: str | None) -> Finish | None:
+        """What a word means; a new word is an end like any other, and no word is none."""
+        return None if word is None else self.meanings.get(word, "stop")
+
+    def word(self, choice: Choice) -> str | None:
+        """The word for a choice's end: the provider's own if it is one of this dialect's; None before the end."""
+        if choice.finish is None:
+            return None
+        if self.meanings.get(choice.finish_raw) == choice.finish:
+            return choice.finish_raw
+        return self.words[choice.finish]

@@ -1,0 +1,29 @@
+"""What an encoder cannot express, by name: nothing disappears silently."""
+
+from __future__ import annotations
+
+from pointsman.core.chat import Answer, Block, Choice, Dropped, Extras, Media, Opaque
+from pointsman.wire.extras import shown
+
+
+def dropped(extras: tuple[Extras, ...], dialect: str, path: str) -> list[Dropped]:
+    """Extra fields of other dialects, which this one cannot express."""
+    return [
+        Dropped(path=f"{path}.{name}" if path else name, reason=f"{extra.dialect} only")
+        for extra in extras
+        if extra.dialect != dialect
+        for name in shown(extra)
+    ]
+
+
+def name_of(block: Block) -> str:
+    """A block's kind, for people."""
+    return block.kind if isinstance(block, Opaque | Media) else type(block).__name__.lower()
+
+
+def only_choice(answer: Answer, dialect: str) -> tuple[Choice, list[Dropped]]:
+    """The one choice that a dialect without choices writes, and what of the rest it cannot."""
+    choice = answer.choices[0] if answer.choices else Choice()
+    lost = dropped(answer.extras, dialect, "")
+    lost += [Dropped(path=f"choices[{other.index}]", reason="one answer only") for other in answer.choices[1:]]
+    return choice, lost + dropped(choice.extras, dialect, "choices[0]")
