@@ -25,11 +25,12 @@ from pointsman.core.chat import (
 )
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.usage import Usage
+from pointsman.wire.counts import NoCountError, stated
 from pointsman.wire.extras import hint, keep, leftover, own, remembered, remembering
 from pointsman.wire.finishes import Finishes
 from pointsman.wire.losses import dropped, name_of, only_choice
-from pointsman.wire.parse import as_count, as_dict, loads_object
-from pointsman.wire.raw import list_of, object_of, rest, text_in, text_of, value_of, whole_object
+from pointsman.wire.parse import as_dict, loads_object
+from pointsman.wire.raw import items_of, object_of, rest, text_in, text_of, value_of, whole_object
 from pointsman.wire.refusals import refusal_in
 
 DIALECT = "anthropic-messages"
@@ -66,15 +67,15 @@ def decode_answer(body: bytes) -> Answer:
         UpstreamRefused: an error in a 200.
     """
     fields = whole_object(body)
-    if fields is None or "content" not in fields:
+    content = items_of(fields.get("content")) if fields is not None else None
+    if fields is None or content is None:
         refused = refusal_in(loads_object(body, "answer"), body)
-        raise refused or UpstreamGarbage("The provider's answer has no `content`.")
+        raise refused or UpstreamGarbage("The provider's answer has no list `content`.")
     word = text_of(fields.get("stop_reason"))
-    usage = value_of(fields.get("usage"))
-    hints = {_USAGE: fields["usage"]} if isinstance(usage, dict) else {}
+    hints = {_USAGE: fields["usage"]} if "usage" in fields else {}
     model = text_in(fields, "model")
     choice = Choice(
-        blocks=tuple(_read_block(raw) for raw in list_of(fields["content"])),
+        blocks=tuple(_read_block(raw) for raw in content),
         finish=_FINISHES.meaning(word),
         finish_raw=word or "",
     )
@@ -82,7 +83,7 @@ def decode_answer(body: bytes) -> Answer:
         id=text_in(fields, "id"),
         model=model,
         choices=(choice,),
-        usage=_read_usage(usage) if isinstance(usage, dict) else None,
+        usage=_read_usage(value_of(fields.get("usage"))),
         extras=keep(DIALECT, rest(fields, _KNOWN), model=model, hints=hints),
     )
 
@@ -116,20 +117,29 @@ def _block(raw: msgspec.Raw) -> Block:
     return Opaque(dialect=DIALECT, kind=kind, raw=raw)
 
 
-def _read_usage(raw: dict[str, Any]) -> Usage:
-    """Normal form: input with cache reads and writes."""
-    read, write = as_count(raw.get("cache_read_input_tokens")), as_count(raw.get("cache_creation_input_tokens"))
-    long = min(as_count(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens")), write)
-    output = as_count(raw.get("output_tokens"))
+def _read_usage(raw: Any) -> Usage | None:
+    """Normal form: input with cache reads and writes. None where it cannot be known."""
+    if not isinstance(raw, dict):
+        return None
     thought = as_dict(raw.get("output_tokens_details"))
-    reasoning = as_count(thought.get("thinking_tokens")) or as_count(thought.get("reasoning_tokens"))
+    try:
+        fresh, output = stated(raw.get("input_tokens")), stated(raw.get("output_tokens"))
+        read = stated(raw.get("cache_read_input_tokens")) or 0
+        write = stated(raw.get("cache_creation_input_tokens")) or 0
+        long = stated(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens")) or 0
+        reasoning = stated(thought.get("thinking_tokens"), thought.get("reasoning_tokens")) or 0
+    except NoCountError:
+        return None
+    if fresh is output is None:
+        return None
+    long = min(long, write)
     return Usage(
-        input=as_count(raw.get("input_tokens")) + read + write,
+        input=(fresh or 0) + read + write,
         cache_read=read,
         cache_write=write - long,
         cache_write_1h=long,
-        output=output,
-        reasoning=min(reasoning, output),
+        output=output or 0,
+        reasoning=min(reasoning, output or 0),
     )
 
 
@@ -186,10 +196,10 @@ def _input(arguments: str) -> msgspec.Raw:
 
 
 def _write_usage(answer: Answer) -> Any:
-    usage = answer.usage or Usage()
     raw = hint(answer.extras, DIALECT, _USAGE)
-    if raw is not None and _read_usage(as_dict(value_of(raw))) == usage:
+    if raw is not None and _read_usage(value_of(raw)) == answer.usage:
         return raw
+    usage = answer.usage or Usage()
     write = usage.cache_write + usage.cache_write_1h
     return {
         "input_tokens": usage.input - usage.cache_read - write,

@@ -27,6 +27,6 @@ class Finishes(NamedTuple):
         """The word for a choice's end: the provider's own if it is one of this dialect's; None before the end."""
         if choice.finish is None:
             return None
-        if self.meanings.get(choice.finish_raw) == choice.finish:
+        if choice.finish_raw and self.meanings.get(choice.finish_raw) == choice.finish:
             return choice.finish_raw
         return self.words[choice.finish]

@@ -27,6 +27,7 @@ from pointsman.core.chat import (
 )
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.usage import Usage
+from pointsman.wire.counts import NoCountError, stated
 from pointsman.wire.extras import (
     ABSENT,
     hint,
@@ -39,8 +40,20 @@ from pointsman.wire.extras import (
     shaped,
 )
 from pointsman.wire.losses import dropped, name_of, only_choice
-from pointsman.wire.parse import as_count, as_dict, loads_object
-from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, same, text_in, text_of, value_of, whole_object
+from pointsman.wire.parse import as_dict, loads_object
+from pointsman.wire.raw import (
+    Fields,
+    dump,
+    items_of,
+    list_of,
+    object_of,
+    rest,
+    same,
+    text_in,
+    text_of,
+    value_of,
+    whole_object,
+)
 from pointsman.wire.refusals import refusal_in
 
 DIALECT = "openai-responses"
@@ -62,9 +75,10 @@ def decode_answer(body: bytes) -> Answer:
     if refused is not None:
         raise refused
     fields = whole_object(body)
-    if fields is None or "output" not in fields:
-        raise UpstreamGarbage("The provider's answer has no `output`.")
-    blocks = tuple(block for raw in list_of(fields["output"]) for block in _read_item(raw))
+    output = items_of(fields.get("output")) if fields is not None else None
+    if fields is None or output is None:
+        raise UpstreamGarbage("The provider's answer has no list `output`.")
+    blocks = tuple(block for raw in output for block in _read_item(raw))
     finish, word = _finish(fields, blocks)
     hints = {name: fields.get(name, ABSENT) for name in _KEPT}
     model = text_in(fields, "model")
@@ -156,17 +170,25 @@ _ITEMS: dict[str, Callable[[Fields], Block]] = {"reasoning": _reasoning, "functi
 
 
 def _usage_in(raw: msgspec.Raw | None) -> Usage | None:
+    """Normal form, which has the same sums. None where it cannot be known."""
     value = value_of(raw)
     if not isinstance(value, dict):
         return None
-    total, output = as_count(value.get("input_tokens")), as_count(value.get("output_tokens"))
-    read = as_dict(value.get("input_tokens_details"))
-    cached = min(as_count(read.get("cached_tokens")), total)
-    reasoning = as_count(as_dict(value.get("output_tokens_details")).get("reasoning_tokens"))
+    seen, said = as_dict(value.get("input_tokens_details")), as_dict(value.get("output_tokens_details"))
+    try:
+        total, output = stated(value.get("input_tokens")), stated(value.get("output_tokens"))
+        read, write = stated(seen.get("cached_tokens")) or 0, stated(seen.get("cache_write_tokens")) or 0
+        reasoning = stated(said.get("reasoning_tokens")) or 0
+    except NoCountError:
+        return None
+    if total is output is None:
+        return None
+    total, output = total or 0, output or 0
+    read = min(read, total)
     return Usage(
         input=total,
-        cache_read=cached,
-        cache_write=min(as_count(read.get("cache_write_tokens")), total - cached),
+        cache_read=read,
+        cache_write=min(write, total - read),
         output=output,
         reasoning=min(reasoning, output),
     )

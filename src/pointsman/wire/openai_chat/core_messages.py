@@ -9,7 +9,7 @@ import msgspec
 from pointsman.core.chat import Block, Dropped, Message, Opaque, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 from pointsman.core.errors import InvalidRequest
 from pointsman.wire.extras import keep, own, remembered, remembering
-from pointsman.wire.losses import dropped
+from pointsman.wire.losses import dropped, name_of
 from pointsman.wire.openai_chat import carry
 from pointsman.wire.openai_chat.core_parts import read_call, read_part, write_call, write_part
 from pointsman.wire.openai_chat.request import DIALECT
@@ -154,8 +154,7 @@ def _write_content(blocks: tuple[Block, ...], lost: list[Dropped], path: str) ->
         lost += dropped(block.extras, DIALECT, path)
         part = write_part(block)
         if part is None:
-            name = block.kind if isinstance(block, Opaque) else type(block).__name__.lower()
-            lost.append(Dropped(path=f"{path}.content", reason=f"chat has no place for `{name}`"))
+            lost.append(Dropped(path=f"{path}.content", reason=f"chat has no place for `{name_of(block)}`"))
         else:
             parts.append((block, part))
     if not parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, 
 
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _COUNTS = ("top_k", "seed")
+_MOST = 1 << 63
 _KNOWN = frozenset(
     {
         "model",
@@ -115,11 +117,16 @@ _PLAIN = (
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A number that can be written again; any other stays where it stood, as its dialect's own."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    whole = _integer(value)
+    return None if whole is None else float(whole)
 
 
 def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """As `_number`, for whole ones: JSON has them of any size, the encoder up to 64 bits."""
+    return value if type(value) is int and -_MOST <= value < _MOST else None
 
 
 def _tool(raw: msgspec.Raw) -> Tool:
