@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+
+_SECRET = re.compile(r"auth|api-?key|token|secret|cookie|password")
+"""In names of headers whose values nobody is shown."""
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -61,9 +66,8 @@ class Entry(msgspec.Struct, kw_only=True):
 
     def shown(self) -> dict[str, Any]:
         """As plain data; a key that was sent is not in it."""
-        secret = {"authorization", "x-api-key", "api-key"}
         fields = msgspec.structs.asdict(self)
-        fields["headers"] = [(name, "…" if name in secret else value) for name, value in self.headers]
+        fields["headers"] = [(name, "…" if _SECRET.search(name) else value) for name, value in self.headers]
         return {**fields, "body": self.body.decode("utf-8", "replace")}
 
 
@@ -90,7 +94,11 @@ class Journal:
         self._entries.append(entry)
         return entry
 
-    def __iter__(self) -> Any:
+    def book(self, entry: Entry) -> None:
+        """Add to the totals what an answer cost, once it has ended."""
+        self.cost += entry.cost
+
+    def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries))
 
     def __len__(self) -> int:

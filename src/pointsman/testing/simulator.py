@@ -13,19 +13,18 @@ from types import TracebackType
 from typing import Self
 
 from pointsman.core.clock import Clock, SystemClock
-from pointsman.core.errors import ConfigError
 from pointsman.testing.control import Control
 from pointsman.testing.dialect import Refusal
 from pointsman.testing.directory import Directory, build_stages
 from pointsman.testing.http import Exchange, Server
 from pointsman.testing.journal import Entry, Journal
 from pointsman.testing.player import Player, Timeline
+from pointsman.testing.ports import Ports
 from pointsman.testing.script import Script, one_model
-from pointsman.testing.temper import Injected, Temper, outage_at
+from pointsman.testing.temper import Injected, Temper
 from pointsman.testing.trouble import at_once
 
 _JSON = [(b"content-type", b"application/json")]
-_TICK = 0.05  # seconds between looks at the timetable, for outages that close a port
 
 
 class Simulator:
@@ -52,13 +51,9 @@ class Simulator:
         self._control = Control(self)
         self._server = Server(self._handle, host, port)
         self._stages = build_stages(self.script, self._temper, self._clock)
-        self._ports: dict[str, Server] = {
-            provider.name: Server(self._handle, host, 0) for provider in self.script.providers if provider.own_port
-        }
-        self._directory = Directory(self._stages, lambda: {name: s.port for name, s in self._ports.items()})
-        self._refused: set[str] = set()
+        self._ports = Ports(self.script.providers, self._handle, host, self._since_start)
+        self._directory = Directory(self._stages, self._ports.numbers)
         self._start = self._clock.now()
-        self._watch: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -77,9 +72,8 @@ class Simulator:
 
     def url_of(self, provider: str) -> str:
         """For a client of one provider: its own port if it has one, else a path of the shared one."""
-        if provider in self._ports:
-            return f"http://{self._host}:{self._ports[provider].port}/v1"
-        return f"{self.root_url}/p/{provider}/v1"
+        own = self._ports.numbers().get(provider)
+        return f"{self.root_url}/p/{provider}/v1" if own is None else f"http://{self._host}:{own}/v1"
 
     async def start(self) -> None:
         """Listen. Outages count from now.
@@ -88,20 +82,13 @@ class Simulator:
             OSError: the port is taken.
         """
         self._start = self._clock.now()
-        for server in (self._server, *self._ports.values()):
-            await server.open()
-        await self.tick()
-        if self._ports:
-            self._watch = asyncio.get_running_loop().create_task(self._keep_timetable())
+        await self._server.open()
+        await self._ports.open()
 
     async def close(self) -> None:
         """Reset every connection and let go of the ports."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-            self._watch = None
-        for server in (self._server, *self._ports.values()):
-            await server.shut(keep_port=False)
+        await self._ports.shut()
+        await self._server.shut(keep_port=False)
         await asyncio.sleep(0)  # transports close on the next turn of the loop
 
     async def __aenter__(self) -> Self:
@@ -132,7 +119,7 @@ class Simulator:
     def reset(self) -> None:
         """Forget injected faults, refused ports, quotas, caches and the journal. The timetable starts again."""
         self._temper.reset()
-        self._refused.clear()
+        self._ports.accept_all()
         self.journal.clear()
         for stage in self._stages.values():
             stage.forget()
@@ -144,28 +131,15 @@ class Simulator:
         Raises:
             ConfigError: the provider has no port of its own.
         """
-        if provider not in self._ports:
-            raise ConfigError(f"{provider!r} has no port of its own to close", hint="set own_port: true")
-        self._refused.add(provider)
+        self._ports.refuse(provider)
 
     def accept(self, provider: str) -> None:
         """Accept connections again from the next `tick` on."""
-        self._refused.discard(provider)
+        self._ports.accept(provider)
 
     async def tick(self) -> None:
         """Open and close ports as the timetable and `refuse` say. Only needed by tests that move a clock by hand."""
-        for name, server in self._ports.items():
-            outage = outage_at(self._stages[name].provider.outages, self._since_start())
-            closed = name in self._refused or (outage is not None and outage.fault == "refused")
-            if closed and server.listening:
-                await server.shut(keep_port=True)
-            elif not closed and not server.listening:
-                await server.open()
-
-    async def _keep_timetable(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK)
-            await self.tick()
+        await self._ports.tick()
 
     def _since_start(self) -> float:
         return (self._clock.now() - self._start) / 1e9
@@ -181,7 +155,7 @@ class Simulator:
         if timeline.ending == "end" and timeline.at == [0.0]:  # the usual case under load: no timer, one write
             entry.answered = entry.finished = clock.now()
             entry.sent = 1
-            self._book(entry)
+            self.journal.book(entry)
             exchange.reply(timeline.status, timeline.headers, timeline.pieces[0])
             return
         Player(exchange, timeline, clock.now, lambda player: self._closed(entry, player)).step()
@@ -192,10 +166,7 @@ class Simulator:
             entry.hung_up = self._clock.now()
         else:
             entry.finished = self._clock.now()
-        self._book(entry)
-
-    def _book(self, entry: Entry) -> None:
-        self.journal.cost += entry.cost
+        self.journal.book(entry)
 
     def _timeline(self, entry: Entry, exchange: Exchange) -> Timeline:
         stage, path = self._directory.find(exchange)
