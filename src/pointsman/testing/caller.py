@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pointsman.core.errors import ConfigError
+from pointsman.wire.parse import BAD_JSON
 
+_MOST = 64 * 1024 * 1024  # bytes of one answer
+_ENDLESS = 10  # times the patience, after which an answer that still goes on is taken for endless
 _decode = msgspec.json.Decoder().decode
 
 
@@ -33,12 +36,12 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def json(self) -> dict[str, Any]:
         """The body as an object; empty if it is none."""
-        return _object(self.text)
+        return object_in(self.text) or {}
 
     @property
     def chunks(self) -> list[dict[str, Any]]:
         """The events of a stream, without its end mark."""
-        return [_object(event) for event in self.events if event != "[DONE]"]
+        return [object_in(event) or {} for event in self.events if event != "[DONE]"]
 
     @property
     def events(self) -> list[str]:
@@ -48,14 +51,30 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller:
-    """Talks to one base URL."""
+    """Talks to one base URL.
+
+    Args:
+        base_url: http or https.
+        key: sent as a bearer token if not empty.
+        patience: longest silence in seconds, and a tenth of the longest answer.
+
+    Raises:
+        ConfigError: not an address, or a key that no header can carry.
+    """
 
     def __init__(self, base_url: str, key: str, patience: float) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError(f"not an HTTP address: {base_url!r}")
+        bad = ConfigError(f"not an HTTP address: {base_url!r}")
+        try:
+            parts = urlsplit(base_url)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise bad from None
+        if not host or parts.scheme not in {"http", "https"}:
+            raise bad
+        if not key.isascii() or not (key.isprintable() or not key):
+            raise ConfigError("the key holds a character that no key has")  # and is not shown
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = host, port
         self._path = parts.path.rstrip("/")
         self._key = key
         self._patience = patience
@@ -80,10 +99,14 @@ class Caller:
             connection.request(method, self._path + path, body, headers)
             response = connection.getresponse()
             pieces, arrivals = [], []
+            size = 0
             while piece := response.read1(65536):
                 pieces.append(piece)
                 arrivals.append(time.perf_counter() - began)
-        except (OSError, http.client.HTTPException) as error:
+                size += len(piece)
+                if size > _MOST or arrivals[-1] > _ENDLESS * self._patience:
+                    return Heard(status=0, text=f"the answer does not end: {size} bytes in {arrivals[-1]:.1f} s")
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             return Heard(status=0, text=f"{type(error).__name__}: {error}")
         finally:
             connection.close()
@@ -92,9 +115,10 @@ class Caller:
         return Heard(status=response.status, content_type=kind_of_body, text=text, arrivals=tuple(arrivals))
 
 
-def _object(text: str) -> dict[str, Any]:
+def object_in(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None if it is none."""
     try:
         found = _decode(text)
-    except msgspec.DecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    except BAD_JSON:
+        return None
+    return found if isinstance(found, dict) else None
