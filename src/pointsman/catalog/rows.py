@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,6 +12,19 @@ from pointsman.core.errors import ConfigError
 from pointsman.core.model import Ability, Price, Tier
 
 _VARIABLE = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")
+
+
+ZeroRetention = Literal["", "default", "setting", "agreement"]
+"""How nothing at all is kept: by default, by a setting or header of the customer, by contract or on approval."""
+Country = Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{2})?$")]
+"""ISO 3166 alpha-2, or `EU` for a region; empty unknown."""
+
+
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """The page that says so, and the ISO date of the page, else of the day on which it was read."""
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^https://")]
+    date: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,9 +44,15 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         headers: sent with every request (`anthropic-version`).
         stream_usage: takes `stream_options.include_usage`; False where it is known to be refused.
         refused_params: body fields known to be refused.
-        jurisdiction: country of the company, ISO 3166 alpha-2; empty unknown.
-        regions: where it is hosted, as far as published; empty unknown.
-        retention: what is published about keeping prompts; empty unknown.
+        jurisdiction: country of the company that the customer contracts with, ISO 3166 alpha-2; empty unknown.
+        group: country of the group's head office where it is another; empty: the same, or unknown.
+        regions: countries where it is hosted, or `EU`, as far as published; empty unknown.
+        retention: what is published about keeping prompts and answers, in words; empty unknown.
+        retention_days: how long they are kept by default, in days; 0 not at all, but for exceptions that `retention`
+            names; None where no number is published.
+        zero_retention: how to have nothing kept; empty where no way is published.
+        citations: where `jurisdiction`, `group`, `regions` and `retention` (with its days) come from, by field name.
+            A fact without one was put down by hand without its page.
         docs, pricing: pages.
         aliases: other names for it.
         private: data sent there never leave the premises, as long as the URL is this one; see `keeps_home`.
@@ -42,7 +61,6 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         shares: providers whose prices hold here for models that this one has no price for.
         feed: the provider's id in the price feed; empty where it has none.
         defaults: values of `{VARIABLE}`s that are not set.
-        checked: ISO date on which the hand-kept facts were last read.
     """
 
     name: str
@@ -57,9 +75,13 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     headers: dict[str, str] = {}
     stream_usage: bool = True
     refused_params: tuple[str, ...] = ()
-    jurisdiction: str = ""
-    regions: tuple[str, ...] = ()
+    jurisdiction: Country = ""
+    group: Country = ""
+    regions: tuple[Country, ...] = ()
     retention: str = ""
+    retention_days: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    zero_retention: ZeroRetention = ""
+    citations: dict[str, Citation] = {}
     docs: str = ""
     pricing: str = ""
     aliases: tuple[str, ...] = ()
@@ -69,7 +91,6 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     shares: tuple[str, ...] = ()
     feed: str = ""
     defaults: dict[str, str] = {}
-    checked: str = ""
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -105,13 +126,26 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the provider grants by default; 0 unknown. Requests and tokens per minute and per day."""
+    """What a provider publishes as the limits of its lowest tier; an account may have others. 0 unknown.
+
+    Attributes:
+        rpm, rpd: requests per minute and per day.
+        tpm, tpd: tokens per minute and per day, input and output together.
+        input_tpm, output_tpm: tokens per minute where the two are counted apart.
+        tier: the provider's name for the tier, e.g. `Tier 1` or `free plan`.
+        source: URL of the page.
+        date: ISO date of the page, else of the day on which it was read.
+    """
 
     rpm: int = 0
     tpm: int = 0
     rpd: int = 0
     tpd: int = 0
+    input_tpm: int = 0
+    output_tpm: int = 0
+    tier: str = ""
     source: str = ""
+    date: str = ""
 
 
 class PriceTier(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -61,11 +61,8 @@ def command(
     models = [m for m in models if matches(pattern, m.name) and provider in (None, m.provider.name)]
     routes = [r for r in house.directory.routes.values() if provider is None and matches(pattern, r.name)]
     if as_json:
-        from pointsman.compose.state import described as view
-
-        lacks = house.directory.unavailable
         listed = [{"name": r.name, "kind": r.kind, "models": [m.name for m in r.models]} for r in routes]
-        print_json({"routes": listed, "models": [view(model, lacks) for model in models]})
+        print_json({"routes": listed, "models": [_view(house, model) for model in models]})
         return
     if not models and not any(route.models for route in routes):
         _nothing(house, pattern)
@@ -126,6 +123,14 @@ def _unknown_provider(house: House, name: str) -> Exception:
     said = " or ".join(f"`{one}`" for one in near)
     hint = f"did you mean {said}?" if near else "`pointsman models --providers` lists them"
     return NotFound(f"there is no provider `{name}`", hint=hint)
+
+
+def _view(house: House, model: Model) -> dict[str, Any]:
+    from pointsman.compose.quotas import quotas_of
+    from pointsman.compose.state import described as view
+
+    quotas = quotas_of(house.loaded.config, house.catalog, model)
+    return {**view(model, house.directory.unavailable), "quotas": quotas}
 
 
 def _row(house: House, model: Model) -> tuple[str, ...]:

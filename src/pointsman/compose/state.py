@@ -11,6 +11,7 @@ import msgspec
 from pointsman import __version__
 from pointsman.compose.house import House
 from pointsman.compose.peers import Peers
+from pointsman.compose.quotas import quotas_of
 from pointsman.core.model import Model
 from pointsman.core.money import usd_per_million
 from pointsman.observe.merging import merge
@@ -51,7 +52,7 @@ class HouseState:
                 for name in directory.providers
             ],
             "routes": [self._route(route) for route in directory.routes.values()],
-            "models": [described(model, directory.unavailable) for model in house.listed()],
+            "models": [self._model(model) for model in house.listed()],
             "prices": {"date": house.catalog.date, "origin": house.catalog.origin},
             "ledger": msgspec.to_builtins(house.pieces.ledger.stats()),
         }
@@ -96,6 +97,11 @@ class HouseState:
     def _in_flight(self) -> int:
         """Requests being answered, without the one that asks."""
         return max(self.app.in_flight - 1, 0) if self.app is not None else 0
+
+    def _model(self, model: Model) -> dict[str, Any]:
+        house = self._house
+        quotas = quotas_of(house.loaded.config, house.catalog, model)
+        return {**described(model, house.directory.unavailable), "quotas": quotas}
 
     def _route(self, route: Route) -> dict[str, Any]:
         return {"name": route.name, "kind": route.kind, "models": [model.name for model in route.models]}

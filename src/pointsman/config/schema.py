@@ -101,6 +101,17 @@ class Price(_Section, frozen=True, kw_only=True):
     request: Annotated[UsdPerRequest | None, Meta(description="US dollars for each request, on top.")] = None
 
 
+class Quotas(_Section, frozen=True, kw_only=True):
+    """What your account may use of a model; what is left out comes from the catalogue, where the provider says."""
+
+    rpm: Annotated[Count | None, Meta(description="Requests per minute.")] = None
+    rpd: Annotated[Count | None, Meta(description="Requests per day.")] = None
+    tpm: Annotated[Tokens | None, Meta(description="Tokens per minute, input and output together.")] = None
+    tpd: Annotated[Tokens | None, Meta(description="Tokens per day.")] = None
+    input_tpm: Annotated[Tokens | None, Meta(description="Input tokens per minute, where counted apart.")] = None
+    output_tpm: Annotated[Tokens | None, Meta(description="Output tokens per minute, where counted apart.")] = None
+
+
 class Model(_Section, frozen=True, kw_only=True):
     """Something a provider can run. What is left out comes from the catalogue, where it knows the model."""
 
@@ -117,6 +128,7 @@ class Model(_Section, frozen=True, kw_only=True):
     max_output: Annotated[Tokens | None, Meta(description="Longest answer.")] = None
     abilities: Annotated[tuple[AbilityName, ...] | None, Meta(description="What it can do, complete.")] = None
     price: Annotated[Price | None, Meta(description="What it costs.")] = None
+    quotas: Annotated[Quotas | None, Meta(description="The provider's limits for your account.")] = None
     params: Annotated[
         dict[str, Json],
         Meta(
