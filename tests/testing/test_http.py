@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pointsman.core.errors import ConfigError
-from pointsman.testing import Simulator, load_script
+from pointsman.testing import Script, SimModel, SimProvider, Simulator, load_script
 
 PING = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -164,3 +165,59 @@ def test_a_bad_file_is_refused_with_its_name(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"bad\.yaml"):
         load_script(path)
+
+
+@pytest.mark.parametrize("text", ["seed: 2024-13-45", "[" * 5_000, "seed: !!timestamp x", "\ud800"])
+def test_whatever_is_no_script_is_refused_with_its_name(tmp_path, text):
+    path = tmp_path / "odd.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ConfigError, match=r"odd\.yaml"):
+        load_script(path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"model":"\xff","messages":[1]}', b"[" * 100_000, b'{"model":"sim-1","messages":' + b"[" * 100_000],
+    ids=["no text", "deep", "deep inside"],
+)
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/_sim/fault", b"/_sim/refuse"])
+async def test_a_body_that_no_reader_takes_gets_400_and_not_a_closed_connection(body, path):
+    head = b"POST %b HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    many = Script(providers=tuple(SimProvider(name=name, models=(SimModel(name=name),)) for name in "ab"))
+    async with Simulator(many) as sim:
+        assert (await talk(sim.port, head % (path, len(body)) + body)).split()[1] == b"400"
+
+
+async def test_the_journal_hides_every_header_that_may_hold_a_key_and_takes_any_count():
+    async with Simulator() as sim:
+        names = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "proxy-authorization", "x-token")
+        lines = "".join(f"{name}: hush\r\n" for name in names)
+        await talk(sim.port, f"GET /v1/models HTTP/1.1\r\nhost: x\r\n{lines}connection: close\r\n\r\n".encode())
+        for last in ("²", "1", "x", ""):
+            status, journal = await control(sim, "GET", f"journal?last={quote(last)}")
+            assert status == 200
+            assert journal["entries"]
+            assert "hush" not in json.dumps(journal)
+
+
+@pytest.mark.parametrize("wanted", [{"minItems": 10**9, "type": "array"}, {"minLength": 10**12, "type": "string"}])
+async def test_a_schema_that_wants_a_flood_is_refused(wanted):
+    form = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"a": wanted}}}}
+    body = {"model": "sim-1", "messages": [{"role": "user", "content": "x"}], "response_format": form}
+    data = json.dumps(body).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    async with Simulator() as sim:
+        got = await talk(sim.port, head % len(data) + data)
+    assert got.split()[1] == b"400"
+    assert b"invalid_schema" in got
+
+
+async def test_a_body_beyond_the_limit_is_refused_once_and_never_answered(monkeypatch):
+    monkeypatch.setattr("pointsman.testing.http.MAX_BODY", 10)
+    body = b"x" * 4_000
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"%x\r\n%b\r\n" % (100, body[at : at + 100]) for at in range(0, len(body), 100))
+    async with Simulator() as sim:
+        got = await talk(sim.port, head + chunks + b"0\r\n\r\n")
+        assert got.count(b"HTTP/1.1") == got.count(b"413 Too Large") == 1
+        assert len(sim.journal) == 0

@@ -56,7 +56,7 @@ class Caller:
     Args:
         base_url: http or https.
         key: sent as a bearer token if not empty.
-        patience: longest silence in seconds, and a tenth of the longest answer.
+        patience: longest silence in seconds; an answer that goes on for ten times as long is given up.
 
     Raises:
         ConfigError: not an address, or a key that no header can carry.
@@ -71,7 +71,7 @@ class Caller:
             raise bad from None
         if not host or parts.scheme not in {"http", "https"}:
             raise bad
-        if not key.isascii() or not (key.isprintable() or not key):
+        if not (key.isascii() and key.isprintable()):
             raise ConfigError("the key holds a character that no key has")  # and is not shown
         self._secure = parts.scheme == "https"
         self._host, self._port = host, port

@@ -13,6 +13,7 @@ from pointsman.testing.faults import FAULTS
 from pointsman.testing.http import Exchange
 from pointsman.testing.journal import Journal
 from pointsman.testing.temper import Injected
+from pointsman.wire.parse import BAD_JSON
 
 _JSON = [(b"content-type", b"application/json")]
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -64,7 +65,7 @@ class Control:
             return
         try:
             made = action(exchange)
-        except (msgspec.MsgspecError, PointsmanError) as error:
+        except (*BAD_JSON, PointsmanError) as error:
             exchange.reply(400, _JSON, _encode({"error": str(error)}))
             return
         exchange.reply(200, _JSON, _encode({"ok": True} if made is None else made))
@@ -78,7 +79,7 @@ class Control:
     def _journal(self, exchange: Exchange) -> object:
         asked = {name: values[-1] for name, values in parse_qs(exchange.query).items()}
         entries = self._simulator.journal.of(asked.get("provider", ""), asked.get("model", ""))
-        if (last := asked.get("last", "")).isdigit():
+        if (last := asked.get("last", "")).isdecimal():
             entries = entries[max(len(entries) - int(last), 0) :]
         return {"requests": self._simulator.journal.requests, "entries": [entry.shown() for entry in entries]}
 

@@ -15,6 +15,7 @@ from pointsman.testing.openai_chat import OpenAIChat
 from pointsman.testing.script import FaultRule, Script, SimModel
 from pointsman.testing.stage import Stage
 from pointsman.testing.temper import Temper
+from pointsman.wire.parse import BAD_JSON
 
 
 class _Named(msgspec.Struct):
@@ -68,7 +69,7 @@ class Directory:
             return self._first, _below(path)
         try:
             named = _named.decode(exchange.body).model
-        except msgspec.MsgspecError:
+        except BAD_JSON:
             named = ""  # the provider itself says what is wrong with the body
         return self._by_model.get(named, self._first), _below(path)
 

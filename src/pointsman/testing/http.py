@@ -204,9 +204,13 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """httptools: a piece of the body."""
+        if self._reading is None:
+            return  # refused; the rest of what came with it is still parsed
         self._size += len(body)
         if self._size > MAX_BODY:
             self.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self._reading = None
+            self._pieces = []
             self.cut(reset=False)
             return
         self._pieces.append(body)

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from pointsman.wire.parse import BAD_JSON
+
 _SECRET = re.compile(r"auth|api-?key|token|secret|cookie|password")
 """In names of headers whose values nobody is shown."""
 
@@ -57,7 +59,7 @@ class Entry(msgspec.Struct, kw_only=True):
         """The body as JSON; None if it is none."""
         try:
             return msgspec.json.decode(self.body)
-        except msgspec.DecodeError:
+        except BAD_JSON:
             return None
 
     def header(self, name: str) -> str:

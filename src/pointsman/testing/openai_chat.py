@@ -10,6 +10,7 @@ from pointsman.core.usage import Usage
 from pointsman.testing.dialect import Answer, Ask, Frame, Mark, Offer, Part, Refusal, ToolUse
 from pointsman.testing.script import SimModel
 from pointsman.testing.words import fragments
+from pointsman.wire.parse import BAD_JSON
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -53,7 +54,7 @@ class OpenAIChat:
         """Read a request."""
         try:
             fields = _decode(body)
-        except msgspec.DecodeError:
+        except BAD_JSON:
             fields = None
         if not isinstance(fields, dict):
             message = "We could not parse the JSON body of your request."

@@ -18,6 +18,7 @@ _FORMATS = {
 }
 _DEPTH = 6  # below it optional properties and items are left out, so that recursive schemas end
 _PLACEHOLDER = "example"
+_MOST = 100_000  # items or letters; a schema that wants more is refused, not tried
 
 
 def valid_value(schema: Mapping[str, Any], rng: random.Random) -> Any:
@@ -26,6 +27,10 @@ def valid_value(schema: Mapping[str, Any], rng: random.Random) -> Any:
     Understood: type, enum, const, properties, required, items, minItems, prefixItems, anyOf, oneOf, allOf, local
     `$ref`, minimum, maximum and their exclusive forms, multipleOf, minLength, maxLength, format. Not understood:
     pattern, not, conditions.
+
+    Raises:
+        ValueError: it wants more items or letters than anybody sends.
+        TypeError, KeyError, AttributeError, ArithmeticError, RecursionError: it is no schema.
     """
     return _value(schema, schema, rng, 0)
 
@@ -82,7 +87,7 @@ def _object(schema: Mapping[str, Any], root: Mapping[str, Any], rng: random.Rand
 
 def _array(schema: Mapping[str, Any], root: Mapping[str, Any], rng: random.Random, depth: int) -> list[Any]:
     made = [_value(item, root, rng, depth + 1) for item in schema.get("prefixItems") or ()]
-    least = int(schema.get("minItems", 0))
+    least = _bounded(schema.get("minItems", 0))
     wanted = max(least, min(1 if depth < _DEPTH else 0, int(schema.get("maxItems", 1))))
     items = schema.get("items", {"type": "string"})
     made.extend(_value(items, root, rng, depth + 1) for _ in range(wanted - len(made)) if items is not False)
@@ -106,10 +111,17 @@ def _number(schema: Mapping[str, Any], rng: random.Random, *, whole: bool) -> fl
 
 def _string(schema: Mapping[str, Any]) -> str:
     text = _FORMATS.get(schema.get("format", ""), _PLACEHOLDER)
-    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
+    least, most = _bounded(schema.get("minLength", 0)), schema.get("maxLength")
     if len(text) < least:
         text += "x" * (least - len(text))
     return text if most is None else text[: int(most)]
+
+
+def _bounded(least: Any) -> int:
+    wanted = int(least)
+    if wanted > _MOST:
+        raise ValueError(f"a value of {wanted} items or letters; at most {_MOST} are made")
+    return wanted
 
 
 def _resolve(ref: str, root: Mapping[str, Any]) -> Any:

@@ -198,6 +198,11 @@ def load_script(path: Path | None) -> Script:
     if path is None:
         return one_model()
     try:
-        return msgspec.convert(yaml.safe_load(path.read_bytes()) or {}, Script)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+        found = yaml.safe_load(path.read_bytes())
+    except (OSError, yaml.YAMLError, ValueError, RecursionError, AttributeError) as error:
+        # PyYAML raises the last three of itself, for bad dates, great depth and odd tags.
+        raise ConfigError(f"{path}: {error}") from error
+    try:
+        return msgspec.convert(found or {}, Script)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}") from error
