@@ -108,7 +108,16 @@ async def test_no_filter_of_the_query_opens_other_keys_calls(sim: Any, config: A
         await ask(served, "POST", "/v1/chat/completions", QUESTION, yours)
         assert await asyncio.to_thread(served.house.pieces.ledger.flush)
         row = (await ask(served, "GET", "/api/calls", None, yours)).json["calls"][0]
-        for query in (f"key={row['key']}", f"id={row['id']}", "model=small", "status=ok", "key=", "seconds=60"):
+        for query in (
+            "after=0",
+            f"after=0&key={row['key']}",
+            f"key={row['key']}",
+            f"id={row['id']}",
+            "model=small",
+            "status=ok",
+            "key=",
+            "seconds=60",
+        ):
             assert (await ask(served, "GET", f"/api/calls?{query}", None, mine)).json["calls"] == [], query
 
 

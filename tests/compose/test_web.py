@@ -21,7 +21,7 @@ import trustme
 import yaml
 
 import harness
-from pointsman.testing import Simulator
+from pointsman.testing import Script, SimModel, SimProvider, Simulator
 from pointsman.testing.script import Pace
 
 QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
@@ -56,6 +56,7 @@ async def test_every_answer_has_an_id_and_head_answers_like_get(sim: Any, config
             ("GET", "/v1/chat/completions", 405), ("HEAD", "/v1/chat/completions", 405), ("OPTIONS", "/v1/models", 405),
             ("PUT", "/", 405), ("GET", "/v1/models/nonesuch", 404), ("GET", "/static/../../etc/passwd", 404),
             ("GET", "/static/%2e%2e%2fapp.py", 404), ("GET", "/api/calls?limit=x", 400),
+            ("GET", "/api/calls?after=-1", 400), ("GET", "/api/calls?after=99999999999999999999", 400),
             ("GET", "/api/calls?status=odd", 400), ("GET", "/v1/generation", 400), ("GET", "/api/calls/unknown", 404),
         ):  # fmt: skip
             answer = await ask(served, method, path)
@@ -67,6 +68,35 @@ async def test_every_answer_has_an_id_and_head_answers_like_get(sim: Any, config
                 assert answer.headers["allow"] == ("POST" if "chat" in path else "GET, HEAD")
         near = await ask(served, "POST", "/v1/chat/completion")
         assert "/v1/chat/completions" in near.error["pointsman"]["hint"]
+
+
+async def test_whoever_asks_what_came_since_misses_no_call_that_took_long(serving: Any, ask: Any) -> None:
+    question = {"model": "lab/small-1", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+    models = (SimModel(name="small-1"), SimModel(name="slow-1", first_token=1.5))
+    async with (
+        Simulator(Script(providers=(SimProvider(name="lab", models=models),))) as sim,
+        serving({"providers": {"lab": {"dialect": "openai-chat", "base_url": sim.url_of("lab")}}}) as served,
+    ):
+        empty = (await ask(served, "GET", "/api/calls")).json
+        assert (empty["calls"], empty["next"]) == ([], "0")
+        slow = asyncio.create_task(ask(served, "POST", "/v1/chat/completions", {**question, "model": "lab/slow-1"}))
+        await asyncio.sleep(0.2)
+        quick = [await ask(served, "POST", "/v1/chat/completions", question) for _ in range(3)]
+        ids = [one.headers["x-request-id"] for one in quick]
+        flush = served.house.pieces.ledger.flush
+        assert await asyncio.to_thread(flush)
+        first = (await ask(served, "GET", "/api/calls?after=0&limit=2")).json
+        assert ([one["id"] for one in first["calls"]], first["more"], first["gap"]) == (ids[:2], True, False)
+        rest = (await ask(served, "GET", f"/api/calls?after={first['next']}&limit=2")).json
+        assert ([one["id"] for one in rest["calls"]], rest["more"]) == (ids[2:], False)
+        late = (await slow).headers["x-request-id"]
+        assert await asyncio.to_thread(flush)
+        found = (await ask(served, "GET", f"/api/calls?after={rest['next']}")).json
+        assert [one["id"] for one in found["calls"]] == [late]
+        listed = (await ask(served, "GET", "/api/calls")).json
+        assert listed["calls"][-1]["id"] == late, "the list is by when they began"
+        assert listed["next"] == found["next"]
+        assert (await ask(served, "GET", "/api/calls?after=9223372036854775807")).json["gap"] is True
 
 
 async def test_old_http_and_absolute_targets_are_answered(sim: Any, config: Any, serving: Any) -> None:

@@ -4,8 +4,10 @@ import json
 import re
 import subprocess
 import sys
+import time
 import urllib.parse
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
 import pytest
@@ -163,6 +165,53 @@ def test_older_calls_come_on_request_and_none_twice(browser, fresh):
     page.wait(f"{ROWS} === 60")
     assert page.run("new Set([...document.querySelectorAll('#rows tr')].map(row => row.dataset.id)).size") == 60
     assert page.run("document.getElementById('older').hidden")
+
+
+def test_a_call_that_ends_long_after_others_that_began_later_is_not_missed(browser, fresh):
+    page = visit(browser, fresh)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(ask, fresh, "lab/slow-1")
+        time.sleep(0.3)
+        for _ in range(60):
+            ask(fresh)
+        page.wait(f"{ROWS} > 50")
+        late = slow.result(20)["x-request-id"]
+    page.wait(f"document.querySelector('[data-id=\"{late}\"]') && {ROWS} === 61")
+    order = page.run("[...document.querySelectorAll('#rows tr')].map(row => row.dataset.id)")
+    assert order == sorted(order, reverse=True)
+    assert order[-1] == late
+
+
+def test_older_calls_join_what_is_shown_also_below_one_that_took_long(browser, fresh):
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(ask, fresh, "lab/slow-1")
+        time.sleep(0.3)
+        for _ in range(70):
+            ask(fresh)
+        page = visit(browser, fresh)
+        page.wait(f"{ROWS} === 50")
+        late = slow.result(20)["x-request-id"]
+    page.wait(f"document.querySelector('[data-id=\"{late}\"]') && {ROWS} === 51")
+    page.run("document.getElementById('older').click()")
+    page.wait(f"{ROWS} === 71")
+    order = page.run("[...document.querySelectorAll('#rows tr')].map(row => row.dataset.id)")
+    assert order == sorted(set(order), reverse=True)
+
+
+def test_more_calls_than_are_kept_make_the_table_anew(browser, fresh):
+    ask(fresh)
+    page = visit(browser, fresh)
+    page.wait(f"{ROWS} === 1")
+    page.run("Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})")
+    page.run("document.dispatchEvent(new Event('visibilitychange'))")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: ask(fresh), range(1020)))
+    page.run("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait(f"{ROWS} === 50")
+    page.run("document.getElementById('older').click()")
+    page.wait(f"{ROWS} === 100")
+    order = page.run("[...document.querySelectorAll('#rows tr')].map(row => row.dataset.id)")
+    assert order == [one["id"] for one in fresh.json("/api/calls?limit=100")["calls"]]
 
 
 def test_a_rejected_change_is_shown_and_goes_when_mended(browser, served):

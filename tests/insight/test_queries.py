@@ -13,7 +13,14 @@ from pointsman.core.clock import SystemClock
 from pointsman.core.errors import StoreUnavailable
 from pointsman.insight.answers import Filters, to_json
 from pointsman.insight.queries import Questions
+from pointsman.store import connection
+from pointsman.store.columns import TABLES
+from pointsman.store.database import open_database
+from pointsman.store.decisions import Decisions
+from pointsman.store.inserts import Inserts, insert
 from pointsman.store.ledger import Ledger
+from pointsman.store.location import locate
+from pointsman.store.rows import Batch, flatten
 from pointsman.store.settings import LedgerSettings
 
 HOUR = 3_600_000_000_000
@@ -45,6 +52,111 @@ def test_newest_first_page_by_page(store_url, ask, make):
         before = page[-1].id
     assert [len(page) for page in pages] == [10, 10, 5]
     assert [one for page in pages for one in page] == [one.id for one in reversed(outcomes)]
+
+
+def test_what_the_store_gets_next_comes_after_all_it_has_however_late_it_ends(store_url, ask, make):
+    now = time.time_ns()
+    fill(store_url, [make.outcome(now=now + n * 1_000_000) for n in range(5)])
+    place = ask.place()
+    assert ask.written(place).calls == ()
+    late = make.outcome(now=now - HOUR, duration=HOUR)  # began before all others, ended after them
+    older = make.outcome(now=now - 2 * HOUR, duration=1)  # waited on disk
+    fill(store_url, [late])
+    fill(store_url, [older])
+    found = ask.written(place)
+    assert [one.id for one in found.calls] == [late.id, older.id]
+    assert (found.more, found.gap) == (False, False)
+    assert ask.written(found.next).calls == ()
+    first = ask.written(place, 1)
+    assert (first.more, [one.id for one in first.calls]) == (True, [late.id])
+    assert [one.id for one in ask.written(first.next, 10).calls] == [older.id]
+    assert len(ask.written(0).calls) == 7
+
+
+def test_going_on_passes_over_what_a_filter_leaves_out(store_url, ask, make):
+    fill(store_url, [make.outcome(status="failed" if n == 0 else "ok") for n in range(9)])
+    found = ask.written(0, 5, Filters(status="failed"))
+    assert (len(found.calls), found.more, found.next) == (1, False, ask.place())
+    assert ask.written(0, 5, Filters(key="nobody")).next == ask.place()
+
+
+def test_a_place_of_another_store_or_one_long_forgotten_is_a_gap(store_url, ask, make):
+    fill(store_url, [make.outcome() for _ in range(6)])
+    other = ask.written(1_000_000)
+    assert (other.gap, len(other.calls)) == (True, 6)
+    database = open_database(locate(store_url))
+    database.run("DELETE FROM written WHERE call_id IN (SELECT call_id FROM written ORDER BY place LIMIT 3)")
+    database.close()
+    assert ask.written(0).gap
+    assert len(ask.written(0).calls) == 3
+    assert not ask.written(ask.place() - 3).gap
+
+
+def test_only_the_newest_places_are_kept(store_url, ask, make, monkeypatch):
+    monkeypatch.setattr(connection, "KEPT_PLACES", 4)
+    fill(store_url, [make.outcome() for _ in range(10)])
+    before = ask.place()
+    fill(store_url, [make.outcome()])  # whoever opens the store keeps house
+    assert len(ask.written(before - 10).calls) == 4
+    assert ask.place() == before + 1
+    assert len(ask.calls()) == 11, "the calls themselves stay"
+
+
+def test_a_reader_that_goes_on_misses_no_call_and_gets_none_twice_while_many_write(store_url, ask, make):
+    ledgers = [Ledger(store_url, SystemClock(), LedgerSettings(interval=0.001, batch=7)) for _ in range(4)]
+    fill(store_url, [])
+    made: list[str] = []
+
+    def write(ledger: Ledger) -> None:
+        ledger.start()
+        for _ in range(100):
+            one = make.outcome()
+            made.append(one.id)
+            ledger.record(one)
+            time.sleep(0.001)
+        assert ledger.flush(20)
+        assert ledger.close()
+
+    seen: list[str] = []
+    place, ended = 0, False
+    with ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(write, ledger) for ledger in ledgers]
+        while not ended:
+            ended = all(one.done() for one in writing)  # one more look after all has been written
+            found = ask.written(place, 13)
+            while found.more:
+                seen += [one.id for one in found.calls]
+                found = ask.written(found.next, 13)
+            seen += [one.id for one in found.calls]
+            place = found.next
+        for one in writing:
+            one.result()
+    assert len(seen) == len(set(seen))
+    assert sorted(seen) == sorted(made)
+
+
+def test_a_reader_passes_by_no_call_whose_transaction_is_still_open(store_url, ask, make):
+    fill(store_url, [make.outcome()])
+    place = ask.place()
+    first, second = make.outcome(), make.outcome()
+    databases = [open_database(locate(store_url)) for _ in range(2)]
+    rows = [flatten([one], Decisions()) for one in (first, second)]
+
+    def write(batch: Batch) -> None:
+        Inserts(databases[1]).write([batch])
+
+    with ThreadPoolExecutor(1) as pool:
+        with databases[0].transaction():
+            columns = TABLES["calls"]
+            databases[0].run(databases[0].sql(insert("calls", columns, 1)), rows[0].calls[0])
+            other = pool.submit(write, rows[1])
+            time.sleep(0.3)
+            between = ask.written(place)  # what is seen now must not lie beyond what is not seen yet
+        other.result(10)
+    seen = [*between.calls, *ask.written(between.next).calls]
+    assert sorted(one.id for one in seen) == sorted([first.id, second.id])
+    for database in databases:
+        database.close()
 
 
 def test_each_filter_keeps_what_it_says(store_url, ask, make):

@@ -69,6 +69,22 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     user: str
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls in the order in which the store got them.
+
+    Attributes:
+        calls: oldest first.
+        next: where to go on: the place of the last call that this answer has looked at.
+        more: whether others are there already.
+        gap: whether calls before these may be missing: the store was replaced, or so old an order is forgotten.
+    """
+
+    calls: tuple[CallRow, ...]
+    next: int
+    more: bool = False
+    gap: bool = False
+
+
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt, as `core.outcome.Attempt`."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.engine import Connection
 
 from pointsman.core.clock import encode_id
 from pointsman.insight import summing
-from pointsman.insight.answers import Bucket, CallDetail, CallRow, Filters, Totals
+from pointsman.insight.answers import Bucket, CallDetail, CallRow, Filters, Totals, Written
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
+from pointsman.store import tables
 from pointsman.store.reading import Reader
 from pointsman.store.tables import attempts, calls, contents, plans
 from pointsman.store.text import clip
@@ -52,6 +53,48 @@ class Questions:
             query = query.where(calls.c.id < before_id)
         with self._reader.connect() as connection:
             return [call_row(row) for row in connection.execute(query).mappings()]
+
+    def place(self) -> int:
+        """The place of the newest call in the order of writing: from where `written` brings only what is new."""
+        with self._reader.connect() as connection:
+            return _ends(connection)[1]
+
+    def written(self, after: int, limit: int = MOST_ROWS, filters: Filters | None = None) -> Written:
+        """Calls that the store got after this place, in that order.
+
+        A list by time misses calls: one that took long is in it further down than where the last look ended, and one
+        that waited on disk or in another worker comes later than others that ended after it. What the store gets next
+        comes after all that it has, so nothing is passed by, and nothing comes twice.
+
+        Args:
+            after: a `place`, or the `next` of the answer before; 0 is from the beginning.
+            limit: how many, at most 1,000.
+            filters: which.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        limit = max(1, min(limit, MOST_ROWS))
+        with self._reader.connect() as connection:
+            oldest, newest = _ends(connection)
+            gap = after > newest or after < oldest - 1
+            begin = oldest - 1 if gap else after
+            query = (
+                select(tables.written.c.place, calls)
+                .join(calls, calls.c.id == tables.written.c.call_id)
+                .where(tables.written.c.place > begin, tables.written.c.place <= newest)
+                .where(*conditions(filters or Filters()))
+                .order_by(tables.written.c.place)
+                .limit(limit)
+            )
+            rows = connection.execute(query).mappings().all()
+        full = len(rows) == limit
+        return Written(
+            calls=tuple([call_row(row) for row in rows]),
+            next=rows[-1]["place"] if full else newest,
+            more=full,
+            gap=gap,
+        )
 
     def call(self, call_id: str) -> CallDetail | None:
         """One call in full, by its id; None if there is none."""
@@ -100,6 +143,14 @@ class Questions:
                 request=None if content is None else content["request"],
                 answer=None if content is None else content["answer"],
             )
+
+
+def _ends(connection: Connection) -> tuple[int, int]:
+    """The first and the last place that are known; (1, 0) where there is none."""
+    place = tables.written.c.place  # two look-ups: SQLite would walk the table for both ends in one
+    oldest = connection.execute(select(func.min(place))).scalar()
+    newest = connection.execute(select(func.max(place))).scalar()
+    return oldest or 1, newest or 0
 
 
 def _plan(connection: Connection, digest: str | None) -> Any:

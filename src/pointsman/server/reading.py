@@ -18,7 +18,7 @@ from pointsman.core.clock import Clock
 from pointsman.core.errors import InvalidRequest, NotFound
 from pointsman.core.outcome import Status
 from pointsman.core.ports import Principal, Reply
-from pointsman.insight.answers import CallDetail, Filters
+from pointsman.insight.answers import CallDetail, Filters, Written
 
 if TYPE_CHECKING:  # brings SQLAlchemy, 0.2 s; whoever answers a call need not wait for it
     from pointsman.insight.queries import Questions
@@ -31,6 +31,7 @@ _MOST = 1000
 _DEFAULT = 50
 _DAY = 86_400
 _NANO = 1_000_000_000
+_MOST_PLACES = (1 << 63) - 1
 _MAX_SECONDS = 10 * 366 * _DAY
 
 
@@ -44,13 +45,25 @@ class Reading:
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def calls(self, arrival: Arrival, reply: Reply) -> None:
-        """`GET /api/calls?limit=&before=&route=&model=&provider=&status=&seconds=`: calls, newest first."""
+        """`GET /api/calls?limit=&before=&after=&route=&model=&provider=&status=&seconds=`: calls, newest first.
+
+        With `after`, which is the `next` of an earlier answer: those that came since, in the order in which they came.
+        """
         principal = self._admit(arrival)
         said = query(arrival)
         limit = whole(said, "limit", _DEFAULT, _MOST)
         filters = self._filters(said, principal)
-        rows = await self._ask(lambda: self._questions().calls(limit, said.get("before", ""), filters))
-        await send(reply, {"calls": rows})
+        if "after" in said:
+            after = whole(said, "after", 0, _MOST_PLACES, least=0)
+            await send(reply, _come(await self._ask(lambda: self._questions().written(after, limit, filters))))
+            return
+
+        def ask() -> dict[str, Any]:
+            questions = self._questions()
+            place = questions.place()  # before the list: a call that comes in between is in both, not in neither
+            return {"calls": questions.calls(limit, said.get("before", ""), filters), "next": str(place)}
+
+        await send(reply, await self._ask(ask))
 
     async def call(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /api/calls/{id}`: one call with its decision and attempts."""
@@ -109,7 +122,12 @@ def query(arrival: Arrival) -> dict[str, str]:
     return dict(urllib.parse.parse_qsl(arrival.query, max_num_fields=50))
 
 
-def whole(said: dict[str, str], name: str, default: int, most: int) -> int:
+def _come(found: Written) -> dict[str, Any]:
+    """`next` is a text, so that nobody computes with it."""
+    return {"calls": found.calls, "next": str(found.next), "more": found.more, "gap": found.gap}
+
+
+def whole(said: dict[str, str], name: str, default: int, most: int, *, least: int = 1) -> int:
     """A field that is a whole number.
 
     Raises:
@@ -118,8 +136,8 @@ def whole(said: dict[str, str], name: str, default: int, most: int) -> int:
     text = said.get(name)
     if text is None:
         return default
-    if not text.isdecimal() or not 1 <= int(text[:20]) <= most:
-        raise InvalidRequest(f"`{name}` must be a whole number from 1 to {most}", param=name)
+    if not text.isdecimal() or not least <= int(text[:20]) <= most:
+        raise InvalidRequest(f"`{name}` must be a whole number from {least} to {most}", param=name)
     return int(text)
 
 

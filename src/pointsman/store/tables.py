@@ -10,7 +10,9 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Identity,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -134,6 +136,14 @@ contents = Table(
     Column("request", LargeBinary),
     Column("answer", LargeBinary),
     Index("contents_expiry", "expires_ns"),
+)
+
+written = Table(
+    "written",
+    METADATA,
+    # On SQLite the row's own number, which needs that very type. A trigger fills the table, see `migrations.py`.
+    Column("place", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True, nullable=False),
+    _id("call_id"),
 )
 
 keys = Table(

@@ -10,9 +10,11 @@ const MOST = 1000; // rows kept on the page
 const QUIET = 10_000; // milliseconds between two announcements
 let shown = []; // newest first
 let waiting = []; // known, but held back
-let gap = false; // more came at once than one page holds: what is shown does not join what waits
+let gap = ""; // more came at once than is kept: what is shown does not join what waits, whose edge this is
 let announced = 0;
 let generation = 0; // of the filter; an answer to an older one is dropped
+let next = ""; // where the gateway's record goes on after what is known
+let edge = ""; // the oldest call of the unbroken list; one that took long may stand below it
 
 const newestFirst = (a, b) => (a.id < b.id ? 1 : -1);
 
@@ -33,31 +35,45 @@ export function startCalls(changed, failed) {
   follow("status", (status) => {
     byId("filter").value = status;
     generation += 1;
-    [shown, waiting, gap] = [[], [], false];
+    [shown, waiting, gap, next, edge] = [[], [], "", "", ""];
     byId("rows").replaceChildren();
     changed();
   });
 }
 
-/** Fetch the newest calls and show or hold them. Says whether there is any call at all under this filter. */
+/** Fetch the calls that came since the last time, the newest at first, and show or hold them. */
 export async function loadCalls() {
   const asked = generation;
-  const { calls } = await get("calls", { limit: PAGE, status: read("status") });
+  const found = await news();
   if (asked !== generation) return;
-  const known = new Set([...shown, ...waiting].map((call) => call.id));
-  const fresh = calls.filter((call) => !known.has(call.id));
-  const first = !shown.length;
+  const first = !next;
+  const known = found.anew ? new Set() : ids();
+  const fresh = found.calls.filter((call) => !known.has(call.id));
+  next = found.next;
+  if (first) edge = found.calls.at(-1)?.id ?? "";
+  else if (found.anew && found.calls.length) [waiting, gap] = [[], found.calls.at(-1).id];
   if (fresh.length) {
-    if (known.size && fresh.length === calls.length && calls.length === PAGE) [waiting, gap] = [[], true];
     waiting = [...fresh, ...waiting].sort(newestFirst);
-    if (first || flowing()) reveal();
+    if (!shown.length || flowing()) reveal();
     if (!first) announce(fresh.length);
   }
-  if (first) byId("older").hidden = calls.length < PAGE;
+  if (first) byId("older").hidden = found.calls.length < PAGE;
   byId("calls").hidden = !shown.length;
   byId("empty").hidden = shown.length > 0;
   offer();
 }
+
+/** What came since; or the list anew, at first and where more came than is kept. */
+async function news() {
+  const status = read("status");
+  if (next) {
+    const since = await get("calls", { after: next, limit: MOST, status });
+    if (!since.more && !since.gap) return since;
+  }
+  return { ...(await get("calls", { limit: PAGE, status })), anew: true };
+}
+
+const ids = () => new Set([...shown, ...waiting].map((call) => call.id));
 
 /** New rows may push the others down only where nobody reads, points or stands. */
 function flowing() {
@@ -70,7 +86,7 @@ function reveal() {
   const rows = byId("rows");
   if (gap) {
     rows.replaceChildren();
-    shown = [];
+    [shown, edge] = [[], gap];
     byId("older").hidden = false;
   }
   for (const call of waiting) rows.insertBefore(row(call), before(rows, call.id));
@@ -78,8 +94,9 @@ function reveal() {
   for (const call of shown.splice(MOST)) {
     rows.querySelector(`[data-id="${CSS.escape(call.id)}"]`)?.remove();
     byId("older").hidden = false;
+    if (shown.at(-1).id > edge) edge = shown.at(-1).id;
   }
-  [waiting, gap] = [[], false];
+  [waiting, gap] = [[], ""];
   offer();
 }
 
@@ -106,10 +123,13 @@ async function older() {
   const [asked, button] = [generation, byId("older")];
   button.disabled = true;
   try {
-    const { calls } = await get("calls", { limit: PAGE, before: shown.at(-1)?.id, status: read("status") });
+    const { calls } = await get("calls", { limit: PAGE, before: edge, status: read("status") });
     if (asked !== generation) return;
-    byId("rows").append(...calls.map(row));
-    shown.push(...calls);
+    const [known, rows] = [ids(), byId("rows")];
+    const fresh = calls.filter((call) => !known.has(call.id));
+    for (const call of fresh) rows.insertBefore(row(call), before(rows, call.id));
+    shown = [...shown, ...fresh].sort(newestFirst);
+    edge = calls.at(-1)?.id ?? edge;
     button.hidden = calls.length < PAGE;
   } finally {
     button.disabled = false;
