@@ -324,6 +324,8 @@ def retire(
     if name not in by_name or (successor and successor not in by_name):
         print(f"retirements.toml: {provider}/{name} or {successor} is in no source, left out")
         return
+    if entry.get("alone") and name not in rows:
+        stand_alone(rows, by_name, name)
     model = rows[by_name[name]]
     retires = entry.get("retires", "")
     if model.retires and model.retires != retires:
@@ -333,6 +335,17 @@ def retire(
         print(f"retirements.toml: {provider}/{name} stands for {model.id} {model.aliases}")
     ended = msgspec.structs.replace(model, deprecated=True, retires=retires, replaced_by=successor)
     rows[model.id] = ended
+
+
+def stand_alone(rows: dict[str, FileModel], by_name: dict[str, str], name: str) -> None:
+    """Give one name of a row a row of its own, with all that row's facts but its end."""
+    shared = rows[by_name[name]]
+    rows[name] = msgspec.structs.replace(
+        shared, id=name, aliases=(), loose=(), deprecated=False, retires="", replaced_by=""
+    )
+    aliases, loose = (tuple(other for other in each if other != name) for each in (shared.aliases, shared.loose))
+    rows[shared.id] = msgspec.structs.replace(shared, aliases=aliases, loose=loose)
+    by_name[names.plain(name)] = name
 
 
 def check(catalog: Catalog, date: str) -> None:

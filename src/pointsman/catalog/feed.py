@@ -121,10 +121,15 @@ def _merge_provider(current: tuple[FileModel, ...], provider: FeedProvider, day:
         merged[made.id] = made
         absorbed.update(names.plain(name) for name in (made.id, *made.aliases, *made.loose))
     _fold_fine_tuned(merged)
+    whole = {names.plain(name): model for model in merged.values() for name in (*model.aliases, *model.loose)}
     for model in current:
         ours = not any(price.source == SOURCE for price in model.prices)
-        if ours and names.plain(model.id) not in absorbed:
+        plain = names.plain(model.id)
+        if ours and plain not in absorbed:
             merged.setdefault(model.id, model)
+        elif model.retires and plain in whole and model.id not in merged:
+            # A name with an end of its own keeps its row, at the price of the row that the feed has it in.
+            merged[model.id] = msgspec.structs.replace(model, prices=whole[plain].prices)
     return tuple(sorted(merged.values(), key=lambda model: model.id))
 
 
