@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from pointsman.core.model import Provider
+from pointsman.core.ports import Headers, UpstreamRequest, UpstreamResponse
 from pointsman.upstream.discover import Found, FoundModel, discover
 from pointsman.upstream.http1 import Http1Carrier
 
@@ -120,6 +121,7 @@ OTHERS: list[bytes] = [
     b'{"data": [{"id": 5}], "models": "x"}',
     b"\xff\xfe",
     b"[" * 100_000,
+    b'{"models": [], "data": [], "more": ' + b"[" * 100_000,
 ]
 
 
@@ -163,3 +165,49 @@ async def test_where_ollama_says_nothing_its_environment_does(carrier: Http1Carr
 @pytest.mark.parametrize("value", ["", "::::", "http://[::1", "host:abc", "http://", "0.0.0.0", "[::]:1"])
 async def test_strange_places_are_no_error(carrier: Http1Carrier, value: str) -> None:
     await discover(carrier, {**places(), "OLLAMA_HOST": value, "HOSTED_VLLM_API_BASE": value}, patience=0.1)
+
+
+async def test_numbers_without_measure_are_no_window(carrier: Http1Carrier) -> None:
+    long = "9" * 5_000
+    shown = {"qwen3:8b": {"model_info": {"x.context_length": 7}, "parameters": f"num_ctx {long}"}}
+    pages = {"/api/tags": {"models": [TAG]}, "/api/show": shown}
+    async with web(pages) as port:
+        found = await discover(carrier, {**places(ollama=port), "OLLAMA_CONTEXT_LENGTH": long})
+    assert [one.models for one in found] == [(FoundModel(name="qwen3:8b", context=7),)]
+
+
+async def test_only_this_machine_is_private() -> None:
+    class Anywhere:
+        """Answers for every host as Ollama does."""
+
+        async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+            page = SHOWN["qwen3:8b"] if request.body else {"models": [TAG]}
+            return Whole(json.dumps(page).encode())
+
+        async def aclose(self) -> None:
+            pass
+
+    private = {}
+    for host in ("127.0.0.1", "127.9.9.9", "localhost", "[::1]", "127.example.com", "10.0.0.1", "localhost.example"):
+        found = await discover(Anywhere(), {**places(), "OLLAMA_HOST": f"http://{host}:11434"})
+        private[host] = next(one for one in found if one.provider.name == "ollama").provider.private
+    assert [host for host, here in private.items() if here] == ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"]
+
+
+class Whole:
+    """An answer that is there."""
+
+    status = 200
+    headers: Headers = ()
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def read(self) -> bytes:
+        return self._body
+
+    async def next_chunk(self) -> bytes:
+        return b""
+
+    async def aclose(self) -> None:
+        pass

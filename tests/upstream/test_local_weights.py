@@ -52,6 +52,14 @@ def test_the_head_of_a_file_says_what_it_is(tmp_path):
     assert (model.name, model.context, model.template, model.small) == ("my-model", 2048, "", False)
 
 
+@pytest.mark.parametrize(("kind", "value"), [(5, struct.pack("<i", -8)), (7, b"\1"), (6, struct.pack("<f", 4.5))])
+def test_a_window_that_cannot_be_is_not_known(tmp_path, kind, value):
+    path = tmp_path / "x.gguf"
+    path.write_bytes(gguf(pair("general.architecture", 8, text("a")), pair("a.context_length", kind, value)))
+    assert read_head(path).context == 0
+    assert engine.LocalModel.of_file(path).context > 1024
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\3\4", b"GGUF", WHOLE[:60], gguf(version=9), gguf(pair("x", 77, b""))])
 def test_another_file_is_refused_with_its_name(tmp_path, content):
     path = tmp_path / "x.gguf"
@@ -91,6 +99,11 @@ def test_find_takes_the_path_of_any_gguf_file(tmp_path):
     own.write_bytes(WHOLE)
     assert weights.find(str(own), []) == own
     assert weights.find("no-such-model", [tmp_path]) is None
+
+
+@pytest.mark.parametrize("name", ["~no-such-user-here/x.gguf", "x\0.gguf", "y" * 5_000 + ".gguf", ".", ""])
+def test_a_path_that_leads_nowhere_finds_nothing(tmp_path, name):
+    assert weights.find(name, [tmp_path]) is None
 
 
 def test_without_the_engine_the_extra_is_named(monkeypatch, tmp_path):

@@ -29,7 +29,7 @@ async def dial(
         ConnectFailed: with host, port and reason.
     """
     loop = asyncio.get_running_loop()
-    sock = await _reach(loop, address if proxy is None else proxy.address)
+    sock = await _reach(loop, address) if proxy is None else await _reach(loop, proxy.address, "the proxy's URL")
     try:
         if proxy is not None and context is not None:
             await _tunnel(loop, sock, address, proxy)
@@ -44,11 +44,14 @@ async def dial(
     return protocol
 
 
-async def _reach(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+async def _reach(loop: asyncio.AbstractEventLoop, address: Address, named_in: str = "`base_url`") -> socket.socket:
     try:
         infos = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         return await _race(loop, _interleave(infos))
-    except (OSError, UnicodeError) as error:
+    except (socket.gaierror, UnicodeError) as error:
+        why = f"the name {address.host!r} does not resolve: {error.args[-1]}"
+        raise ConnectFailed(why, hint=f"check {named_in}") from error
+    except OSError as error:
         raise _failed(address, error) from error
 
 
@@ -57,15 +60,22 @@ async def _tunnel(loop: asyncio.AbstractEventLoop, sock: socket.socket, address:
     where = address.label.encode("ascii")
     await loop.sock_sendall(sock, b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (where, where, proxy.line))
     answer = b""
-    while not answer.endswith(b"\r\n\r\n"):
+    while b"\r\n\r\n" not in answer:
         data = await loop.sock_recv(sock, 4096)
         answer += data
         if not data or len(answer) > MAX_HEAD:
-            raise ConnectFailed(f"{proxy.address.label} closed or garbled the way to {address.label}")
+            raise _garbled(address, proxy)
     status = answer.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")[2]
-    if not (answer.startswith(b"HTTP/1.") and status.startswith("2")):
+    if answer.startswith(b"HTTP/1.") and status.startswith("2"):
+        if not answer.endswith(b"\r\n\r\n"):
+            raise _garbled(address, proxy)  # what follows would be missing from the tunnel
+    else:
         hint = "put user and password into the proxy's URL" if status.startswith("407") else ""
         raise ConnectFailed(f"{proxy.address.label} refused a way to {address.label}: {status[:80]}", hint=hint)
+
+
+def _garbled(address: Address, proxy: Proxy) -> ConnectFailed:
+    return ConnectFailed(f"{proxy.address.label} closed or garbled the way to {address.label}")
 
 
 def _interleave(infos: Sequence[_Info]) -> list[_Info]:
@@ -120,7 +130,7 @@ async def _connect(loop: asyncio.AbstractEventLoop, info: _Info) -> socket.socke
     return sock
 
 
-def _failed(address: Address, error: OSError | UnicodeError) -> ConnectFailed:
+def _failed(address: Address, error: OSError) -> ConnectFailed:
     label = address.label
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectFailed(
@@ -132,8 +142,6 @@ def _failed(address: Address, error: OSError | UnicodeError) -> ConnectFailed:
             f"no TLS connection to {label}: {error.reason or error}",
             hint="is the port right, and does it speak TLS? http:// if it does not",
         )
-    if isinstance(error, (socket.gaierror, UnicodeError)):
-        return ConnectFailed(f"the name {address.host!r} does not resolve: {error.args[-1]}", hint="check `base_url`")
     if isinstance(error, ConnectionRefusedError):
         return ConnectFailed(f"{label} refused the connection", hint="is the server running?")
     return ConnectFailed(f"no connection to {label}: {error.strerror or str(error) or type(error).__name__}")

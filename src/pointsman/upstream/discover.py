@@ -7,6 +7,7 @@ has what that server's answers have and others' have not.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -17,13 +18,15 @@ import msgspec
 from pointsman.core.errors import PointsmanError
 from pointsman.core.model import Provider, TimeLimits
 from pointsman.core.ports import Carrier, UpstreamRequest
+from pointsman.wire.parse import BAD_JSON
 
 PATIENCE = 0.3
 """Seconds for each look."""
 
 _MAX_ANSWER = 4 * 1024 * 1024
 _MAX_SHOWN = 32  # models of one Ollama that are asked about one by one
-_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,12})\b", re.MULTILINE | re.ASCII)
+_DIGITS = 12  # more in a number of tokens is none
 T = TypeVar("T")
 
 
@@ -85,7 +88,7 @@ class _Asker:
                 return msgspec.json.decode(await response.read(), type=shape, strict=False)
             finally:
                 await response.aclose()
-        except (PointsmanError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (PointsmanError, *BAD_JSON):
             return None  # nobody there, or not the one we are looking for
 
 
@@ -97,7 +100,10 @@ def _found(name: str, base: str, models: list[FoundModel]) -> Found:
 
 def _is_loopback(base: str) -> bool:
     host = urlsplit(base).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, wherever it leads
 
 
 def _base(value: str, port: int) -> str:
@@ -144,7 +150,7 @@ async def _ollama(ask: _Asker, environment: Mapping[str, str]) -> Found | None:
     # Ollama also lists models that it forwards to its own cloud: those are not on this machine.
     names = [tag.name for tag in tags.models if not tag.remote_host and not tag.name.endswith(("-cloud", ":cloud"))]
     window = environment.get("OLLAMA_CONTEXT_LENGTH", "")
-    default = int(window) if window.isdecimal() else 0
+    default = _tokens(window)
 
     async def look(name: str) -> FoundModel | None:
         shown = await ask.ask(f"{base}/api/show", _Show, msgspec.json.encode({"model": name}))
@@ -165,10 +171,14 @@ def _ollama_context(shown: _Show, default: int) -> int:
     trained = 0
     for key, value in shown.model_info.items():
         if key.endswith(".context_length"):
-            text = bytes(value)
-            trained = int(text) if text.isdigit() else 0
+            trained = _tokens(bytes(value).decode("latin-1"))
     wanted = int(own[1]) if own else default
     return min(wanted, trained) if wanted and trained else wanted or trained
+
+
+def _tokens(text: str) -> int:
+    """A number of tokens in plain digits; 0 if it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
 
 
 async def _each(look: Callable[[str], Awaitable[T]], names: list[str]) -> list[T]:
@@ -240,7 +250,7 @@ async def _vllm(ask: _Asker, environment: Mapping[str, str]) -> Found | None:
 
 async def _llama_cpp(ask: _Asker, environment: Mapping[str, str]) -> Found | None:
     port = environment.get("LLAMA_ARG_PORT", "")
-    base = _base(environment.get("LLAMA_ARG_HOST", ""), int(port) if port.isdecimal() else 8080)
+    base = _base(environment.get("LLAMA_ARG_HOST", ""), _tokens(port) or 8080)
     listed = await ask.ask(f"{base}/v1/models", _List)
     if listed is None or not any(model.owned_by == "llamacpp" for model in listed.data):
         return None

@@ -131,7 +131,9 @@ async def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_secret(
     ("refusal", "words"),
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n", "407"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 6\r\n\r\n<html>", "407"),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "403"),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", "closed or garbled"),
         (b"HTTP/1.1 200", "closed or garbled"),
         (b"SSH-2.0 hello\r\n\r\n", "refused"),
         (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 20_000, "closed or garbled"),
@@ -145,6 +147,18 @@ async def test_a_proxy_that_refuses_is_named(stack: AsyncExitStack, refusal: byt
     assert proxy.url.removeprefix("http://") in caught.value.message
     assert "api.example:443" in caught.value.message
     assert "secret" not in caught.value.message + caught.value.hint
+
+
+async def test_a_name_that_does_not_resolve_says_where_it_is_written(stack: AsyncExitStack) -> None:
+    name = "a" * 64  # longer than a label may be, so that nobody has to be asked
+    carry = carrying(stack, {})
+    with pytest.raises(ConnectFailed, match="does not resolve") as caught:
+        await carry.send(post("https://api.example/v1", proxy=f"http://u:secret@{name}.invalid:3128"))
+    assert "the proxy's URL" in caught.value.hint
+    assert "secret" not in caught.value.message + caught.value.hint
+    with pytest.raises(ConnectFailed, match="does not resolve") as caught:
+        await carry.send(post(f"http://{name}.invalid/v1"))
+    assert "base_url" in caught.value.hint
 
 
 async def test_a_proxy_that_never_answers_is_a_connect_timeout(stack: AsyncExitStack) -> None:

@@ -38,7 +38,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
         parameters, embedding: in millions; the second is vocabulary times width, part of the first.
         layers, kv_heads, head: of attention; `head` in numbers per head.
         window: tokens that most layers look back, 0 for all.
-        every: with a window, each so-manieth layer looks back over everything.
+        every: with a window, one layer in so many looks back over everything.
         active: parameters at work for one token, in millions, where not all are.
         quantisations: those it is published in.
         licence: short.

@@ -50,7 +50,7 @@ def read_head(path: Path) -> Head:
     return Head(
         name=_text(found.get("general.name")),
         architecture=architecture,
-        context=context if isinstance(context, int) else 0,
+        context=context if type(context) is int and context > 0 else 0,
         licence=_text(found.get("general.license")),
     )
 

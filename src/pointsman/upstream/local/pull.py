@@ -28,6 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 _LOOK = 0.2
 _TIME_LIMIT = 3600.0
+_PIP_SECONDS = 60.0
 _SPARE = 64 << 20
 _PREFIX = ".pull-"
 _OFFLINE = ("No matching distribution", "Max retries exceeded", "Temporary failure in name resolution", "Connection")
@@ -98,7 +99,8 @@ def _check_room(folder: Path, weights: Weights) -> None:
 def _pip() -> list[str]:
     """The pip of this interpreter, else one on the path, else the one that uv runs."""
     own = [sys.executable, "-m", "pip"]
-    if subprocess.run([*own, "--version"], capture_output=True, check=False).returncode == 0:  # noqa: S603
+    with contextlib.suppress(subprocess.TimeoutExpired, subprocess.CalledProcessError):
+        subprocess.run([*own, "--version"], capture_output=True, check=True, timeout=_PIP_SECONDS)  # noqa: S603
         return own
     if found := shutil.which("pip") or shutil.which("pip3"):
         return [found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from stat import S_ISREG
 
 import msgspec
 
@@ -73,13 +74,27 @@ def find(name: str, folders: Iterable[Path]) -> Path | None:
     """
     weights = known(name)
     if weights is None:
-        path = Path(name).expanduser()
-        return path if path.suffix == ".gguf" and path.is_file() else None
-    for folder in folders:
-        path = folder / weights.filename
-        if path.is_file() and path.stat().st_size == weights.size:
-            return path
-    return None
+        path = _expanded(name)
+        return path if path.suffix == ".gguf" and _bytes_of(path) is not None else None
+    paths = (folder / weights.filename for folder in folders)
+    return next((path for path in paths if _bytes_of(path) == weights.size), None)
+
+
+def _expanded(name: str) -> Path:
+    """The path with `~` filled in; as it stands where there is no such user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
+def _bytes_of(path: Path) -> int | None:
+    """Size of a file; None if there is none there, or we may not look."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None
+    return found.st_size if S_ISREG(found.st_mode) else None
 
 
 def sha256(path: Path) -> str:
