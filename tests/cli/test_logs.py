@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -8,6 +9,9 @@ import sys
 import time
 
 import pytest
+
+from pointsman.core.clock import SystemClock
+from pointsman.store.ledger import Ledger
 
 
 @pytest.fixture
@@ -109,6 +113,97 @@ def test_follow_prints_calls_as_they_end_and_stops_at_an_interrupt(invoke, calle
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
     assert (out, err.strip(), process.returncode) == ("", "", 130)
+
+
+@contextlib.contextmanager
+def following(folder, *arguments):
+    """`logs --follow --json` in a process of its own; what it says on standard error is in a file."""
+    with (
+        (folder / "said.txt").open("w") as said,
+        subprocess.Popen(
+            [sys.executable, "-m", "pointsman", "logs", "--follow", "--json", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until_said(folder, text, seconds=10.0):
+    end = time.monotonic() + seconds
+    while text not in (folder / "said.txt").read_text():
+        assert time.monotonic() < end, (folder / "said.txt").read_text()
+        time.sleep(0.02)
+
+
+def test_follow_says_once_that_the_store_is_away_and_when_it_is_back(invoke, called, folder):
+    ledger = folder / "ledger.db"
+    with following(folder, "-n", "1") as process:
+        assert json.loads(process.stdout.readline())["asked"] == "nobody"
+        ledger.rename(folder / "elsewhere.db")
+        until_said(folder, "hint: ")
+        time.sleep(1.0)  # it goes on trying, and does not repeat itself
+        (folder / "elsewhere.db").rename(ledger)
+        until_said(folder, "the store is back\n")
+        invoke("ask", "-m", "small", "say: again")
+        assert json.loads(process.stdout.readline())["asked"] == "small"
+        ledger.rename(folder / "elsewhere.db")
+        until_said(folder, "the store is back\nwarning: ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stdout.read() == ""
+    lines = (folder / "said.txt").read_text().strip().splitlines()
+    away = f"warning: store {ledger}: no such file; trying again"
+    assert [lines[0], lines[2], lines[3]] == [away, "the store is back", away]
+    assert lines[1] == lines[4] == "hint: it is made when the first call is recorded"
+    assert len(lines) == 5
+
+
+def test_follow_waits_for_the_first_call_of_all(invoke, lab, folder):
+    with following(folder) as process:
+        until_said(folder, f"no calls yet in {folder}/ledger.db: waiting for the first one\n")
+        invoke("ask", "-m", "small", "say: first")
+        assert json.loads(process.stdout.readline())["asked"] == "small"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert len((folder / "said.txt").read_text().strip().splitlines()) == 1
+
+
+def test_follow_shows_every_call_however_many_come_and_however_late_one_ends(invoke, called, folder, make):
+    with following(folder, "-n", "1") as process:
+        process.stdout.readline()
+        now = time.time_ns()
+        hour = 3_600_000_000_000
+        made = [make.outcome() for _ in range(2_500)] + [make.outcome(now=now - hour, duration=hour)]
+        ledger = Ledger(f"sqlite:///{folder}/ledger.db", SystemClock())
+        ledger.start()
+        for one in made:
+            ledger.record(one)
+        assert ledger.flush()
+        assert ledger.close()
+        seen = [json.loads(process.stdout.readline())["id"] for _ in made]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stdout.read() == ""
+    assert seen == [one.id for one in made]
+
+
+def test_follow_goes_on_in_a_store_that_took_the_place_of_another(invoke, called, folder):
+    with following(folder, "-n", "1") as process:
+        process.stdout.readline()
+        for path in folder.glob("ledger.db*"):
+            path.unlink()
+        until_said(folder, "no such file")
+        invoke("ask", "-m", "small", "say: new")
+        assert json.loads(process.stdout.readline())["asked"] == "small"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert "warning: calls may be missing here: the store was replaced" in (folder / "said.txt").read_text()
 
 
 def test_a_store_that_cannot_be_read_is_no_store_without_calls(invoke, lab, folder):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
+from pointsman.cli.following import Follower
 from pointsman.cli.terminal import (
     config_option,
     described,
@@ -19,21 +18,14 @@ from pointsman.cli.terminal import (
     print_json_line,
     say,
     say_hint,
-    say_warning,
 )
+from pointsman.cli.wanted import Wanted, wanted_options
 
 if TYPE_CHECKING:
-    from pointsman.core.outcome import Status
-    from pointsman.insight.answers import CallRow, Filters
+    from pointsman.insight.answers import CallRow
     from pointsman.insight.queries import Questions
     from pointsman.store.location import Location
 
-_STATUSES = ("ok", "refused", "failed", "cancelled")
-_NANO = 1_000_000_000
-_POLL_SECONDS = 0.4
-_LOOK_BACK = 900  # seconds: no call takes longer by default, and each is listed by when it began
-_AT_ONCE = 500
-_REMEMBERED = 20_000
 _HELP = described(
     "Show recent calls, newest last; with the ID of one (or its beginning, or the id inside the answer) that call with "
     "its decision, its attempts and the models left out. `logs path` prints where the ledger is.",
@@ -44,29 +36,14 @@ _HELP = described(
 
 @click.command("logs", help=_HELP, short_help="Show recent calls, or one call with its decision.")
 @click.argument("which", required=False, metavar="[ID | path]")
-@click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@wanted_options
 @click.option("-f", "--follow", is_flag=True, help="Go on printing calls as they end.")
-@click.option("--status", type=click.Choice(_STATUSES), help="Only calls that ended so.")
-@click.option("--route", default="", help="Only calls of this route.")
-@click.option("--model", default="", help="Only calls that this model answered.")
-@click.option("--since", metavar="TIME", help="Only calls of the last 90s, 15m, 1h, 7d …")
 @config_option
 @json_option
-def command(
-    which: str | None,
-    count: int,
-    follow: bool,
-    status: str | None,
-    route: str,
-    model: str,
-    since: str | None,
-    config: Path | None,
-    as_json: bool,
-) -> None:
+def command(which: str | None, wanted: Wanted, follow: bool, config: Path | None, as_json: bool) -> None:
     """Show calls."""
     from pointsman.compose import build
     from pointsman.config.load import store_url
-    from pointsman.insight.answers import Filters
     from pointsman.store.location import locate
 
     house = build(config)
@@ -74,6 +51,7 @@ def command(
     if which == "path":
         print_json({"path": place.shown}) if as_json else print(place.shown)
         return
+    filters = wanted.filters()
     missing = place.engine == "sqlite" and not Path(place.path).exists()
     if missing:
         _demand_nothing_waits(place)
@@ -81,18 +59,15 @@ def command(
         if which is not None:
             _one(questions, which, missing=missing, as_json=as_json)
             return
-        after = _moment(since)
-        filters = Filters(route=route, model=model, status=cast("Status | None", status), since=after)
-        rows = [] if missing else list(reversed(questions.calls(count, filters=filters)))
+        begin = 0 if missing else questions.place()  # before the list: what comes in between is in both, not in neither
+        rows = [] if missing else questions.calls(wanted.count, filters=filters)[::-1]
+        none = f"no calls {'match' if wanted.narrowed else f'yet in {place.shown}'}"
         if follow:
-            _follow(questions, filters, rows, as_json=as_json)
-        elif as_json:
-            print_json(rows)
-        elif rows:
-            _print(rows)
-        else:
-            say("no calls" + (" match" if route or model or status or since else f" yet in {place.shown}"))
-            say_hint('the first one: `pointsman ask "Why is the sky blue?"`')
+            if missing:
+                say(f"{none}: waiting for the first one")
+            show = _show(rows, as_json=as_json)
+            Follower(questions, filters, show, begin, missing=missing).run(rows)
+        _list(rows, none, as_json=as_json)
 
 
 def _demand_nothing_waits(place: Location) -> None:
@@ -115,25 +90,19 @@ def _demand_nothing_waits(place: Location) -> None:
         )
 
 
-def _moment(since: str | None) -> int:
-    """Nanoseconds since the epoch, from a length of time up to now; 0 for all."""
-    if since is None:
-        return 0
-    from pointsman.cli.figures import span
-
-    try:
-        return time.time_ns() - span(since) * _NANO
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _print(rows: list[CallRow]) -> None:
+def _list(rows: list[CallRow], none: str, *, as_json: bool) -> None:
     from pointsman.cli import calls
 
-    table = calls.table(rows)
-    print(table.head)
-    for one in rows:
-        print(table.line(calls.row(one)))
+    if as_json:
+        print_json(rows)
+    elif rows:
+        table = calls.table(rows)
+        print(table.head)
+        for one in rows:
+            print(table.line(calls.row(one)))
+    else:
+        say(none)
+        say_hint('the first one: `pointsman ask "Why is the sky blue?"`')
 
 
 def _one(questions: Questions, which: str, *, missing: bool, as_json: bool) -> None:
@@ -156,50 +125,19 @@ def _one(questions: Questions, which: str, *, missing: bool, as_json: bool) -> N
             print(line)
 
 
-def _follow(questions: Questions, filters: Filters, shown: list[CallRow], *, as_json: bool) -> None:
-    """Print what is there, then what comes, until interrupted."""
+def _show(rows: list[CallRow], *, as_json: bool) -> Callable[[Iterable[CallRow]], None]:
+    """What prints calls as they come, in a layout that fits these and others."""
     from pointsman.cli import calls
 
-    table = calls.table(shown, more=True)
+    table = calls.table(rows, more=True)
     if not as_json:
-        print(table.head)
-    seen: dict[str, None] = {}
+        print(table.head, flush=True)
 
-    def show(rows: Iterable[CallRow]) -> None:
-        for one in rows:
-            seen[one.id] = None
+    def show(found: Iterable[CallRow]) -> None:
+        for one in found:
             if as_json:
                 print_json_line(one)
             else:
                 print(table.line(calls.row(one)), flush=True)
-        while len(seen) > _REMEMBERED:
-            del seen[next(iter(seen))]
 
-    show(shown)
-    begun = time.time_ns()
-    sys.stdout.flush()
-    while True:
-        time.sleep(_POLL_SECONDS)
-        found = _poll(questions, filters, begun)
-        if found is None:
-            continue
-        fresh = [one for one in found if one.id not in seen]
-        if len(fresh) == _AT_ONCE:
-            say_warning(
-                "more calls than can be shown: some are left out", "narrow it with --status, --route or --model"
-            )
-        show(reversed(fresh))
-
-
-def _poll(questions: Questions, filters: Filters, begun: int) -> list[CallRow] | None:
-    """Calls that began a while before `begun` or later and ended after it; None while the store cannot be read."""
-    import msgspec
-
-    from pointsman.core.errors import StoreUnavailable
-
-    since = max(filters.since, time.time_ns() - _LOOK_BACK * _NANO)
-    try:
-        found = questions.calls(_AT_ONCE, filters=msgspec.structs.replace(filters, since=since))
-    except StoreUnavailable:
-        return None  # not made yet, or away for a moment: it is asked again
-    return [one for one in found if one.started + one.duration >= begun]
+    return show
