@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from pointsman.core.call import Arrival
 from pointsman.server.app import App
 from pointsman.server.cors import Cors
+from pointsman.server.exchange import Exchange
 from pointsman.server.guard import Guard
 from pointsman.server.host import Binding, Host, bind
-from pointsman.server.http1 import Exchange, Limits
+from pointsman.server.http1 import Limits
 from pointsman.server.table import Table
 from pointsman.wire.openai_chat import OpenAIChat
 
@@ -39,7 +40,6 @@ async def serving(handler: Handler = echo, limits: Limits = SMALL, cors: tuple[s
         dialect=OpenAIChat(),
         limits=limits,
         guard=Guard(lambda: True, "127.0.0.1", Cors(cors)),
-        max_in_flight=100,
     )
     binding = Binding(host="127.0.0.1", port=0, drain_seconds=1)
     sock = bind(binding)

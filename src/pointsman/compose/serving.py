@@ -111,7 +111,6 @@ def binding_of(said: Server) -> Binding:
     return Binding(
         host=said.host,
         port=said.port,
-        root_path=said.root_path,
         tls_cert=said.tls.cert if said.tls else "",
         tls_key=said.tls.key if said.tls else "",
     )

@@ -24,6 +24,7 @@ def application(house: House, state: HouseState | None = None) -> App:
     state = state or HouseState(house)
     limits = Limits(
         max_body=said.max_body,
+        max_in_flight=said.max_in_flight,
         head_seconds=said.header_timeout,
         body_seconds=said.body_timeout,
         body_gap_seconds=min(said.body_timeout, Limits().body_gap_seconds),
@@ -33,7 +34,7 @@ def application(house: House, state: HouseState | None = None) -> App:
         dialect=house.dialect,
         limits=limits,
         guard=Guard(lambda: house.pieces.keys.demanded, said.host, Cors(said.cors), secure=said.tls is not None),
-        max_in_flight=said.max_in_flight,
+        root_path=said.root_path,
         on_turned_away=lambda: house.pieces.metrics.turned_away.add(()),
     )
     state.app = app

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pointsman.core.call import Arrival
 from pointsman.core.errors import InternalError, MethodNotAllowed, Overloaded, PointsmanError
 from pointsman.core.ports import Headers, Reply
+from pointsman.server.exchange import Shared
 from pointsman.server.guard import Guard
-from pointsman.server.http1 import ConstantHeaders, Limits
+from pointsman.server.http1 import Limits
 from pointsman.server.identified import Identified, new_id
 from pointsman.server.table import Table, normal
 from pointsman.wire.port import Dialect
@@ -25,7 +26,11 @@ _ALWAYS = frozenset({"/health", "/ready", "/metrics"})
 
 
 class App:
-    """Serves requests; satisfies the protocol's `Application`. `on_turned_away` hears of each that was one too many."""
+    """Serves requests; satisfies the protocol's `Application`.
+
+    `on_turned_away` hears of each that was one too many; `root_path` is the part of the path that a proxy in front
+    keeps.
+    """
 
     def __init__(
         self,
@@ -34,17 +39,17 @@ class App:
         dialect: Dialect,
         limits: Limits,
         guard: Guard,
-        max_in_flight: int,
+        root_path: str = "",
         on_turned_away: Callable[[], None] = lambda: None,
     ) -> None:
         self.limits = limits
-        self.constant = ConstantHeaders()
+        self.shared = Shared(root_path)
         self.in_flight = 0
         self._table = table
         self._dialect = dialect
         self._cors = guard.cors
         self._guard = guard
-        self._most = max_in_flight
+        self._most = limits.max_in_flight
         self._on_turned_away = on_turned_away
 
     async def handle(self, arrival: Arrival, reply: Reply) -> None:

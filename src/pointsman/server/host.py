@@ -20,11 +20,10 @@ _BACKLOG = 4096
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to listen. `root_path` is the part of the path that a proxy in front keeps."""
+    """Where to listen."""
 
     host: str
     port: int
-    root_path: str = ""
     tls_cert: str = ""
     tls_key: str = ""
     drain_seconds: float = 30.0
@@ -51,7 +50,6 @@ class Host(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                root_path=binding.root_path,
                 backlog=_BACKLOG,
                 ssl_certfile=binding.tls_cert or None,
                 ssl_keyfile=binding.tls_key or None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from pointsman.core.call import Arrival
@@ -33,8 +33,8 @@ class Listing(Protocol):
 def data_path(line: Callable[[], Line], surface: Surface, dialect: Dialect) -> Handler:
     """A handler that lets a call walk the line in force when it arrives."""
 
-    async def handle(arrival: Arrival, reply: Reply) -> None:
-        await line().walk(arrival, surface, dialect, reply)
+    def handle(arrival: Arrival, reply: Reply) -> Awaitable[object]:
+        return line().walk(arrival, surface, dialect, reply)
 
     return handle
 

@@ -12,7 +12,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.errors import MethodNotAllowed, NotFound
 from pointsman.core.ports import Reply
 
-Handler = Callable[[Arrival, Reply], Awaitable[None]]
+Handler = Callable[[Arrival, Reply], Awaitable[object]]
 _SUGGESTION_LENGTH = 100
 
 
