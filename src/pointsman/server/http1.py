@@ -89,7 +89,7 @@ class Http1Protocol(asyncio.Protocol):
         self.write_paused: asyncio.Future[None] | None = None
         self.deadline = _NEVER
         self.body_deadline = _NEVER
-        self._shared = self.app.shared
+        self._shared: Shared = self.app.shared
         self._incoming: Exchange | None = None
         self._current: Exchange | None = None
         self._worker: asyncio.Task[None] | None = None
