@@ -97,10 +97,7 @@ class AnswerReader:
         """Bytes from the connection. Never raises; look at `error`."""
         if self.complete or self.error is not None:
             self.reusable = False  # nobody asked for these
-        else:
-            self._parse(data)
-
-    def _parse(self, data: bytes) -> None:
+            return
         self.touched = True
         self._silent += len(data)
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 import msgspec
 
@@ -89,10 +90,13 @@ class Carry:
         self._known: dict[str, str] = {}
         self._any = bool(self._rules)
 
-    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """Send and wait for the head; see the port."""
+    def send(self, request: UpstreamRequest) -> Coroutine[Any, Any, UpstreamResponse]:
+        """Send and wait for the head; see the port. No coroutine of its own: every call would pay for it."""
         if not self._any and not request.proxy:
-            return await self._fast.send(request)
+            return self._fast.send(request)
+        return self._choose(request)
+
+    async def _choose(self, request: UpstreamRequest) -> UpstreamResponse:
         proxy = request.proxy or self._proxy(request.url)
         if proxy != request.proxy:
             request = msgspec.structs.replace(request, proxy=proxy)

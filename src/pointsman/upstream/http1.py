@@ -40,22 +40,27 @@ class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
 class _Route:
     """What is the same for every request to one URL: where it goes, its pool, and heads already built."""
 
-    __slots__ = ("address", "heads", "pool", "proxy")
+    __slots__ = ("_last", "address", "heads", "pool", "proxy")
 
     def __init__(self, address: Address, pool: Pool, proxy: Proxy | None) -> None:
         self.address = address
         self.proxy = proxy
         self.heads: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], bytes] = {}
         self.pool = pool
+        self._last: tuple[str, tuple[tuple[bytes, bytes], ...], bytes] = ("", (), b"")
 
     def head(self, request: UpstreamRequest) -> bytes:
-        key = (request.method, request.headers)
-        head = self.heads.get(key)
-        if head is None:
-            head = build_head(request.method, self.address, request.headers)
-            if len(self.heads) >= _MAX_HEADS:
-                self.heads.clear()
-            self.heads[key] = head
+        method, headers, head = self._last
+        if headers is not request.headers or method != request.method:  # usually the very same value as last time
+            key = (request.method, request.headers)
+            found = self.heads.get(key)
+            if found is None:
+                found = build_head(request.method, self.address, request.headers)
+                if len(self.heads) >= _MAX_HEADS:
+                    self.heads.clear()
+                self.heads[key] = found
+            head = found
+            self._last = (*key, head)
         return finish_head(request.method, head, request.body)
 
 

@@ -71,7 +71,11 @@ class Http1Response:
         """Wait for the head. Raises as `Carrier.send`."""
         if self._connection is not None:
             self._connection.watch(self.due())
-            await self._wait()
+            try:
+                await self._wait()
+            except asyncio.CancelledError:
+                self._drop()  # nobody else can: whoever asked has no answer yet that it could close
+                raise
         if self._error is not None:
             raise self._error
 
@@ -110,15 +114,9 @@ class Http1Response:
         if self._connection is not None:
             self._connection.abort()
 
-    async def _wait(self) -> None:
+    def _wait(self) -> asyncio.Future[None]:
         waiter = self._waiter = self._loop.create_future()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            self._drop()
-            raise
-        finally:
-            self._waiter = None
+        return waiter
 
     def _resume(self) -> None:
         self._paused = False
@@ -167,7 +165,7 @@ class Http1Response:
         due = self._started + self._limits.total
         if not self._reader.head_done:
             return min(due, self._active + self._limits.first_byte)
-        if self._waiter is not None:
+        if self._waiter is not None and not self._waiter.done():
             return min(due, self._active + self._limits.between_bytes)
         return due  # the one who does not read is our own side
 
