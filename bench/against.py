@@ -68,7 +68,9 @@ def measure(ref: str, pairs: int) -> dict[str, list[float]]:
                     if pair >= 0:  # the first pair warms up and does not count
                         seen[word].append(used)
                 if pair >= 0:
-                    print(f"  pair {pair + 1} of {pairs}: {seen['now'][-1]:.1f} and {seen['then'][-1]:.1f} µs", flush=True)
+                    print(
+                        f"  pair {pair + 1} of {pairs}: {seen['now'][-1]:.1f} and {seen['then'][-1]:.1f} µs", flush=True
+                    )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return seen

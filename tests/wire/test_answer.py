@@ -191,15 +191,15 @@ def test_any_bytes_are_an_answer_or_one_of_our_errors(body):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (b'{"usage":{"a":1}}', b'{"usage":{"a":1,"cost":0.0000041}}'),
+        (b'{"usage":{"a":1}}', b'{"usage":{"cost":0.0000041,"a":1}}'),
         (
             b'{"usage" : {"a": {"b": 1} } , "z":"\\u00e4"}',
-            b'{"usage" : {"a": {"b": 1},"cost":0.0000041} , "z":"\\u00e4"}',
+            b'{"usage" : {"cost":0.0000041,"a": {"b": 1} } , "z":"\\u00e4"}',
         ),
-        (b'{"x":{"usage":{"a":1}},"usage":{"a":1}}', b'{"x":{"usage":{"a":1}},"usage":{"a":1,"cost":0.0000041}}'),
-        (b'{"usage":{"a":1},"x":{"usage":{"a":1}}}', b'{"usage":{"a":1,"cost":0.0000041},"x":{"usage":{"a":1}}}'),
-        (b'{"x":"usage","us\\u0061ge":{"a":1}}', b'{"x":"usage","us\\u0061ge":{"a":1,"cost":0.0000041}}'),
-        (b'{"usage":{"a":1},"usage":{"a":1}}', b'{"usage":{"a":1},"usage":{"a":1,"cost":0.0000041}}'),
+        (b'{"x":{"usage":{"a":1}},"usage":{"a":1}}', b'{"x":{"usage":{"a":1}},"usage":{"cost":0.0000041,"a":1}}'),
+        (b'{"usage":{"a":1},"x":{"usage":{"a":1}}}', b'{"usage":{"cost":0.0000041,"a":1},"x":{"usage":{"a":1}}}'),
+        (b'{"x":"usage","us\\u0061ge":{"a":1}}', b'{"x":"usage","us\\u0061ge":{"cost":0.0000041,"a":1}}'),
+        (b'{"usage":{"a":1},"usage":{"a":1}}', b'{"usage":{"a":1},"usage":{"cost":0.0000041,"a":1}}'),
     ],
 )
 def test_the_cost_is_added_and_every_other_byte_stays(dialect, before, after):
@@ -215,7 +215,7 @@ def test_nothing_is_added_where_there_is_nothing_to_add_to(dialect, body):
 
 @pytest.mark.parametrize(("nanos", "text"), [(0, "0"), (1, "0.000000001"), (10**9, "1"), (1_234_500_000, "1.2345")])
 def test_the_cost_is_exact(dialect, nanos, text):
-    assert dialect.annotate(b'{"usage":{"a":1}}', nanos) == b'{"usage":{"a":1,"cost":%s}}' % text.encode()
+    assert dialect.annotate(b'{"usage":{"a":1}}', nanos) == b'{"usage":{"cost":%s,"a":1}}' % text.encode()
     assert dialect.annotate(b'{"usage":{"a":1}}', None) == b'{"usage":{"a":1}}'
 
 
@@ -230,6 +230,6 @@ def test_half_a_surrogate_pair_costs_as_much_as_any_other_text(dialect, more):
     body = body.replace(b"hi", b"a \\\\ud83d \\ud83d z")
     facts = dialect.read_answer(body)
     assert facts.usage == Usage(input=5, output=2)
-    priced = body.replace(b'"completion_tokens": 2}', b'"completion_tokens": 2,"cost":0.0000041}')
+    priced = body.replace(b'{"prompt_tokens"', b'{"cost":0.0000041,"prompt_tokens"')
     assert dialect.annotate(body, 4100, facts) == priced
     assert dialect.annotate(body, 4100) == priced

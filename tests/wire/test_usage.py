@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.core.usage import Usage
-from pointsman.wire.openai_chat.usage import read_usage, usage_of
+from pointsman.wire.openai_chat.answer import read_answer
+from pointsman.wire.openai_chat.usage import usage_of
 
 COUNT = st.one_of(st.integers(-5, 500), st.none(), st.just(1 << 60), st.just(7.0), st.just("7"), st.booleans())
 DETAILS = st.one_of(
@@ -25,6 +26,11 @@ NAMES = [
 ]  # fmt: skip
 
 
+def read_usage(raw: bytes) -> Usage | None:
+    """Usage as it is read in a whole answer."""
+    return read_answer(b'{"choices":[],"usage":%b}' % raw).usage
+
+
 @given(
     flat=st.dictionaries(st.sampled_from(NAMES), COUNT),
     read=DETAILS,
@@ -38,13 +44,13 @@ def test_both_ways_agree(
     raw = {**flat, "prompt_tokens_details": read, "completion_tokens_details": written}
     if have_usual:
         raw |= {"prompt_tokens": usual[0], "completion_tokens": usual[1]}
-    encoded = msgspec.Raw(msgspec.json.encode(raw))
+    encoded = msgspec.json.encode(raw)
     assert read_usage(encoded) == usage_of(msgspec.json.decode(encoded))
 
 
 def test_cached_and_reasoning_tokens_are_parts_or_stand_beside() -> None:
     def of(**raw: Any) -> Usage | None:
-        return read_usage(msgspec.Raw(msgspec.json.encode(raw)))
+        return read_usage(msgspec.json.encode(raw))
 
     openai = of(
         prompt_tokens=100,
@@ -62,5 +68,5 @@ def test_cached_and_reasoning_tokens_are_parts_or_stand_beside() -> None:
     )
     assert xai == Usage(input=100, output=80, reasoning=30)
     assert of() is None
-    assert read_usage(msgspec.Raw(b"null")) is None
-    assert read_usage(msgspec.Raw(b"")) is None
+    assert read_usage(b"null") is None
+    assert read_answer(b'{"choices":[]}').usage is None

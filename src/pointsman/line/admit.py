@@ -8,6 +8,7 @@ from pointsman.core.ports import NOBODY, Principal
 from pointsman.line.parts import NO_WISHES, Parts, Wishes
 
 _LABEL = 200
+_WISHES = frozenset((b"x-pointsman-timeout", b"x-pointsman-retries", b"x-pointsman-session", b"x-pointsman-tags"))
 
 
 def admit(parts: Parts, arrival: Arrival) -> Principal:
@@ -54,13 +55,13 @@ def wishes(arrival: Arrival) -> Wishes:
         InvalidRequest: a header is not the number it should be.
     """
     lookup = arrival.lookup
+    if _WISHES.isdisjoint(lookup):
+        return NO_WISHES
     timeout = _number(lookup.get(b"x-pointsman-timeout"), "x-pointsman-timeout", 3600.0)
     retries = _number(lookup.get(b"x-pointsman-retries"), "x-pointsman-retries", 9.0)
     if retries is not None and retries != int(retries):
         raise InvalidRequest("The header x-pointsman-retries must be a whole number", param="x-pointsman-retries")
     session, tags = lookup.get(b"x-pointsman-session"), lookup.get(b"x-pointsman-tags")
-    if timeout is None and retries is None and session is None and tags is None:
-        return NO_WISHES
     return Wishes(
         timeout=timeout,
         retries=None if retries is None else int(retries),

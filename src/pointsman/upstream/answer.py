@@ -97,7 +97,10 @@ class AnswerReader:
         """Bytes from the connection. Never raises; look at `error`."""
         if self.complete or self.error is not None:
             self.reusable = False  # nobody asked for these
-            return
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self.touched = True
         self._silent += len(data)
         try:

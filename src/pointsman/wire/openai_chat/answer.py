@@ -9,7 +9,7 @@ import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.money import usd_text
-from pointsman.wire.openai_chat.usage import read_usage, usage_of
+from pointsman.wire.openai_chat.usage import Fields, normal_form, usage_of
 from pointsman.wire.parse import as_dict, as_list, as_text, loads_object
 from pointsman.wire.port import AnswerFacts
 from pointsman.wire.refusals import refusal_in
@@ -25,7 +25,7 @@ class _Answer(msgspec.Struct):
     choices: list[_Choice]
     id: str | None = None
     model: str | None = None
-    usage: msgspec.Raw = msgspec.Raw(b"")
+    usage: Fields | None = None
     error: Any = None
 
 
@@ -45,8 +45,11 @@ def read_answer(body: bytes) -> AnswerFacts:
     """Account for a whole answer. Raises as `port.Dialect.read_answer`."""
     try:
         answer = _ANSWER.decode(body)
-        usage = read_usage(answer.usage)
     except (ValueError, RecursionError):
+        return _read_odd(body)
+    usage = answer.usage
+    counted = None if usage is None else normal_form(usage)
+    if counted is None and usage is not None:
         return _read_odd(body)
     if answer.error and (refused := refusal_in({"error": answer.error}, body)):
         raise refused
@@ -54,8 +57,8 @@ def read_answer(body: bytes) -> AnswerFacts:
         id=answer.id or "",
         model=answer.model or "",
         finish=(answer.choices[0].finish_reason or "") if answer.choices else "",
-        usage=usage,
-        mark=bytes(answer.usage),
+        usage=counted,
+        mark=_NAME if usage is not None and usage.cost is msgspec.UNSET else b"",
     )
 
 
@@ -73,7 +76,6 @@ def _read_odd(body: bytes) -> AnswerFacts:
         model=as_text(answer.get("model")),
         finish=as_text(first.get("finish_reason")),
         usage=usage_of(usage) if usage else None,
-        mark=_usage_in(body),
     )
 
 
@@ -92,30 +94,33 @@ def _usage_in(body: bytes) -> bytes:
         return b""
 
 
-def with_cost(body: bytes, cost: int | None, usage: bytes = b"") -> bytes:
+def with_cost(body: bytes, cost: int | None, mark: bytes = b"") -> bytes:
     """The same JSON object with `usage.cost` in US dollars; unchanged where there is no usage or a cost already.
 
     Args:
         body: a whole answer or one chunk of a stream.
         cost: nano-dollars; None is unknown and adds nothing.
-        usage: the body's usage object as it stands there, where that is known already.
+        mark: what `read_answer` says about the body: it has usage, counts in it, and no cost.
     """
-    if cost is None or body.find(_NAME) < 0:  # `in` on bytes raises and clears an exception each time
+    if cost is None:
         return body
-    if not usage:
-        usage = _usage_in(body)  # what is wrong with a body that has none, read_answer has told or will tell
+    name = body.find(_NAME)
+    if name < 0:
+        return body
+    new = b'{"cost":%b,' % usd_text(cost).encode()
+    behind = name + len(_NAME)
+    if mark and body.find(_NAME, behind) < 0:  # the only place where usage can stand, if it has a colon and an object
+        at = body.find(b"{", behind)
+        if body[behind:at].strip() == b":":
+            return b"".join((body[:at], new, body[at + 1 :]))
+    usage = _usage_in(body)  # what is wrong with a body that has none, read_answer has told or will tell
     if len(usage) < _SMALLEST or not usage.startswith(b"{") or usage.find(b'"cost"') >= 0 or not usage[1:-1].strip():
         return body
-    return _insert(body, usage, b'%b,"cost":%b}' % (usage[:-1].rstrip(), usd_text(cost).encode()))
+    return _insert(body, usage, new + usage[1:])
 
 
 def _insert(body: bytes, old: bytes, new: bytes) -> bytes:
     """The body with the top-level usage replaced; where the same bytes stand twice, the one that counts is found."""
-    name = body.find(_NAME)
-    if body.find(_NAME, name + 1) < 0:
-        at = body.find(b"{", name)  # a short needle: searching for the usage itself costs more than decoding
-        if body.startswith(old, at):
-            return b"".join((body[:at], new, body[at + len(old) :]))
     at = len(body)
     while (at := body.rfind(old, 0, at + len(old) - 1)) >= 0:
         changed = b"".join((body[:at], new, body[at + len(old) :]))

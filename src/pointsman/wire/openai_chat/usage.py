@@ -10,7 +10,6 @@ import msgspec
 from pointsman.core.usage import Usage
 from pointsman.wire.parse import as_dict
 
-_EMPTY = len(b"{}")
 _MOST = 1 << 40
 """Tokens; more in one answer is no count."""
 
@@ -50,10 +49,9 @@ class Fields(msgspec.Struct):
     cache_read_input_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     cache_creation_input_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     cache_creation: msgspec.UnsetType | Any = msgspec.UNSET
+    cost: msgspec.UnsetType | Any = msgspec.UNSET
 
 
-_FIELDS = msgspec.json.Decoder(Fields)
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
 _NO_INPUT = _Input()
 _NO_OUTPUT = _Output()
 _RARE = attrgetter(
@@ -69,19 +67,8 @@ _RARE = attrgetter(
 _ALL_UNSET = (msgspec.UNSET,) * 8
 
 
-def read_usage(raw: msgspec.Raw) -> Usage | None:
-    """Normal form of a chat usage object as bytes; None for null, nothing, an empty object or one without sense.
-
-    Raises:
-        ValueError: neither an object nor null.
-    """
-    if len(raw) <= _EMPTY or bytes(raw) == b"null":
-        return None
-    try:
-        fields = _FIELDS.decode(raw)
-    except msgspec.ValidationError:
-        found = _OBJECT.decode(raw)
-        return usage_of(found) if found else None
+def normal_form(fields: Fields) -> Usage | None:
+    """Normal form of a usage object of the usual types; None where only `usage_of` can tell."""
     seen = fields.prompt_tokens_details or _NO_INPUT
     said = fields.completion_tokens_details or _NO_OUTPUT
     numbers = (
@@ -95,7 +82,7 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
         said.audio_tokens or 0,
     )
     if _RARE(fields) != _ALL_UNSET or min(numbers) < 0 or max(numbers) > _MOST:
-        return usage_of(_OBJECT.decode(raw))
+        return None
     prompt, output, total, read, write, reasoning, heard, spoken = numbers
     return _normal(prompt, output, total, (read, write, 0), (reasoning, heard, spoken))
 
