@@ -70,7 +70,7 @@ def test_answers_are_read_and_only_the_cost_is_added(recorded, share):
         assert (facts.usage is not None) == bool(usage), record["id"]
         annotated = dialect.annotate(raw, 4_100)
         if usage and '"cost"' not in json.dumps(usage):
-            assert annotated.replace(b',"cost":0.0000041', b"") == raw
+            assert annotated.replace(b'"cost":0.0000041,', b"") == raw
             body["usage"]["cost"] = 0.0000041
         assert json.loads(annotated) == body, record["id"]
         if usage and facts.usage:
