@@ -263,3 +263,32 @@ async def test_a_pipe_is_read_once_and_let_alone(file):
     async with desk.watcher:
         await several_looks()
     assert (desk.applied, desk.rejected) == ([], [])
+
+
+async def test_a_folder_that_cannot_be_searched_for_a_while_does_not_end_the_watching(file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    away = [False]
+    exists = Path.exists
+
+    def search(path: Path) -> bool:
+        if away[0]:
+            raise PermissionError(13, "Permission denied")
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", search)
+    rejected: list[ConfigError] = []
+
+    async def apply(loaded: Loaded) -> None:
+        pass
+
+    async with Watcher(load(None, {}), Source(), apply, rejected.append, Ticks(), INTERVAL) as watcher:
+        away[0] = True
+        await until(lambda: rejected)
+        assert "Permission denied" in watcher.status.rejected
+        assert watcher.loaded.config.server.port == 1
+        with pytest.raises(ConfigError, match="cannot be looked for"):
+            load(None, {})
+        away[0] = False
+        file.write_text(NEW)
+        await until(lambda: watcher.loaded.config.server.port == 2)
+    assert watcher.status.rejected == ""

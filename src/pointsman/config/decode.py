@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -16,26 +15,9 @@ from pointsman.config.names import did_you_mean
 from pointsman.config.nodes import Mapping, Node, Scalar, Sequence
 from pointsman.config.problems import KeyPath, Mark, Problems
 from pointsman.config.schema import Config
-from pointsman.config.secret import has_password, is_secret_header, looks_secret, names_a_key, redacted
-
-_USE_ENV = "a key is never in the file: put it into an environment variable and write `api_key_env: NAME_OF_VARIABLE`"
-# What people bring along from other gateways, and habits of the hand.
-_OTHER_WORDS = {
-    "api_base": "base_url",
-    "url": "base_url",
-    "endpoint": "base_url",
-    "model_list": "models",
-    "timeout": "timeouts",
-    "fallbacks": "try",
-    "chain": "try",
-    "context_window": "context",
-    "max_tokens": "max_output",
-    "pricing": "price",
-    "database_url": "store",
-    "bind": "host",
-    "logging": "log",
-}
-
+from pointsman.config.secret import has_password, is_secret_header, looks_secret, redacted
+from pointsman.config.shape import Extra, allows_none, is_optional, shape, unwrap
+from pointsman.config.unknown import USE_ENV, hint_for
 
 _SHORT = 60
 _BARE = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
@@ -46,50 +28,6 @@ class Missing:
 
 
 MISSING = Missing()
-
-
-class Extra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `values.py` says about a kind of value beyond msgspec's own limits."""
-
-    type: str = ""
-    expects: str = ""
-    hint: str = ""
-    read: str = ""
-    most: str = ""
-    places: int = 0
-    shorthand: str = ""
-
-
-def unwrap(kind: kinds.Type) -> tuple[kinds.Type, Extra]:
-    """A type without its wrappers and its `| None`, and what `values.py` says about it."""
-    extra: dict[str, Any] = {}
-    while True:
-        if isinstance(kind, kinds.Metadata):
-            extra |= kind.extra or {}
-            kind = kind.type
-        elif isinstance(kind, kinds.UnionType):
-            kind = next(t for t in kind.types if not isinstance(t, kinds.NoneType))
-        else:
-            return kind, msgspec.convert(extra, Extra)
-
-
-def is_optional(kind: kinds.Type) -> bool:
-    """Whether nothing may stand there: sections, lists and what is `| None`."""
-    inner = kind.type if isinstance(kind, kinds.Metadata) else kind
-    return _allows_none(kind) or isinstance(inner, kinds.StructType | kinds.DictType | kinds.VarTupleType)
-
-
-def _allows_none(kind: kinds.Type) -> bool:
-    return isinstance(kind.type if isinstance(kind, kinds.Metadata) else kind, kinds.UnionType)
-
-
-@functools.cache
-def shape() -> kinds.StructType:
-    """The schema's classes as types; made once, it takes longer than reading a usual file."""
-    kind = kinds.type_info(Config)
-    if not isinstance(kind, kinds.StructType):
-        raise TypeError("the configuration is a section")
-    return kind
 
 
 class Decoder:
@@ -123,7 +61,7 @@ class Decoder:
     def _value(self, node: Node, kind: kinds.Type, path: KeyPath) -> Any:
         inner, extra = unwrap(kind)
         if scalars.is_null(node) and is_optional(kind):
-            return None if _allows_none(kind) else self._empty(inner, node, path)
+            return None if allows_none(kind) else self._empty(inner, node, path)
         return self._readers[type(inner)](node, inner, extra, path)
 
     def _empty(self, kind: kinds.Type, node: Node, path: KeyPath) -> Any:
@@ -178,30 +116,8 @@ class Decoder:
         return self.marks.get(path, node.mark)
 
     def _unknown(self, key: Scalar, fields: Iterable[str], path: KeyPath) -> None:
-        known = list(fields)
-        other = _OTHER_WORDS.get(key.text, "")
-        hint = did_you_mean(key.text, known)
-        if names_a_key(key.text) and "api_key_env" in known:
-            hint = _USE_ENV
-        elif other in known:
-            hint = f"did you mean `{other}`?"
-        elif key.text == "<<":
-            hint = "merge keys are not taken: an alias repeats a whole value"
-        elif not hint:
-            hint = self._elsewhere(key.text, path) or f"known here: {', '.join(known)}"
         shown = "that looks like a secret" if looks_secret(key.text) else f"`{_short(key.text)}`"
-        self.problems.add(key.mark, path, f"unknown key {shown}", hint)
-
-    @staticmethod
-    def _elsewhere(word: str, path: KeyPath) -> str:
-        """Whether the key is good, in another section."""
-        for field in shape().fields:
-            inner, _ = unwrap(field.type)
-            if isinstance(inner, kinds.StructType) and word in {f.encode_name for f in inner.fields}:
-                return f"`{word}` belongs under `{field.encode_name}`"
-            if path and field.encode_name == word:
-                return f"`{word}` belongs at the top of the file, without indentation"
-        return ""
+        self.problems.add(key.mark, path, f"unknown key {shown}", hint_for(key.text, list(fields), path))
 
     def _dict(self, node: Node, kind: kinds.DictType, _extra: Extra, path: KeyPath) -> Any:
         if not isinstance(node, Mapping):
@@ -261,7 +177,7 @@ class Decoder:
             hint = (
                 "this is the key itself; write the name of a variable that holds it"
                 if key.endswith("_env")
-                else _USE_ENV
+                else USE_ENV
             )
             self.problems.add(node.mark, path, "this looks like a secret", hint)
         else:
@@ -330,7 +246,7 @@ class Decoder:
     def _json(self, node: Node, _kind: kinds.RawType, _extra: Extra, path: KeyPath) -> Any:
         if isinstance(node, Scalar):
             if looks_secret(node.text, path[-1]):
-                self.problems.add(node.mark, path, "this looks like a secret", _USE_ENV)
+                self.problems.add(node.mark, path, "this looks like a secret", USE_ENV)
                 return MISSING
             text = scalars.json_text(node)
             return self._wrong(node, path, "a value that JSON knows") if text is None else msgspec.Raw(text)

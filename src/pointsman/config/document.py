@@ -13,8 +13,8 @@ from pathlib import Path
 
 from msgspec import inspect as kinds
 
-from pointsman.config.decode import shape, unwrap
 from pointsman.config.jsonschema import first_paragraph, json_schema
+from pointsman.config.shape import shape, unwrap
 
 _HERE = Path(__file__).parent
 _PAGE = Path("docs", "reference", "configuration.md")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as kinds
 
-from pointsman.config.decode import Extra, is_optional, shape, unwrap
+from pointsman.config.shape import Extra, is_optional, shape, unwrap
 
 _ID = "pointsman.schema.json"
 _Schema = dict[str, Any]

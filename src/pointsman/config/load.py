@@ -56,17 +56,25 @@ def locate(path: Path | None, env: Mapping[str, str]) -> Path | None:
     """Which file counts: the one given, else `$POINTSMAN_CONFIG`, else `./pointsman.yaml` if there is one, else none.
 
     Raises:
-        ConfigError: there is a `pointsman.yml` instead, which would be passed over in silence.
+        ConfigError: there is a `pointsman.yml` instead, which would be passed over in silence; or the working
+            directory cannot be searched.
     """
     if path is not None:
         return path
     if env.get(VARIABLE):
         return Path(env[VARIABLE])
-    if USUAL.exists():
+    if _is_there(USUAL):
         return USUAL
-    if _MISSPELT.exists():
+    if _is_there(_MISSPELT):
         raise ConfigError("not read", where=str(_MISSPELT), hint=f"the file's name is `{USUAL}`: rename it")
     return None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # no permission, a drive that is away: whether there is a file cannot be told
+        raise ConfigError(f"cannot be looked for: {error.strerror or error}", where=str(path)) from None
 
 
 def load(path: Path | None, env: Mapping[str, str], known: Known = NOTHING_KNOWN) -> Loaded:
