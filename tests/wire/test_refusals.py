@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.refusals import read_error
+from pointsman.wire.refusals import read_error, refusal_in
 
 JSON_TYPE = [(b"content-type", b"application/json")]
 
@@ -298,3 +298,16 @@ def test_hostile_bodies(body):
 def test_the_parameter_is_kept():
     body = {"error": {"message": "Bad x", "param": "messages[0].role"}}
     assert read_error(400, [], json.dumps(body).encode()).param == "messages[0].role"
+
+
+@given(
+    st.text(alphabet=st.characters(categories=("Cs", "L")), max_size=6),
+    st.sampled_from(["message", "param", "code", "type"]),
+)
+def test_half_a_surrogate_pair_in_an_error_reaches_the_caller_as_an_error(dialect, text, field):
+    body = json.dumps({"error": {"message": "no", field: text}}).encode()
+    for error in (dialect.read_error(400, (), body), refusal_in(json.loads(body), body)):
+        assert error is not None
+        shown = json.loads(dialect.write_error(error, "r"))
+        assert shown["error"]["message"]
+        assert dialect.write_stream_error(error, "r").startswith(b"data: {")

@@ -34,6 +34,16 @@ class Said(NamedTuple):
     param: str = ""
     status: int = 0
 
+    def sound(self) -> Said:
+        """The same without halves of surrogate pairs, which JSON may hold and no text that we write can."""
+        return self._replace(
+            message=_sound(self.message), code=_sound(self.code), type=_sound(self.type), param=_sound(self.param)
+        )
+
+
+def _sound(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
 
 def read_error(status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
     """What an error answer means; never raises.
@@ -45,6 +55,7 @@ def read_error(status: int, headers: Headers, body: bytes, now: int | None = Non
         now: nanoseconds since the epoch, to read dates against; without it the answer's own `date` header serves.
     """
     said, details = _read_body(body)
+    said = said.sound()
     kind_header = _header(headers, b"x-amzn-errortype").split(":")[0]
     if kind_header:
         said = said._replace(type=said.type or kind_header)
@@ -84,6 +95,7 @@ def refusal_in(value: dict[str, Any], body: bytes) -> UpstreamRefused | None:
 def refusal_of(error: Any, body: bytes) -> UpstreamRefused:
     """A refusal from an error object (or text) that came with status 200."""
     said, details = _read_value(error if isinstance(error, dict) else {"error": error})
+    said = said.sound()
     if not said.message:
         said = said._replace(message="The provider sent an error and said nothing.")
     verdict = classify(said.status, said.message, said.code, said.type)
