@@ -42,7 +42,7 @@ def prepare(sources: Path) -> Callable[[Place], Ready]:
 
     def ready(place: Place) -> Ready:
         path = config(place)
-        headers = {"authorization": f"Bearer {create_key(path)}"}
+        headers = {"authorization": f"Bearer {create_key(path, sources)}"}
         argv = [sys.executable, "-m", "pointsman", "serve", "--config", str(path)]
         return Ready(Launch(argv, ENV | {"PYTHONPATH": str(sources)}), "auto", headers, demands_key=True)
 

@@ -67,7 +67,7 @@ def _count(sources: Path, folder: Path) -> dict[str, int]:
     if binary is None or valgrind is None:
         raise Missing("valgrind or nginx is missing (Debian: apt-get install valgrind nginx-light)")
     path = config(Place(folder, port, provider_port))
-    key = create_key(path)
+    key = create_key(path, sources)
     out = folder / "callgrind"
     argv = [valgrind, "--tool=callgrind", f"--callgrind-out-file={out}", "--separate-threads=yes"]
     argv += ["--instr-atstart=no", sys.executable, "-m", "pointsman", "serve", "--config", str(path)]

@@ -94,15 +94,18 @@ def pointsman_command() -> list[str]:
     return [str(command)]
 
 
-def create_key(path: Path) -> str:
-    """Make a caller's key: from then on the gateway demands one."""
+def create_key(path: Path, sources: Path | None = None) -> str:
+    """Make a caller's key: from then on the gateway demands one. `sources` of another checkout speak for themselves."""
+    command = pointsman_command() if sources is None else [sys.executable, "-m", "pointsman"]
     done = subprocess.run(
-        [*pointsman_command(), "keys", "create", "bench", "--json", "--config", str(path)],
+        [*command, "keys", "create", "bench", "--json", "--config", str(path)],
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(path.parent)} | ENV,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(path.parent)}
+        | ENV
+        | ({"PYTHONPATH": str(sources)} if sources else {}),
         cwd=path.parent,
     )
     if done.returncode != 0:
