@@ -8,6 +8,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -55,6 +57,57 @@ def test_workers_share_a_port_a_ledger_and_their_metrics_and_the_dead_are_replac
             pids = children(up.process.pid)
             assert stop(up) == 0
             assert not any(Path(f"/proc/{pid}").exists() for pid in pids), "no worker outlives its parent"
+
+
+def test_a_worker_that_starts_after_the_store_was_deleted_demands_a_key_as_the_others_do() -> None:
+    with running(Script(providers=(SimProvider(name="one", models=(SimModel(name="small-1"),)),))) as sim:
+        config = {
+            "providers": {"one": {"dialect": "openai-chat", "base_url": sim.url_of("one")}},
+            "models": {"small": {"provider": "one", "model": "small-1"}},
+            "server": {"workers": 2},
+            "log": {"level": "info"},
+        }
+        with gateway(config) as up:
+            assert up.post("/v1/chat/completions", BODY)[0] == 200, "no keys yet"
+            create_key(up)
+            statuses_become(up, {401})
+            time.sleep(1.0)  # by then the parent knows too
+            for path in up.folder.glob("ledger.db*"):
+                if path.is_file():
+                    path.unlink()
+            before = children(up.process.pid)
+            os.kill(before[0], signal.SIGKILL)
+            replaced(up, before)
+            assert statuses(up) == {401}
+            up.config.write_text(up.config.read_text() + "routes: {r: {try: [small]}}\n")
+            time.sleep(1.5)
+            assert "is in force" in up.log()
+            assert statuses(up) == {401}
+            secret = create_key(up)  # the way out
+            statuses_become(up, {200}, {"authorization": f"Bearer {secret}"})
+
+
+def create_key(up: Running) -> str:
+    command = [sys.executable, "-m", "pointsman", "keys", "create", "app", "--config", str(up.config)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+
+def replaced(up: Running, before: list[int]) -> None:
+    deadline = time.monotonic() + 10
+    while (len(now := children(up.process.pid)) < 2 or before[0] in now) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)  # until it takes connections too
+
+
+def statuses(up: Running, headers: dict[str, str] | None = None) -> set[int]:
+    """What both workers answer: one or the other takes each of many connections."""
+    return {up.post("/v1/chat/completions", BODY, headers)[0] for _ in range(40)}
+
+
+def statuses_become(up: Running, wanted: set[int], headers: dict[str, str] | None = None) -> None:
+    deadline = time.monotonic() + 10
+    while (found := statuses(up, headers)) != wanted:
+        assert time.monotonic() < deadline, found
 
 
 def test_merged_metrics_add_up_and_health_is_the_worst() -> None:

@@ -55,8 +55,7 @@ def serve(
 
     if said.workers > 1:
         to_terminal(house.loaded.config.log.level, house.loaded.config.log.format)
-        house.pieces.key_store.close()
-        supervise(sock, said.workers, config, settings or Settings(), tell)
+        supervise(house, sock, config, settings or Settings(), tell)
     else:
         serve_on(house, sock, tell)
 

@@ -9,11 +9,28 @@ from pathlib import Path
 
 import msgspec
 
+from pointsman.access.keys import KeyRing
 from pointsman.compose.building import build
+from pointsman.compose.house import House
 from pointsman.compose.peers import Peers
 from pointsman.compose.serving import serve_on
 from pointsman.compose.workers import VARIABLE, Duty
 from pointsman.core.errors import PointsmanError
+
+
+class _Locked(KeyRing):
+    """Keys of a gateway that had some before this process began: neither store nor file can do without any more."""
+
+    def require(self, *, required: bool) -> None:
+        """A changed configuration may demand keys, which changes nothing; it cannot waive them."""
+        del required
+        super().require(required=True)
+
+
+def _locked(house: House) -> House:
+    pieces = house.pieces
+    keys = _Locked(pieces.key_store, pieces.clock, pieces.ids, required=True)
+    return House(msgspec.structs.replace(pieces, keys=keys))
 
 
 def main() -> int:
@@ -24,6 +41,8 @@ def main() -> int:
     except PointsmanError as error:
         print(f"worker {duty.number}: {error.message}", file=sys.stderr)  # noqa: T201 - the parent's terminal
         return 2
+    if duty.had_keys:
+        house = _locked(house)
     own = duty.path(duty.number)
     own.unlink(missing_ok=True)
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

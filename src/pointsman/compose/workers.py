@@ -24,6 +24,7 @@ from pathlib import Path
 import msgspec
 
 from pointsman.compose.building import Settings
+from pointsman.compose.house import House
 from pointsman.core.errors import InternalError
 
 _log = logging.getLogger("pointsman")
@@ -45,6 +46,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
         folder: where the workers' Unix sockets and their figures lie.
         config: configuration file, if one was named.
         settings: what the command line said.
+        had_keys: whether there were keys; a store that has none any more opens no door.
     """
 
     number: int
@@ -53,6 +55,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     config: str | None
     settings: Settings
+    had_keys: bool
 
     def path(self, number: int) -> Path:
         """The Unix socket of a worker."""
@@ -60,24 +63,28 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def supervise(
-    sock: socket.socket, count: int, config: Path | None, settings: Settings, announce: Callable[[], None]
+    house: House, sock: socket.socket, config: Path | None, settings: Settings, announce: Callable[[], None]
 ) -> None:
-    """Run `count` workers until SIGINT or SIGTERM.
+    """Run as many workers as the house wants, each with a house of its own, until SIGINT or SIGTERM.
+
+    Of this house only the keys are in use: a worker that starts late must know of those that others have seen.
 
     Raises:
         InternalError: the workers keep dying at their start.
     """
     folder = tempfile.mkdtemp(prefix="pointsman-")
     try:
-        asyncio.run(_Supervisor(sock, count, config, settings, folder).run(announce))
+        asyncio.run(_Supervisor(house, sock, config, settings, folder).run(announce))
     finally:
+        house.pieces.key_store.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Supervisor:
-    def __init__(self, sock: socket.socket, count: int, config: Path | None, settings: Settings, folder: str) -> None:
+    def __init__(self, house: House, sock: socket.socket, config: Path | None, settings: Settings, folder: str) -> None:
+        self._house = house
         self._sock = sock
-        self._count = count
+        self._count = house.loaded.config.server.workers
         self._config = str(config) if config is not None else None
         self._settings = settings
         self._folder = folder
@@ -89,9 +96,14 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
+        keys = self._house.pieces.keys
+        keys.require(required=False)  # so that it says whether there are any; each worker reads the configuration
+        watching = asyncio.create_task(keys.watch())
         keepers = [asyncio.create_task(self._keep(number)) for number in range(self._count)]
         announce()
         await asyncio.gather(*keepers)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         if self._deaths >= _DEATHS_AT_START:
             raise InternalError("The workers keep dying at their start", hint="try `--workers 1` to see why")
 
@@ -127,6 +139,7 @@ class _Supervisor:
             folder=self._folder,
             config=self._config,
             settings=self._settings,
+            had_keys=self._house.keys_read and self._house.pieces.keys.demanded,
         )
         return await asyncio.create_subprocess_exec(
             sys.executable,
