@@ -200,6 +200,50 @@ async def test_a_caller_that_hangs_up_cancels_its_call() -> None:
             await ended.wait()
 
 
+async def test_a_call_that_still_has_to_tidy_up_delays_the_next_one_of_its_connection_alone() -> None:
+    tidy = asyncio.Event()
+
+    async def slow_to_leave(arrival: Arrival, reply: Exchange) -> None:
+        await echo(arrival, reply)
+        if arrival.body == b"one":
+            await tidy.wait()
+
+    async with serving(slow_to_leave) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request(b"one"))
+        assert (await asyncio.wait_for(reader.readuntil(b"POST:one"), 3)).startswith(b"HTTP/1.1 200")
+        writer.write(request(b"two"))
+        assert b"POST:else" in await exchange(port, request(b"else"), until=b"POST:else")
+        tidy.set()
+        assert (await asyncio.wait_for(reader.readuntil(b"POST:two"), 3)).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_an_idle_connection_that_goes_leaves_nothing_behind() -> None:
+    async with serving() as port:
+        before = len(asyncio.all_tasks())
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request(b"one"))
+            await asyncio.wait_for(reader.readuntil(b"POST:one"), 3)
+            writer.close()
+            await writer.wait_closed()
+        async with asyncio.timeout(3):
+            while len(asyncio.all_tasks()) > before:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_head_is_measured_by_its_own_bytes_when_it_comes_behind_another_request() -> None:
+    large = SMALL.max_head * 2
+    async with serving(limits=Limits(max_head=SMALL.max_head, max_body=10 * large)) as port:
+        fits = request(b"x" * large) + request(b"two")
+        assert (await exchange(port, fits, until=b"POST:two")).count(b"200 OK") == 2
+        floods = request(b"x") + request(extra=b"x-a: " + b"y" * large + b"\r\n")
+        refused = await exchange(port, floods)
+        assert refused.count(b"HTTP/1.1 ") == 1  # the answer in progress is the last one
+        assert b"connection: close" in refused
+
+
 async def test_a_caller_that_does_not_read_makes_the_writer_wait() -> None:
     written = 0
 
