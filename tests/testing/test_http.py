@@ -38,6 +38,14 @@ async def talk(port: int, data: bytes, until: bytes = b"") -> bytes:
     return got
 
 
+async def asked(body: object) -> bytes:
+    """What a new simulator answers to a chat request."""
+    data = json.dumps(body).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    async with Simulator() as sim:
+        return await talk(sim.port, head % len(data) + data)
+
+
 async def control(sim: Simulator, method: str, path: str, body: object = None) -> tuple[int, dict]:
     data = b"" if body is None else json.dumps(body).encode()
     head = f"{method} /_sim/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(data)}\r\n\r\n"
@@ -105,10 +113,7 @@ def test_any_json_in_any_field_is_an_answer_or_a_400(value, field):
         body = {**body, "tools": [tool]}
 
     async def scenario() -> None:
-        data = json.dumps(body).encode()
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        async with Simulator() as sim:
-            got = await talk(sim.port, head % len(data) + data)
+        got = await asked(body)
         assert got.split()[1] in {b"200", b"400"}
 
     asyncio.run(scenario())
@@ -204,10 +209,7 @@ async def test_the_journal_hides_every_header_that_may_hold_a_key_and_takes_any_
 async def test_a_schema_that_wants_a_flood_is_refused(wanted):
     form = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"a": wanted}}}}
     body = {"model": "sim-1", "messages": [{"role": "user", "content": "x"}], "response_format": form}
-    data = json.dumps(body).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-    async with Simulator() as sim:
-        got = await talk(sim.port, head % len(data) + data)
+    got = await asked(body)
     assert got.split()[1] == b"400"
     assert b"invalid_schema" in got
 

@@ -11,12 +11,58 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.core.chat import Answer, Choice, Extras, Media, Message, Request, Text
-from pointsman.core.errors import PointsmanError, UpstreamGarbage
+from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamGarbage
+from pointsman.core.model import Model, Provider
 from pointsman.core.usage import Usage
 from pointsman.wire import anthropic_messages, openai_responses
 from pointsman.wire.counts import MOST
 from pointsman.wire.openai_chat import OpenAIChat
 
+MODEL = Model(
+    name="small",
+    provider=Provider(name="lab", dialect="openai-chat", base_url="http://127.0.0.1:9"),
+    upstream="small-1",
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(alphabet="ab", max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "text", "role", "content", "id", "function", "name", "arguments", "url", "image_url"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+THINKING = ["reasoning", "thinking_blocks", "pointsman_blocks"]
+KEYS = ["type", "text", "output", "content", "summary", "id", "usage", "input"]
+MESSAGE = st.dictionaries(
+    st.sampled_from(["content", "name", "tool_calls", "tool_call_id", "refusal", *THINKING]),
+    JSON,
+)
+FIELDS = [
+    "logit_bias",
+    "logprobs",
+    "max_tokens",
+    "messages",
+    "model",
+    "n",
+    "parallel_tool_calls",
+    "response_format",
+    "seed",
+    "stop",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "user",
+]
 LONG = b"9" * 5_000  # more digits than Python turns into a number
 WIDE = b"9" * 30  # more than 64 bits
 HUGE = b"9" * 400  # more than a float holds
@@ -136,3 +182,51 @@ def test_odd_names_survive_the_way_through_chat(fields):
     again = chat.decode_answer(chat.encode_answer(answer).body)
     assert again == answer
     assert json.loads(anthropic_messages.encode_answer(again).body) == body
+
+
+@given(
+    st.sampled_from(["user", "assistant", "tool", "system", "function"]),
+    MESSAGE,
+    st.dictionaries(st.sampled_from(FIELDS), JSON),
+)
+def test_odd_requests_come_back_too(role, message, fields):
+    dialect = OpenAIChat()
+    wanted = fields | {"model": "small-1", "messages": [{"role": role, **message}]}
+    try:
+        request = dialect.decode_request(json.dumps(wanted).encode())
+    except InvalidRequest:
+        return
+    silent = msgspec.structs.replace(MODEL.provider, stream_usage=False)
+    model = msgspec.structs.replace(MODEL, provider=silent)
+    got = json.loads(dialect.encode_request(request, model).body)
+    if "pointsman_blocks" not in message:
+        assert got == wanted
+
+
+@given(MESSAGE, st.dictionaries(st.sampled_from(["finish_reason", "logprobs", "index", "text"]), JSON), JSON)
+def test_odd_answers_come_back_too(message, choice, usage):
+    dialect = OpenAIChat()
+    wanted = {"id": 5, "choices": [{"message": message} | choice], "usage": usage, "created": 1.5}
+    try:
+        answer = dialect.decode_answer(json.dumps(wanted).encode())
+    except PointsmanError:
+        return
+    if "pointsman_blocks" not in message:
+        assert json.loads(dialect.encode_answer(answer).body) == wanted
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(max_size=4),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner),
+        max_leaves=12,
+    )
+)
+def test_odd_answers_of_other_dialects_raise_only_our_errors(value):
+    for module, key in ((anthropic_messages, "content"), (openai_responses, "output")):
+        body = {"id": "x", "model": "m", key: value}
+        try:
+            answer = module.decode_answer(json.dumps(body).encode())
+        except PointsmanError:
+            continue
+        assert OpenAIChat().decode_answer(OpenAIChat().encode_answer(answer).body) == answer

@@ -78,12 +78,18 @@ class _Origin(msgspec.Struct, frozen=True, kw_only=True):
 _ORIGIN = msgspec.json.Decoder(_Origin)
 
 
-def decode_answer(body: bytes) -> Answer:
-    """An answer in no dialect. Raises as `port.Dialect.decode_answer`."""
+def answer_fields(body: bytes) -> Fields:
+    """The fields of an answer, raw. Raises as `port.Dialect.read_answer`."""
     read_answer(body)  # raises for errors and for what is no answer
     fields = whole_object(body)
     if fields is None:
         raise UpstreamGarbage("The provider's answer holds numbers that JSON does not know.")
+    return fields
+
+
+def decode_answer(body: bytes) -> Answer:
+    """An answer in no dialect. Raises as `port.Dialect.decode_answer`."""
+    fields = answer_fields(body)
     answer = _read(fields)
     if ORIGIN in fields:
         return _restored(answer, fields[ORIGIN])

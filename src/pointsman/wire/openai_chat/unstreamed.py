@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
-from pointsman.core.errors import UpstreamGarbage
-from pointsman.wire.openai_chat.answer import read_answer
+from pointsman.wire.openai_chat.core_answers import answer_fields
 from pointsman.wire.port import Incoming
-from pointsman.wire.raw import Fields, list_of, object_of, rest, whole_object
+from pointsman.wire.raw import Fields, list_of, object_of, rest
 
 _DONE = b"data: [DONE]\n\n"
 _ENCODER = msgspec.json.Encoder()
@@ -21,10 +20,7 @@ _ENCODER = msgspec.json.Encoder()
 
 def as_stream(body: bytes, incoming: Incoming) -> bytes:
     """The events of a whole answer. Raises as `port.Dialect.read_answer`."""
-    read_answer(body)
-    fields = whole_object(body)
-    if fields is None:
-        raise UpstreamGarbage("The provider's answer holds numbers that JSON does not know.")
+    fields = answer_fields(body)
     if incoming.surface == "completions":
         shown = fields if incoming.shows_usage else rest(fields, ("usage",))
         return _event(shown) + _DONE
