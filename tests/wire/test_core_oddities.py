@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.core.chat import Answer, Choice, Extras, Media, Message, Request, Text
+from pointsman.core.chat import Answer, Choice, Extras, Media, Message, Request, Text, ToolCall
 from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamGarbage
 from pointsman.core.model import Model, Provider
 from pointsman.core.usage import Usage
@@ -230,3 +230,20 @@ def test_odd_answers_of_other_dialects_raise_only_our_errors(value):
         except PointsmanError:
             continue
         assert OpenAIChat().decode_answer(OpenAIChat().encode_answer(answer).body) == answer
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        [{"text": 5, "call": True}],
+        [{"text": 8}, {"text": -3}, {"call": True}],
+        [{"text": 5}, {"call": True}, {}],
+        [{"text": 5}, {"call": True, "thinking": True}],
+        [{"text": 2, "block": {"type": "text", "text": "x"}}, {"text": 3}, {"call": True}],
+    ],
+)
+def test_slots_that_stand_for_two_things_or_none_hide_nothing(dialect, slots):
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "hello", "tool_calls": [call], "pointsman_blocks": slots}
+    request = dialect.decode_request(json.dumps({"model": "m", "messages": [message]}).encode())
+    assert request.messages[0].blocks == (Text(text="hello"), ToolCall(id="a", name="f"))

@@ -28,6 +28,12 @@ class _Slot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     block: Block | None = None
     extras: tuple[Extras, ...] = ()
 
+    @property
+    def sound(self) -> bool:
+        """Whether it stands for one thing, as all do that we write."""
+        kinds = (self.text is not None, self.call, self.thinking, self.block is not None)
+        return sum(kinds) == 1 and (self.text or 0) >= 0
+
 
 _SLOTS = msgspec.json.Decoder(tuple[_Slot, ...])
 
@@ -79,7 +85,7 @@ def restore(raw: msgspec.Raw, content: str, calls: list[Block], thinking: list[B
         found = _SLOTS.decode(raw)
     except (ValueError, RecursionError):
         return None
-    if sum(slot.text or 0 for slot in found) != len(content):
+    if not all(slot.sound for slot in found) or sum(slot.text or 0 for slot in found) != len(content):
         return None
     if sum(slot.call for slot in found) != len(calls) or sum(slot.thinking for slot in found) != len(thinking):
         return None
