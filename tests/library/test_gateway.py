@@ -25,6 +25,7 @@ from pointsman.core.errors import (
     PointsmanError,
     UnknownModel,
     UpstreamError,
+    UpstreamTimeout,
 )
 from pointsman.testing import Script, SimModel, SimProvider, Simulator, running
 from pointsman.testing.script import Pace
@@ -72,8 +73,9 @@ def make(sim: Simulator, tmp_path: Path) -> Iterator[Make]:
 
 def calls(gateway: Gateway) -> list[Any]:
     """What the ledger has, newest first."""
-    assert gateway._house.pieces.ledger.flush()
-    return gateway._house.questions().calls(1000)
+    house = gateway._running.house
+    assert house.pieces.ledger.flush()
+    return house.questions().calls(1000)
 
 
 def text_of(chunks: list[dict[str, Any]]) -> str:
@@ -144,6 +146,62 @@ def test_errors_come_from_the_one_tree(make: Make, sim: Simulator) -> None:
         with pytest.raises(UpstreamError):
             list(gateway.stream(QUESTION, model="small"))
         assert "Paris" in gateway.chat(QUESTION).text, "and it lives on"
+
+
+def test_a_calls_own_timeout_ends_it_in_time_and_is_booked(make: Make) -> None:
+    with make() as gateway:
+        begun = time.monotonic()
+        with pytest.raises(UpstreamTimeout, match=r"0\.4 s"):
+            gateway.chat(QUESTION, model="slow", timeout=0.4)
+        with pytest.raises(UpstreamTimeout):
+            list(gateway.stream(QUESTION, model="slow", timeout=0.4))
+        assert time.monotonic() - begun < 3
+        assert {(call.status, call.error) for call in calls(gateway)} == {("failed", "upstream_timeout")}
+        assert "Paris" in gateway.chat(QUESTION, timeout=30).text
+
+
+async def test_the_async_twins_take_timeout_and_retries_too(make: Make, sim: Simulator) -> None:
+    async with make() as gateway:
+        with pytest.raises(UpstreamTimeout):
+            await gateway.achat(QUESTION, model="slow", timeout=0.3)
+        with pytest.raises(UpstreamTimeout):
+            [chunk async for chunk in gateway.astream(QUESTION, model="slow", timeout=0.3)]
+        before = sim.journal.requests
+        sim.inject("unavailable", times=9)
+        with pytest.raises(PointsmanError):
+            await gateway.achat(QUESTION, retries=0)
+        with pytest.raises(PointsmanError):
+            [chunk async for chunk in gateway.astream(QUESTION, retries=0)]
+        assert sim.journal.requests - before == 2
+
+
+@pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (1, 2), (3, 4)])
+def test_a_calls_own_retries_are_the_attempts_after_the_first(
+    make: Make, sim: Simulator, retries: int, attempts: int
+) -> None:
+    with make() as gateway:
+        sim.inject("unavailable", times=9)
+        for ask in (
+            lambda: gateway.chat(QUESTION, retries=retries),
+            lambda: list(gateway.stream(QUESTION, retries=retries)),
+        ):
+            before = sim.journal.requests
+            with pytest.raises(PointsmanError):
+                ask()
+            assert sim.journal.requests - before == attempts
+        assert b"retries" not in sim.journal[-1].body, "what is asked of the gateway is not asked of the provider"
+
+
+@pytest.mark.parametrize("wish", [{"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"timeout": 3601},
+                                  {"timeout": "soon"}, {"retries": -1}, {"retries": 1.5}, {"retries": 10}])  # fmt: skip
+def test_a_wish_that_makes_no_sense_is_refused_and_nothing_sent(make: Make, sim: Simulator, wish: Any) -> None:
+    with make() as gateway:
+        name = next(iter(wish))
+        with pytest.raises(InvalidRequest, match=name):
+            gateway.chat(QUESTION, **wish)
+        with pytest.raises(InvalidRequest, match=name):
+            list(gateway.stream(QUESTION, **wish))
+        assert sim.journal.requests == 0
 
 
 def test_explain_says_the_plan_and_sends_nothing(make: Make, sim: Simulator) -> None:
