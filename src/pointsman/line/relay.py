@@ -95,6 +95,7 @@ class Heads:
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int, tuple[str, ...]], _Known] = {}
+        self._names: dict[bytes, bytes] = {}
 
     def of(self, call: Call, plan: Plan, won: Won, trail: Trail) -> list[tuple[bytes, bytes]]:
         """The headers of an answer that a provider gave, without content type, cost and times."""
@@ -116,8 +117,20 @@ class Heads:
         if won.outgoing.dropped:
             paths = ", ".join(d.path for d in won.outgoing.dropped)
             headers.append((b"x-pointsman-dropped", header_value(paths)))
-        _forward(won.response, headers)
+        self._forward(won.response, headers)
         return headers
+
+    def _forward(self, response: UpstreamResponse, headers: list[tuple[bytes, bytes]]) -> None:
+        """Add what the caller may see of the provider's headers."""
+        names = self._names
+        for name, value in response.headers:
+            ours = names.get(name)
+            if ours is None:
+                if len(names) >= _MAX_KNOWN:
+                    names.clear()
+                ours = names[name] = _shown_as(name)
+            if ours:
+                headers.append((ours, value[:_MAX_HEADER].translate(_PRINTABLE)))
 
 
 def _constant(plan: Plan, won: Won, passed: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:
@@ -153,12 +166,11 @@ def header_value(text: str) -> bytes:
     return text.encode("ascii", "replace")[:_MAX_HEADER].translate(_PRINTABLE)
 
 
-def _forward(response: UpstreamResponse, headers: list[tuple[bytes, bytes]]) -> None:
-    for name, value in response.headers:
-        if name.startswith(_FORWARDED):
-            headers.append((name, value[:_MAX_HEADER].translate(_PRINTABLE)))
-        elif name == b"x-request-id":
-            headers.append((b"x-pointsman-upstream-request-id", value[:_MAX_HEADER].translate(_PRINTABLE)))
+def _shown_as(name: bytes) -> bytes:
+    """What a provider's header is called in our answer; empty for those that stay with us."""
+    if name.startswith(_FORWARDED):
+        return name
+    return b"x-pointsman-upstream-request-id" if name == b"x-request-id" else b""
 
 
 def _timing(own: int, upstream: int) -> tuple[bytes, bytes]:

@@ -50,11 +50,11 @@ class Connection(asyncio.Protocol):
         "_answer",
         "_home",
         "_idle_until",
-        "_loop",
         "_rings_at",
         "_timer",
         "closed",
         "label",
+        "loop",
         "requests",
         "transport",
     )
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._answer: Exchange | None = None
         self._home = home
         self._idle_until = 0.0
-        self._loop = loop
+        self.loop = loop
         self._rings_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
 
     def rest(self, seconds: float) -> None:
         """Be idle, and close after that time."""
-        self._idle_until = self._loop.time() + seconds
+        self._idle_until = self.loop.time() + seconds
         self.watch(self._idle_until)
 
     def watch(self, when: float) -> None:
@@ -141,13 +141,13 @@ class Connection(asyncio.Protocol):
                 return
             self._timer.cancel()
         self._rings_at = when
-        self._timer = self._loop.call_at(when, self._ring)
+        self._timer = self.loop.call_at(when, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
         answer = self._answer
         due = self._idle_until if answer is None else answer.due()
-        if due > self._loop.time() + EARLY:
+        if due > self.loop.time() + EARLY:
             self.watch(due)
         elif answer is None:
             self.abort()

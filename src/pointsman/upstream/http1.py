@@ -71,6 +71,7 @@ class Http1Carrier:
         self._closed = False
         self._contexts = TlsContexts()
         self._limits = limits or PoolLimits()
+        self._loop: asyncio.AbstractEventLoop | None = None  # asking which one runs is a system call
         self._pools: dict[tuple[bool, str, str, str], Pool] = {}
         self._routes: dict[tuple[str, str, str], _Route] = {}
 
@@ -80,7 +81,10 @@ class Http1Carrier:
         if self._closed:
             raise ConnectFailed(f"nothing was sent to {route.address.label}: the carrier is closed")
         head = route.head(request)
-        started = asyncio.get_running_loop().time()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        started = loop.time()
         response = _begin(route.pool.take() or await self._open(route, request), request, head, started)
         try:
             await response.head()

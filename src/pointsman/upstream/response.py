@@ -39,8 +39,8 @@ class Http1Response:
         self._reader = reader
         self._reused = connection.requests > 0
         self._limits = limits
-        self._loop = asyncio.get_running_loop()
-        self._active = self._loop.time()
+        self._loop = loop = connection.loop
+        self._active = loop.time()
         self._started = started
         self._error: UpstreamError | None = None
         self._paused = False
