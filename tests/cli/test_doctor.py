@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pointsman.cli.doctor import machine
+from pointsman.store.migrations import NEWEST
 from pointsman.upstream.local import machine as hardware
 
 SECRET = "sk-test-abcdefghijklmnop7890"
@@ -72,7 +73,7 @@ def test_the_ledger_is_measured_and_a_damaged_one_is_named(invoke, lab, folder):
     invoke("keys", "list")
     found = checks(invoke("doctor", "--json"))["ledger"]
     assert found["state"] == "ok"
-    assert "schema 1" in found["text"]
+    assert f"schema {NEWEST}" in found["text"]
     (folder / "ledger.db").write_bytes(b"this is no database" * 100)
     for beside in folder.glob("ledger.db-*"):
         beside.unlink()
