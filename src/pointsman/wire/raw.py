@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pointsman.wire.parse import BAD_JSON, loads
 
 Fields = dict[str, msgspec.Raw]
+T = TypeVar("T")
 
 _FIELDS = msgspec.json.Decoder(Fields)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -22,14 +23,18 @@ _TEXT = msgspec.json.Decoder(str)
 _ENCODER = msgspec.json.Encoder()
 
 
-def object_of(raw: bytes | msgspec.Raw | None) -> Fields | None:
-    """An object's fields, raw; None if it is no object."""
+def _decoded(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw | None) -> T | None:
     if raw is None:
         return None
     try:
-        return _FIELDS.decode(raw)
+        return decoder.decode(raw)
     except BAD_JSON:
         return None
+
+
+def object_of(raw: bytes | msgspec.Raw | None) -> Fields | None:
+    """An object's fields, raw; None if it is no object."""
+    return _decoded(_FIELDS, raw)
 
 
 def whole_object(body: bytes) -> Fields | None:
@@ -52,22 +57,12 @@ def list_of(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
 
 def items_of(raw: msgspec.Raw | None) -> list[msgspec.Raw] | None:
     """A list's items, raw; None if it is no list."""
-    if raw is None:
-        return None
-    try:
-        return _LIST.decode(raw)
-    except BAD_JSON:
-        return None
+    return _decoded(_LIST, raw)
 
 
 def text_of(raw: msgspec.Raw | None) -> str | None:
     """A string; None if it is none."""
-    if raw is None:
-        return None
-    try:
-        return _TEXT.decode(raw)
-    except BAD_JSON:
-        return None
+    return _decoded(_TEXT, raw)
 
 
 def text_in(fields: Fields, name: str) -> str:
