@@ -245,3 +245,16 @@ def test_a_misspelt_provider_before_any_model_is_put_right(tmp_path: Any) -> Non
     with pytest.raises(UnknownModel) as unknown:
         made.directory.resolve("mian/sim-1")
     assert unknown.value.hint.startswith("did you mean `main/sim-1`")
+
+
+def test_a_model_inherits_from_one_that_is_configured(tmp_path: Any) -> None:
+    lab = {"dialect": "openai-chat", "base_url": "http://127.0.0.1:9/v1", "api_key_env": ""}
+    models = {
+        "base": {"provider": "lab", "price": {"input": 1, "output": 2}, "context": 1000, "abilities": ["tools"]},
+        "tuned": {"provider": "lab", "model": "ft:base", "base": "base", "context": 500},
+    }
+    found = house({}, tmp_path, providers={"lab": lab}, models=models).directory
+    base, tuned = (found.resolve(name).models[0] for name in ("base", "tuned"))
+    assert (tuned.name, tuned.upstream, tuned.context) == ("tuned", "ft:base", 500)
+    assert (tuned.price, tuned.abilities) == (base.price, base.abilities)
+    assert tuned.price is not None

@@ -3,6 +3,8 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import pytest
+
 from pointsman.config import EmptyCatalogue, End, check, load_text
 from pointsman.config.document import example
 
@@ -24,6 +26,11 @@ class Catalogue:
 
     def priced(self, provider, model):
         return provider == "openai" and model.startswith("gpt-5")
+
+    def nearest(self, provider, model):
+        if provider == "local" or self.priced(provider, model):
+            return None
+        return "gpt-5" if provider == "openai" else ""
 
     def end(self, provider, model):
         return self.ends.get(f"{provider}/{model}")
@@ -143,3 +150,43 @@ routes: {{r: {{pool: [openai/gpt-5, lab/x]}}}}
         assert notes(url) == []
     assert notes("http://127.0.0.1:9", ", private: false") == ["no_private_fallback"]
     assert notes("http://lab.example:9") == ["no_private_fallback"]
+
+
+def test_a_base_that_names_nothing_is_told_with_the_nearest_name():
+    text = """
+models:
+  near: {provider: openai, base: gtp-5, price: {input: 1, output: 1}}
+  far: {provider: lab, base: foo/nope, price: {input: 1, output: 1}}
+  good: {provider: openai, base: gpt-5}
+  heir: {provider: lab, base: near}
+  here: {provider: local, base: anything, price: {input: 0, output: 0}}
+"""
+    some, findings = found(text)
+    assert some == {("warning", "base_unknown", "p.yaml:3:28"), ("warning", "base_unknown", "p.yaml:4:24")}
+    assert findings[0].hint == "did you mean `gpt-5`?"
+    assert "inherits from `foo/nope`, which names nothing" in findings[1].message
+
+
+@pytest.mark.parametrize("end", ["chat/completions", "chat/completions/", "completions", "models", "responses"])
+def test_a_base_url_with_the_path_of_an_endpoint_asks_whether_the_base_was_meant(end):
+    text = f"providers: {{lab: {{dialect: openai-chat, api_key_env: '', base_url: 'https://h/v1/{end}'}}}}"
+    some, findings = found(text)
+    assert {(level, code) for level, code, _ in some} == {("warning", "endpoint_in_base_url")}
+    assert findings[0].hint == "did you mean `https://h/v1`?"
+
+
+def test_a_server_for_every_web_page_is_told_while_no_key_is_demanded():
+    def codes(server, more=""):
+        return [finding.code for finding in found(f"server: {server}\n{more}")[1]]
+
+    assert codes("{cors: ['*']}") == ["cors_for_all"]
+    assert codes("{cors: ['*'], host: '::1'}") == ["cors_for_all"]
+    assert codes("{cors: ['*']}", "keys: required\n") == []
+    assert codes("{cors: ['*'], host: 0.0.0.0}") == []  # that demands keys anyway
+    assert codes("{cors: ['https://app.example', 'http://localhost:3000']}") == []
+
+
+def test_an_origin_that_no_browser_sends_is_told():
+    some, findings = found("server: {cors: ['https://app.example:443', 'http://app.example:443']}")
+    assert some == {("warning", "origin_never_matches", "p.yaml:1:17")}
+    assert findings[0].hint == "write `https://app.example`"

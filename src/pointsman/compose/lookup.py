@@ -7,6 +7,7 @@ import datetime as dt
 from pointsman.catalog import Catalog
 from pointsman.compose.facts import DIALECTS, spoken
 from pointsman.config.check import End
+from pointsman.config.names import nearest
 
 
 class CatalogueLookUp:
@@ -35,6 +36,15 @@ class CatalogueLookUp:
         """Whether a price is known."""
         row = self._catalog.model(provider, model)
         return row is not None and row.price is not None
+
+    def nearest(self, provider: str, model: str) -> str | None:
+        """None where the model is known, or may run on this machine; else what was probably meant, or empty."""
+        row = self._catalog.provider(provider)
+        if row is None:
+            return ""
+        if row.local or self._catalog.model(provider, model) is not None:
+            return None
+        return nearest(model, [one.id for one in self._catalog.models(row.name)])
 
     def end(self, provider: str, model: str) -> End | None:
         """When a model is retired, where that is announced."""

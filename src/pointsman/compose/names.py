@@ -144,7 +144,12 @@ class Names:
         if provider is None:
             where = self._loaded.where("models", name, "provider")
             raise ConfigError(f"model `{name}`: there is no provider `{said.provider}`", where=where)
-        known = self.model(provider, said.base or upstream)
+        parent = self._config.models.get(said.base) if said.base else None
+        if said.base and parent is not None:
+            heir = self._configured(said.base, parent, parent.model or said.base)
+            known = msgspec.structs.replace(heir, provider=provider)
+        else:
+            known = self.model(provider, said.base or upstream)
         return override(msgspec.structs.replace(known, upstream=upstream), name, said)
 
     def _route(self, directory: Directory, name: str, said: schema.Route) -> Route:

@@ -17,6 +17,7 @@ import msgspec
 from pointsman.config.load import Loaded
 from pointsman.config.names import find_model
 from pointsman.config.schema import Model, Provider
+from pointsman.config.urls import in_url, without_endpoint, without_usual_port
 
 Level = Literal["error", "warning", "note"]
 WARN_DAYS = 30
@@ -59,6 +60,10 @@ class LookUp(Protocol):
         """Whether a price is known."""
         ...
 
+    def nearest(self, provider: str, model: str) -> str | None:
+        """None where the model is known or cannot be; else the name that was probably meant, or empty."""
+        ...
+
     def end(self, provider: str, model: str) -> End | None:
         """When it is retired, where that is announced."""
         ...
@@ -83,6 +88,10 @@ class EmptyCatalogue:
         """No."""
         return False
 
+    def nearest(self, _provider: str, _model: str) -> str | None:
+        """Cannot tell."""
+        return None
+
     def end(self, _provider: str, _model: str) -> End | None:
         """Unknown."""
         return None
@@ -98,9 +107,9 @@ class _Target(msgspec.Struct, frozen=True):
 
 
 def check(loaded: Loaded, env: Mapping[str, str], look_up: LookUp, today: dt.date) -> tuple[Finding, ...]:
-    """All findings: those about providers, then models, then routes, each in the order of the file."""
+    """All findings: those about providers, then models, routes and the server, each in the order of the file."""
     checker = _Checker(loaded, look_up)
-    return (*checker.providers(env), *checker.models(today), *checker.routes(today))
+    return (*checker.providers(env), *checker.models(today), *checker.routes(today), *checker.server())
 
 
 def on_this_machine(url: str) -> bool:
@@ -136,8 +145,31 @@ class _Checker:
                 hint = f"export {variable}=…, or `credentials: caller` if callers bring their own"
                 yield self._finding("warning", "key_missing", ("providers", name), message, hint)
 
+            if shorter := without_endpoint(provider.base_url or ""):
+                path = ("providers", name, "base_url")
+                message = f"provider `{name}` is asked below its `base_url`, which ends in the path of an endpoint"
+                yield self._finding("warning", "endpoint_in_base_url", path, message, f"did you mean `{shorter}`?")
+
+    def server(self) -> Iterable[Finding]:
+        server = self._config.server
+        open_to_all = self._config.keys == "auto" and on_this_machine(f"http://{in_url(server.host)}")
+        for index, origin in enumerate(server.cors):
+            path = ("server", "cors", f"[{index}]")
+            if origin == "*" and open_to_all:
+                message = "while there is no key, every web page open in a browser on this machine can spend money"
+                yield self._finding("warning", "cors_for_all", path, message, "`keys: required`, or list the origins")
+            if plain := without_usual_port(origin):
+                message = f"no page has the origin `{origin}`: browsers leave the usual port out"
+                yield self._finding("warning", "origin_never_matches", path, message, f"write `{plain}`")
+
     def models(self, today: dt.date) -> Iterable[Finding]:
         for name, entry in self._config.models.items():
+            if entry.base is not None and entry.base not in self._config.models:
+                near = self._look_up.nearest(entry.provider, entry.base)
+                if near is not None:
+                    message = f"model `{name}` inherits from `{entry.base}`, which names nothing"
+                    hint = f"did you mean `{near}`?" if near else "a name under `models`, or one at the same provider"
+                    yield self._finding("warning", "base_unknown", ("models", name, "base"), message, hint)
             target = _Target(entry.provider, entry.model or name, entry, listed=True)
             yield from self._model(target, name, ("models", name), today)
 

@@ -18,8 +18,14 @@ from pointsman.config.schema import Config
 from pointsman.config.secret import has_password, is_secret_header, looks_secret, redacted
 from pointsman.config.shape import Extra, allows_none, is_optional, shape, unwrap
 from pointsman.config.unknown import USE_ENV, hint_for
+from pointsman.config.urls import trouble
 
 _SHORT = 60
+_CONNECTIONS = frozenset(
+    {"connection", "content-length", "host", "keep-alive", "proxy-connection"}
+    | {"te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that say where a message goes and where it ends; those of a file are never sent."""
 _BARE = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
 
 
@@ -128,9 +134,8 @@ class Decoder:
             here = (*path, key.text)
             if name_extra.expects and not self._fits(key, name_kind, name_extra, path):
                 continue
-            if path[-1] in ("headers", "extra_headers") and is_secret_header(key.text):
-                hint = "write `api_key_env: NAME_OF_VARIABLE` and, if need be, `auth_header` and `auth_prefix`"
-                self.problems.add(value.mark, here, "a header with credentials cannot be in the file", hint)
+            if path[-1] in ("headers", "extra_headers") and (wrong := _not_settable(key.text)):
+                self.problems.add(value.mark, here, *wrong)
                 continue
             decoded = self._value(value, kind.value_type, here)
             if decoded is not MISSING:
@@ -162,7 +167,13 @@ class Decoder:
             return MISSING
         if not self._fits(node, kind, extra, path):
             return MISSING
-        return node.text.rstrip("/") if extra.type == "URL" and node.text.startswith("http") else node.text
+        return self._address(node, path) if extra.type == "URL" and path != ("store",) else node.text
+
+    def _address(self, node: Scalar, path: KeyPath) -> Any:
+        if why := trouble(node.text):
+            self.problems.add(node.mark, path, f"{why}: {scalars.found(node, path[-1])}")
+            return MISSING
+        return node.text.rstrip("/") if node.text.startswith("http") else node.text
 
     def _is_secret(self, node: Scalar, extra: Extra, path: KeyPath) -> bool:
         key = "" if extra.type == "file" else path[-1]
@@ -257,6 +268,16 @@ class Decoder:
             key.text: self._json(item, _kind, _extra, (*path, key.text)) for key, item in self._entries(node, path)
         }
         return MISSING if MISSING in fields.values() else msgspec.Raw(msgspec.json.encode(fields))
+
+
+def _not_settable(header: str) -> tuple[str, str] | None:
+    """Why a header cannot be in the file, and the way out; None if it can."""
+    if is_secret_header(header):
+        hint = "write `api_key_env: NAME_OF_VARIABLE` and, if need be, `auth_header` and `auth_prefix`"
+        return "a header with credentials cannot be in the file", hint
+    if header.lower() in _CONNECTIONS:
+        return "each request gets its own, one from the file is never sent", "take it out"
+    return None
 
 
 def _limits(kind: kinds.IntType | kinds.FloatType) -> list[tuple[str, Callable[[Any], bool]]]:

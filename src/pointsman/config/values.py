@@ -64,15 +64,18 @@ ProxyUrl = Annotated[
 Origin = Annotated[
     str,
     Meta(
-        pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#@]+)$",
-        extra={"expects": "`*` or an origin such as https://app.example", "hint": "scheme and host, no path"},
+        pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#@*A-Z]+)$",
+        extra={
+            "expects": "`*` or an origin such as https://app.example",
+            "hint": "each origin by itself, as browsers send it: scheme and host in lower case, no path, no `*` inside",
+        },
     ),
 ]
 RootPath = Annotated[
     str,
     Meta(
-        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
-        extra={"expects": "a path such as /llm, without a slash at its end"},
+        pattern=r"^(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*$",
+        extra={"expects": "a path such as /llm, without a slash at its end and without `..`"},
     ),
 ]
 HeaderName = Annotated[

@@ -132,6 +132,14 @@ class Watcher:
                 self._judged = seen
                 await self._judge(seen)
 
+    async def again(self) -> None:
+        """Judge the file now, changed or not, without waiting for it to rest: somebody says that it is ready."""
+        async with self._looking:
+            seen = await asyncio.to_thread(_see, self._source)
+            self._last = self._judged = seen
+            self._since = asyncio.get_running_loop().time()
+            await self._judge(seen)
+
     async def _run(self) -> None:
         while True:
             await self.look()
