@@ -177,6 +177,33 @@ async def test_every_named_fault_of_a_provider_meets_what_a_caller_is_owed(
         assert still.choices, "the gateway lives"
 
 
+@pytest.mark.parametrize(
+    ("fault", "model", "status", "code", "booked"),
+    [
+        ("bad_key", "small", 502, "provider_account", "failed"),
+        ("forbidden", "small", 403, "not_permitted", "failed"),
+        ("model_gone", "small", 404, "model_not_found", "failed"),
+        ("model_gone", "one/small-9", 404, "model_not_found", "refused"),
+    ],
+)
+async def test_a_no_to_the_gateway_itself_is_not_the_callers_fault(
+    sim: Simulator, serving: Serving, fault: str, model: str, status: int, code: str, booked: str
+) -> None:
+    sim.inject(fault, provider="one", times=9)
+    async with serving(config(sim)) as served, client(served) as sdk:
+        with pytest.raises(openai.APIStatusError) as caught:
+            await sdk.chat.completions.create(model=model, messages=ASK)
+        assert caught.value.status_code == status
+        kept = await outcome(served)
+        assert kept.call.status == booked
+        assert kept.attempts[-1].status == FAULTS[fault].status
+        if code == "provider_account":
+            assert "one turned down this gateway's key (401)" in str(caught.value)
+            assert kept.call.error == code
+        raw = await sdk.chat.completions.with_raw_response.create(model="auto", messages=ASK)
+        assert raw.headers["x-pointsman-model"] == "large", "another provider may have a better account"
+
+
 async def test_a_closed_port_fails_over_and_all_dead_is_one_clear_error(sim: Simulator, serving: Serving) -> None:
     async with serving(config(sim)) as served, client(served) as sdk:
         sim.refuse("one")

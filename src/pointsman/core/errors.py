@@ -251,6 +251,13 @@ class NoCredentials(UpstreamError):
     default_retryable = False
 
 
+class ProviderAccount(UpstreamError):
+    """The provider turned down this gateway's key or account: nothing that the caller could put right."""
+
+    code = "provider_account"
+    default_retryable = False
+
+
 class UpstreamCut(UpstreamError):
     """The connection ended before the answer did."""
 
@@ -284,6 +291,9 @@ class UpstreamRefused(UpstreamError):
         kind: our code for the error class where known, e.g. `context_length_exceeded`.
         retry_after: seconds to wait, where the provider said so.
         retryable: whether another attempt may succeed.
+
+    Attributes:
+        ours: it speaks of how the gateway is set up (a name, a permission), not of the caller's request.
     """
 
     code = "upstream_refused"
@@ -306,6 +316,7 @@ class UpstreamRefused(UpstreamError):
         self.content_type = content_type
         self.kind = kind
         self.retry_after = retry_after
+        self.ours = False
 
     @property
     def status(self) -> int:

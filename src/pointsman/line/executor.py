@@ -19,6 +19,7 @@ from pointsman.core.errors import (
     CallerError,
     NoCredentials,
     PointsmanError,
+    ProviderAccount,
     UpstreamError,
     UpstreamGarbage,
     UpstreamRefused,
@@ -29,7 +30,7 @@ from pointsman.core.plan import Plan, Step
 from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Trail
-from pointsman.line.words import in_plain_words
+from pointsman.line.words import in_our_terms, in_plain_words
 from pointsman.wire.port import AnswerFacts, Outgoing
 
 _MAX_ATTEMPTS = 10
@@ -72,8 +73,8 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
         try:
             return await _attempt(parts, call, model, outgoing, request, trail)
         except UpstreamError as error:
-            last = error
-            trail.finish(error=error, cost=0)
+            last = in_our_terms(error, model, call.incoming.model, request.headers)
+            trail.finish(status=error.status if isinstance(error, UpstreamRefused) else 0, error=last, cost=0)
         if deadline is not None and parts.clock.monotonic() + _NO_TIME >= deadline:
             break
     raise _failure(parts, call, trail, deadline, last, tuple(unasked.values()))
@@ -133,7 +134,7 @@ def _pause(number: int) -> float:
 
 def _goes_on(error: UpstreamError, *, alone: bool) -> bool:
     """Whether the next attempt can do better than the one that failed; `alone`: it would ask the same model again."""
-    if isinstance(error, NoCredentials):
+    if isinstance(error, (NoCredentials, ProviderAccount)):
         return not alone
     if isinstance(error, UpstreamRefused):
         if error.status in _ELSEWHERE:
@@ -184,7 +185,7 @@ async def _attempt(
     try:
         response = await parts.carrier.send(request)
         try:
-            return await _read(call, model, outgoing, response)
+            return await _read(parts, call, model, outgoing, response)
         except BaseException:
             await response.aclose()
             raise
@@ -192,9 +193,9 @@ async def _attempt(
         trail.waited += monotonic() - asked
 
 
-async def _read(call: Call, model: Model, outgoing: Outgoing, response: UpstreamResponse) -> Won:
+async def _read(parts: Parts, call: Call, model: Model, outgoing: Outgoing, response: UpstreamResponse) -> Won:
     if not 200 <= response.status < 300:
-        raise await _refusal(call, response)
+        raise await _refusal(call, response, parts.clock.now())
     if call.incoming.stream:
         return await _open_stream(call, model, outgoing, response)
     body = await response.read()
@@ -205,8 +206,8 @@ async def _read(call: Call, model: Model, outgoing: Outgoing, response: Upstream
     return Won(model=model, response=response, body=body, facts=facts, outgoing=outgoing)
 
 
-async def _refusal(call: Call, response: UpstreamResponse) -> UpstreamError:
-    """The provider's error answer in our words."""
+async def _refusal(call: Call, response: UpstreamResponse, now: int) -> UpstreamError:
+    """The provider's error answer in our words; `now` (nanoseconds since the epoch) helps to read dates in it."""
     if 300 <= response.status < 400:
         return UpstreamGarbage(
             f"The provider answered with a redirect ({response.status}), which is not followed: is base_url right?"
@@ -215,7 +216,7 @@ async def _refusal(call: Call, response: UpstreamResponse) -> UpstreamError:
         body = await response.read()
     except UpstreamError:
         body = b""  # the status alone says enough; a cut error page must not hide it
-    return call.dialect.read_error(response.status, response.headers, body[:_MAX_ERROR_BODY])
+    return call.dialect.read_error(response.status, response.headers, body[:_MAX_ERROR_BODY], now)
 
 
 async def _open_stream(call: Call, model: Model, outgoing: Outgoing, response: UpstreamResponse) -> Won:

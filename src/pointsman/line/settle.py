@@ -117,6 +117,6 @@ def status_of(error: PointsmanError | None) -> Status:
         return "ok"
     if isinstance(error, CallerGone):
         return "cancelled"
-    if error.fault == "caller" or (isinstance(error, UpstreamRefused) and not error.retryable):
+    if error.fault == "caller" or (isinstance(error, UpstreamRefused) and not error.retryable and not error.ours):
         return "refused"
     return "failed"

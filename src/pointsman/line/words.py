@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from pointsman.core.errors import UpstreamError, UpstreamGarbage
+from pointsman.core.errors import ProviderAccount, UpstreamError, UpstreamGarbage, UpstreamRefused
+from pointsman.core.model import Model
 from pointsman.core.ports import Headers, UpstreamResponse
 
 _BRIEF = 160
 _SHORTEST = 6
+_ACCOUNT = {401: "key", 402: "account"}
 _KINDS = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+", re.IGNORECASE)
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _PUBLIC = frozenset((b"user-agent", b"content-type", b"accept", b"accept-encoding", b"traceparent", b"tracestate"))
@@ -34,6 +36,33 @@ def without_secrets(text: str, sent: Headers) -> str:
                 if len(secret) >= _SHORTEST:
                     text = text.replace(secret.decode("latin-1"), "…")
     return _KEY.sub("…", text)
+
+
+def in_our_terms(error: UpstreamError, model: Model, asked: str, sent: Headers) -> UpstreamError:
+    """A provider's no to the gateway itself, told as that.
+
+    Its words about our key or account are no answer to the caller, who would take them for his own key's; and some
+    providers repeat the key in them.
+
+    Args:
+        error: what came of an attempt.
+        model: who was asked.
+        asked: the name that the caller wrote.
+        sent: the headers of the request, with the credentials in them.
+    """
+    if not isinstance(error, UpstreamRefused):
+        return error
+    provider = model.provider
+    own = provider.credentials == "own"
+    if own and error.status in _ACCOUNT:
+        said = brief(without_secrets(error.message, sent))
+        return ProviderAccount(
+            f"{provider.name} turned down this gateway's {_ACCOUNT[error.status]} ({error.status}): {said}",
+            hint=f"the operator has to see to {f'${provider.api_key_env}' if provider.api_key_env else provider.name}",
+        )
+    by_name = asked == f"{provider.name}/{model.upstream}"
+    error.ours = (own and error.kind == "not_permitted") or (error.status == 404 and not by_name)
+    return error
 
 
 def in_plain_words(error: UpstreamGarbage, response: UpstreamResponse, body: bytes) -> UpstreamError:

@@ -98,6 +98,7 @@ class Http1Protocol(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()
         self._head_bytes = 0
         self._closing = False
+        self._refusal: tuple[PointsmanError, Exchange] | None = None
 
     # Connection
 
@@ -283,9 +284,11 @@ class Http1Protocol(asyncio.Protocol):
         try:
             while True:
                 await self.app.handle(self._arrival(exchange), exchange)
-                if not exchange.done or self._closing:
+                if not exchange.done:
                     return
                 if self._current is None:
+                    if self._closing:
+                        return
                     self._idle = idle = self.loop.create_future()
                     await idle
                 exchange = self._current or exchange
@@ -318,26 +321,30 @@ class Http1Protocol(asyncio.Protocol):
         """An answer is complete: keep the connection for the next one, or close it."""
         self.state.total_requests += 1
         self._current = None
-        if not exchange.keep_alive or self._closing:
+        if not exchange.keep_alive:
             self._closing = True
             self.transport.close()
-            return
-        if self._queue:
+        elif self._queue:
             self._serve(self._queue.popleft())
-            if not self._queue:
+            if not self._queue and not self._closing:
                 self.transport.resume_reading()
+        elif self._refusal is not None:
+            self._tell(self._refusal)
         elif self._incoming is None:
             self.deadline = self.loop.time() + self.limits.idle_seconds
 
     def _refuse(self, error: PointsmanError) -> None:
-        """Answer a request that never became whole, and close; an answer in progress is left to finish."""
+        """Answer a request that never became whole, and close; requests before it get their answers first."""
         self._closing = True
         incoming, self._incoming = self._incoming, None
-        if self._current is not None:
-            self._current.keep_alive = False
-            self._queue.clear()
-            return
-        exchange = incoming or Exchange(self, time.perf_counter_ns())
+        self._refusal = (error, incoming or Exchange(self, time.perf_counter_ns()))
+        if self._current is None:
+            self._tell(self._refusal)
+        else:
+            self.transport.pause_reading()
+
+    def _tell(self, refusal: tuple[PointsmanError, Exchange]) -> None:
+        error, exchange = refusal
         exchange.keep_alive = False
         status, headers, body = self.app.refuse(error, exchange.url.decode("latin-1").partition("?")[0])
         self.transport.write(exchange.head(status, headers, len(body)) + body)
@@ -345,6 +352,7 @@ class Http1Protocol(asyncio.Protocol):
         # say that nothing more follows, read and forget what comes, and let the sweeper close.
         if self.transport.can_write_eof():
             self.transport.write_eof()
+        self.transport.resume_reading()
         self.deadline = self.loop.time() + _LINGER_SECONDS
 
 

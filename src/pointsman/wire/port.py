@@ -157,8 +157,13 @@ class Dialect(Protocol):
         """A whole answer as the events of the stream that the caller asked for. Raises as `read_answer`."""
         ...
 
-    def read_error(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> UpstreamRefused:
-        """What a provider's error answer means; never raises, whatever the body is."""
+    def read_error(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
+    ) -> UpstreamRefused:
+        """What a provider's error answer means; never raises, whatever the body is.
+
+        `now` (nanoseconds since the epoch) helps to read dates where the answer has none of its own.
+        """
         ...
 
     def write_error(self, error: PointsmanError, request_id: str) -> bytes:
