@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pointsman.config import Loaded, Source, Watcher, defaults, load
+from pointsman.config.source import read_file
 from pointsman.core.errors import ConfigError
 
 INTERVAL = 0.01
@@ -263,6 +264,31 @@ async def test_a_pipe_is_read_once_and_let_alone(file):
     async with desk.watcher:
         await several_looks()
     assert (desk.applied, desk.rejected) == ([], [])
+
+
+@pytest.mark.parametrize(("make", "words"), [(os.mkfifo, "is a pipe"), (os.mkdir, "is a folder")])
+async def test_what_is_no_file_in_the_place_of_the_file_is_told_until_a_file_is_back(file, make, words):
+    desk = Desk(file)
+    async with desk.watcher as watcher:
+        await several_looks()
+        file.unlink()
+        await until(lambda: "is gone" in watcher.status.rejected)
+        make(file)
+        await until(lambda: words in watcher.status.rejected)
+        await several_looks()
+        assert words in watcher.status.rejected
+        assert str(file) in watcher.status.rejected
+        assert desk.port == 1
+        (file.rmdir if file.is_dir() else file.unlink)()
+        file.write_text(NEW)
+        await until(lambda: desk.port == 2)
+    assert watcher.status.rejected == ""
+
+
+def test_reading_can_do_without_waiting_for_the_other_end_of_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert read_file(pipe, wait=False) == b""
 
 
 async def test_a_folder_that_cannot_be_searched_for_a_while_does_not_end_the_watching(file, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,14 +16,18 @@ NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udff
 """What YAML does not take for text."""
 
 
-def read_file(origin: Path) -> bytes:
+def read_file(origin: Path, *, wait: bool = True) -> bytes:
     """A file's bytes, at most one more than is allowed.
+
+    Args:
+        origin: which.
+        wait: whether to wait for the other end, where a pipe stands in the file's place.
 
     Raises:
         ConfigError: no such file, a folder, no permission.
     """
     try:
-        with origin.open("rb") as file:
+        with open(origin, "rb", opener=None if wait else _at_once) as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         hint = f"`--config` or ${VARIABLE} names it; without both, `./{USUAL}` counts, and that is optional"
@@ -31,6 +36,10 @@ def read_file(origin: Path) -> bytes:
         raise ConfigError(f"cannot be read: {error.strerror or error}", where=str(origin)) from None
     except ValueError:  # a NUL in the name
         raise ConfigError("is no file name", where=repr(str(origin))) from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no such flag, nor such pipes
 
 
 def text_of_bytes(data: bytes, file: str) -> str:

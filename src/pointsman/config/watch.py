@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Self
 
 import msgspec
@@ -92,6 +92,7 @@ class Watcher:
         self._judged: _Seen | None = None
         self._last: _Seen | None = None
         self._since = 0.0
+        self._was_file = False
         self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -175,12 +176,16 @@ class Watcher:
         if seen.error:
             raise ConfigError(seen.error, where=where)
         if seen.signature == _NOT_WATCHED:
-            return self._loaded
+            if not self._was_file:
+                return self._loaded
+            hint = "the configuration read before goes on serving; put a file in its place"
+            raise ConfigError("is a pipe or a device now", where=where, hint=hint)
         if seen.path is None or not seen.signature:
             if seen.path is None and self._loaded.origin is None:
                 return self._loaded
             raise ConfigError("is gone", where=where, hint="the configuration read from it goes on serving")
-        data = read_file(seen.path)
+        data = read_file(seen.path, wait=False)
+        self._was_file = True
         if _see(self._source) != seen:
             return None
         if not data.strip() and self._loaded.origin is not None:
@@ -203,6 +208,6 @@ def _see(source: Source) -> _Seen:
     except (OSError, ValueError) as error:
         return _Seen(path, _NO_FILE, f"cannot be read: {error}")
     if not S_ISREG(stat.st_mode):
-        return _Seen(path, _NOT_WATCHED)
+        return _Seen(path, _NO_FILE, "is a folder") if S_ISDIR(stat.st_mode) else _Seen(path, _NOT_WATCHED)
     # The change time too: it betrays a write that put the old size and modification time back.
     return _Seen(path, (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino, stat.st_dev))
