@@ -11,8 +11,6 @@ from pointsman.store.migrations import migrate
 
 FIRST_RETRY_NS = 250_000_000
 _LAST_RETRY_NS = 4_000_000_000
-KEPT_PLACES = 100_000
-"""Of how many calls the order in which they were written is remembered: more than any reader falls behind."""
 
 
 class Replaced(Exception):
@@ -92,12 +90,9 @@ class Connection:
         self._patience = min(self._patience * 2, _LAST_RETRY_NS)
 
     def purge(self, now: int) -> None:
-        """Delete contents whose time is over, and overwrite their bytes (SQLite); forget the order of old calls."""
+        """Delete contents whose time is over, and overwrite their bytes (SQLite)."""
         database = self._database
-        if database is None:
-            return
-        database.run(f"DELETE FROM written WHERE place <= (SELECT max(place) FROM written) - {KEPT_PLACES}")  # noqa: S608
-        if not database.rows("SELECT 1 FROM contents WHERE expires_ns < ? LIMIT 1", (now,)):
+        if database is None or not database.rows("SELECT 1 FROM contents WHERE expires_ns < ? LIMIT 1", (now,)):
             return
         if database.engine == "sqlite":
             database.run("PRAGMA secure_delete=ON")

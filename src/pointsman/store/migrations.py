@@ -17,7 +17,10 @@ _SPELLING = {
         "{clustered}": " WITHOUT ROWID",
         "{place}": "INTEGER NOT NULL PRIMARY KEY",
         "{note function}": "",
-        "{note}": "FOR EACH ROW BEGIN INSERT INTO written (call_id) VALUES (NEW.id); END",
+        "{note}": """FOR EACH ROW BEGIN
+    INSERT INTO written (call_id) VALUES (NEW.id);
+    DELETE FROM written WHERE place = last_insert_rowid() - 100000;
+END""",
     },
     "postgresql": {
         "{id}": 'TEXT COLLATE "C"',
@@ -30,6 +33,7 @@ _SPELLING = {
 CREATE FUNCTION note_written() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     PERFORM pg_advisory_xact_lock(8246137);
     INSERT INTO written (call_id) SELECT id FROM fresh;
+    DELETE FROM written WHERE place <= (SELECT max(place) FROM written) - 100000;
     RETURN NULL;
 END $$""",
         "{note}": "REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION note_written()",
