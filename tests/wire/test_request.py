@@ -305,3 +305,23 @@ def test_a_name_that_no_model_can_have_is_refused(name):
 @pytest.mark.parametrize("name", ["x" * 256, "openrouter/a:free", "模型", "a b", "a\u00a0b"])
 def test_long_and_odd_names_are_names(name):
     assert read(model=name).model == name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","messages":[{"role":"user","content":"x"}]'
+        + b"".join(b',"k%d":1' % i for i in range(150_000))
+        + b"}",
+        b'{"model":"m"' + b',"messages":[{"role":"user","content":"x"}]' * 30_000 + b"}",
+    ],
+    ids=["many", "repeated"],
+)
+def test_a_large_body_of_nothing_but_fields_is_refused_before_it_is_taken_apart(body):
+    with pytest.raises(InvalidRequest, match="bytes outside of `messages`"):
+        OpenAIChat().read_request(body, "chat.completions")
+
+
+def test_a_large_body_with_its_bulk_in_messages_or_tools_passes():
+    body = b'{"model":"m","messages":[{"role":"user","content":"%b"}]}' % (b"a b" * 1_000_000)
+    assert OpenAIChat().read_request(body, "chat.completions").needs.input_tokens > 100_000

@@ -59,7 +59,23 @@ class _Parts(NamedTuple):
     abilities: int = 0
 
 
+class _Bulk(msgspec.Struct):
+    """The fields that may be large."""
+
+    messages: msgspec.Raw = msgspec.Raw()
+    prompt: msgspec.Raw = msgspec.Raw()
+    tools: msgspec.Raw = msgspec.Raw()
+    functions: msgspec.Raw = msgspec.Raw()
+    response_format: msgspec.Raw = msgspec.Raw()
+    prediction: msgspec.Raw = msgspec.Raw()
+    suffix: msgspec.Raw = msgspec.Raw()
+
+
 _FIELDS = msgspec.json.Decoder(Fields)
+_BULK = msgspec.json.Decoder(_Bulk)
+_MANY_FIELDS = 1 << 20
+"""Bytes of a body outside the fields that may be large, from which on it is no request but an attack: each field of its
+own takes time and memory, a million of them seconds."""
 _TEXT = msgspec.json.Decoder(str)
 _COUNT = msgspec.json.Decoder(int | None)
 _FLAG = msgspec.json.Decoder(bool | None)
@@ -124,6 +140,8 @@ def read_fields(body: bytes) -> Fields:
     try:
         if not body.isascii():
             body.decode()
+        if len(body) > _MANY_FIELDS:
+            _weigh(body)
         return _FIELDS.decode(body)
     except msgspec.ValidationError:
         raise InvalidRequest(
@@ -135,6 +153,17 @@ def read_fields(body: bytes) -> Fields:
         raise InvalidJson("The body is nested too deeply.") from None
     except msgspec.DecodeError as error:
         raise InvalidJson(_syntax(body, str(error))) from None
+
+
+def _weigh(body: bytes) -> None:
+    """Raise for a large body whose bulk is in none of the fields that may be large."""
+    bulk = _BULK.decode(body)
+    rest = len(body.strip()) - sum(len(getattr(bulk, name)) for name in bulk.__struct_fields__)
+    if rest > _MANY_FIELDS:
+        raise InvalidRequest(
+            f"The body has {rest:,} bytes outside of {', '.join(f'`{name}`' for name in bulk.__struct_fields__)}.",
+            hint="Send what is large as messages or tools.",
+        )
 
 
 def _syntax(body: bytes, text: str) -> str:

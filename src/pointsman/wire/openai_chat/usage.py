@@ -8,14 +8,8 @@ from typing import Any
 import msgspec
 
 from pointsman.core.usage import Usage
+from pointsman.wire.counts import MOST, NoCountError, stated
 from pointsman.wire.parse import as_dict
-
-_MOST = 1 << 40
-"""Tokens; more in one answer is no count."""
-
-
-class _Unusable(ValueError):
-    """What stands where a count belongs is none."""
 
 
 class _Input(msgspec.Struct):
@@ -81,7 +75,7 @@ def normal_form(fields: Fields) -> Usage | None:
         seen.audio_tokens or 0,
         said.audio_tokens or 0,
     )
-    if _RARE(fields) != _ALL_UNSET or min(numbers) < 0 or max(numbers) > _MOST:
+    if _RARE(fields) != _ALL_UNSET or min(numbers) < 0 or max(numbers) > MOST:
         return None
     prompt, output, total, read, write, reasoning, heard, spoken = numbers
     return _normal(prompt, output, total, (read, write, 0), (reasoning, heard, spoken))
@@ -95,42 +89,24 @@ def usage_of(raw: dict[str, Any]) -> Usage | None:
     """
     try:
         return _read(raw)
-    except _Unusable:
+    except NoCountError:
         return None
 
 
 def _read(raw: dict[str, Any]) -> Usage | None:
-    prompt = _first(raw.get("prompt_tokens"), raw.get("input_tokens"))
-    output = _first(raw.get("completion_tokens"), raw.get("output_tokens"))
+    prompt = stated(raw.get("prompt_tokens"), raw.get("input_tokens"))
+    output = stated(raw.get("completion_tokens"), raw.get("output_tokens"))
     read_part = as_dict(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
     write_part = as_dict(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
-    reasoning = _first(write_part.get("reasoning_tokens"), raw.get("reasoning_tokens")) or 0
-    heard, spoken = _first(read_part.get("audio_tokens")) or 0, _first(write_part.get("audio_tokens")) or 0
-    total = _first(raw.get("total_tokens")) or 0
+    reasoning = stated(write_part.get("reasoning_tokens"), raw.get("reasoning_tokens")) or 0
+    heard, spoken = stated(read_part.get("audio_tokens")) or 0, stated(write_part.get("audio_tokens")) or 0
+    total = stated(raw.get("total_tokens")) or 0
     cache = _cache(raw, read_part)
     if prompt is None or output is None:
         known = (prompt or 0) + (output or 0)
         if prompt is output or total > known:
             return None
     return _normal(prompt or 0, output or 0, total, cache, (reasoning, heard, spoken))
-
-
-def _first(*stated: Any) -> int | None:
-    """The first of the same count's names that states more than 0; None where none of them is stated.
-
-    Raises:
-        _Unusable: what is stated is no count.
-    """
-    found: int | None = None
-    for value in stated:
-        if value is None:
-            continue
-        found = int(value) if isinstance(value, float) and value.is_integer() else value
-        if type(found) is not int or not 0 <= found <= _MOST:
-            raise _Unusable
-        if found:
-            break
-    return found
 
 
 def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], parts: tuple[int, int, int]) -> Usage:
@@ -167,17 +143,17 @@ def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], p
 
 def _cache(raw: dict[str, Any], part: dict[str, Any]) -> tuple[int, int, int]:
     """Tokens read from the cache, written for a short and for a long time, under all the names in use."""
-    read = _first(
+    read = stated(
         part.get("cached_tokens"),
         raw.get("prompt_cache_hit_tokens"),  # DeepSeek
         raw.get("cached_tokens"),  # Moonshot
         raw.get("cache_read_input_tokens"),  # gateways in front of Anthropic
     )
-    write = _first(
+    write = stated(
         part.get("cache_write_tokens"),  # OpenRouter
         part.get("cache_creation_tokens"),
         raw.get("cache_creation_input_tokens"),
     )
-    long = _first(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens"))
+    long = stated(as_dict(raw.get("cache_creation")).get("ephemeral_1h_input_tokens"))
     long = min(long or 0, write or 0)
     return read or 0, (write or 0) - long, long
