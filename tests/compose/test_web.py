@@ -150,7 +150,10 @@ async def test_a_root_path_answers_with_and_without_its_prefix(
             assert (await ask(served, "GET", f"{prefix}/health")).status == 200
             assert (await ask(served, "GET", f"{prefix}/")).status == 200
             assert (await ask(served, "POST", f"{prefix}/v1/chat/completions", QUESTION)).status == 200
-        assert b"html" in (await ask(served, "GET", root)).body
+        for method in ("GET", "HEAD"):
+            bare = await ask(served, method, f"{root}?x=1")
+            assert (bare.status, bare.headers["location"], bare.body) == (308, f"{root}/?x=1", b"")
+        assert (await ask(served, "POST", root)).status == 405
         assert (await ask(served, "GET", f"{root}x/health")).status == 404, "a path that only begins alike is another"
         async with openai.AsyncOpenAI(base_url=f"{served.url}{root}/v1", api_key="x", max_retries=0) as sdk:
             assert (await sdk.chat.completions.create(**QUESTION)).choices

@@ -43,7 +43,7 @@ class Shared:
         return self._lines, self._count
 
     def target(self, url: bytes) -> tuple[str, str]:
-        """Path (decoded, without the root) and query of a request's target."""
+        """Path (decoded, without the root; empty for the root without its slash) and query of a request's target."""
         found = self._targets.get(url)
         if found is None:
             found = _split(url, self._root)
@@ -62,7 +62,7 @@ def _split(url: bytes, root: str) -> tuple[str, str]:
     if text[:1] != "/":
         text = _without_origin(text)
     if root and text.startswith(root) and text[len(root) : len(root) + 1] in {"", "/"}:
-        text = text[len(root) :] or "/"
+        text = text[len(root) :]
     return text, query.decode("latin-1")
 
 

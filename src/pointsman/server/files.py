@@ -43,7 +43,9 @@ class Files:
     async def page(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /`. Under a root path without its slash, relative links would point beside it: redirect."""
         if not arrival.path:
-            await reply.whole(307, ((b"location", self._root.encode() + b"/"),), b"")
+            query = f"?{arrival.query}" if arrival.query else ""
+            there = f"{self._root}/{query}".encode("latin-1")
+            await reply.whole(308, ((b"location", there), (b"cache-control", b"no-cache")), b"")
             return
         await self._send("index.html", arrival, reply)
 
