@@ -253,10 +253,17 @@ def test_how_long_to_wait(status, headers, error, wait):
     assert found == (None if wait is None else pytest.approx(wait, abs=1e-3))
 
 
-def test_dates_are_read_against_the_answers_own_date_when_no_clock_is_given():
+def test_dates_are_read_against_the_answers_own_date_else_against_our_clock():
     headers = [(b"date", b"Tue, 14 Nov 2023 22:13:20 GMT"), (b"retry-after", b"Tue, 14 Nov 2023 22:13:50 GMT")]
-    assert read_error(503, headers, b"").retry_after == 30.0
-    assert read_error(503, headers[1:], b"").retry_after is None
+    soon = NOW * 10**9 + 10 * 10**9  # the date's moment, and ten seconds
+    hour_off = soon + 3_600 * 10**9
+    read = OpenAIChat().read_error
+    for now in (None, soon, hour_off):
+        assert read(503, headers, b"", now).retry_after == 30.0
+    assert read(429, headers[1:], b"", soon).retry_after == 20.0
+    assert read(429, [(b"date", b"some day"), *headers[1:]], b"", soon).retry_after == 20.0
+    assert read(429, headers[1:], b"", hour_off).retry_after == 0.0
+    assert read(503, headers[1:], b"").retry_after is None
 
 
 NAMES = ["error", "message", "code", "type", "details", "detail", "errors", "metadata"]

@@ -52,7 +52,7 @@ def read_error(status: int, headers: Headers, body: bytes, now: int | None = Non
         status: HTTP status as received.
         headers: names in lower case.
         body: as received.
-        now: nanoseconds since the epoch, to read dates against; without it the answer's own `date` header serves.
+        now: nanoseconds since the epoch, to read dates against where the answer has no `date` header of its own.
     """
     said, details = _read_body(body)
     said = said.sound()

@@ -32,10 +32,13 @@ def wait_of(
         headers: names in lower case.
         error: the error object of the body.
         message: the provider's text.
-        now: nanoseconds since the epoch; without it dates are read against the answer's own `date` header.
+        now: nanoseconds since the epoch, to read dates against where the answer has no `date` header of its own; with
+            one, the difference is of one clock and right however wrong ours goes.
     """
     by_name = {name: value.decode("latin-1").strip() for name, value in headers}
-    moment = now / _NANOS if now is not None else _date(by_name.get(b"date", ""))
+    moment = _date(by_name.get(b"date", ""))
+    if moment is None and now is not None:
+        moment = now / _NANOS
     for wait in (
         _number(by_name.get(b"retry-after-ms", ""), 1e-3),
         _after(by_name.get(b"retry-after", ""), moment),
