@@ -85,6 +85,25 @@ def test_without_keys_nothing_is_demanded_unless_required(store, ring):
     assert strict.demanded
 
 
+def test_a_server_that_begins_to_demand_keys_says_so_once(store, ring, caplog):
+    strict = KeyRing(store, SystemClock(), SystemIds(), required=True)
+    for one in (ring, strict):
+        one.refresh()
+    assert not caplog.records
+    ring.create("first")
+    for one in (strict, ring):
+        one.refresh()
+    ring.create("second")
+    for one in (strict, ring):
+        one.refresh()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the first key was made: from now on every caller needs one"
+    ]
+    late = KeyRing(store, SystemClock(), SystemIds())  # a server that starts where keys are: nothing begins
+    late.refresh()
+    assert len(caplog.records) == 1
+
+
 def test_a_ring_that_never_read_its_store_lets_nobody_in(tmp_path):
     (tmp_path / "file").write_text("in the way")
     store = SqlKeyStore(f"sqlite:///{tmp_path / 'file' / 'l.db'}", SystemClock())

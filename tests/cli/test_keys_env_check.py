@@ -26,6 +26,19 @@ def test_a_key_as_json(invoke, lab):
     assert value["key"].startswith(value["prefix"])
 
 
+def test_the_first_key_says_that_from_now_on_every_caller_needs_one(invoke, lab, folder):
+    words = "from now on every caller needs one"
+    assert invoke("keys", "create", "first").err.count(words) == 1
+    assert words not in invoke("keys", "create", "second").err
+    invoke("keys", "revoke", "first")
+    invoke("keys", "revoke", "second")
+    assert words not in invoke("keys", "create", "third").err  # they were demanded all the time
+    (folder / "pointsman.yaml").write_text("keys: required\nstore: sqlite:///other.db\n", encoding="utf-8")
+    made = invoke("keys", "create", "first", "--json")
+    assert made.err == ""
+    assert json.loads(made.out)["name"] == "first"
+
+
 def test_no_keys_and_no_such_key(invoke, lab):
     assert invoke("keys", "list").err == "no keys yet\nhint: `pointsman keys create NAME` makes one\n"
     said = invoke("keys", "revoke", "nobody")

@@ -135,6 +135,8 @@ class KeyRing:
                 "the store with the keys was deleted or replaced: none of them works any more, and calls need one; "
                 "make new keys"
             )
+        if rows and not self.demanded:
+            _log.warning("the first key was made: from now on every caller needs one")
         self._any = vanished or bool(rows)
         self._version = version
         return True

@@ -47,12 +47,16 @@ def create(name: str, expires: int | None, config: Path | None, as_json: bool) -
 
     until = SystemClock().now() + expires * 86_400 * _NANO if expires else None
     with _ring(config) as ring:
+        ring.refresh()
+        was_open = not ring.demanded
         made = ring.create(name, expires=until)
     if as_json:
         print_json({"key": made.secret, **_view(made.row)})
-        return
-    print(made.secret)
-    say_hint(f"this is the only time that it is shown; it begins with {made.row.prefix}, its id is {made.row.id}")
+    else:
+        print(made.secret)
+        say_hint(f"this is the only time that it is shown; it begins with {made.row.prefix}, its id is {made.row.id}")
+    if was_open:
+        say("this is the first key: from now on every caller needs one, on this machine too")
 
 
 @command.command("list", help=described("List keys; their secrets are not known here.", "pointsman keys list --json"))
