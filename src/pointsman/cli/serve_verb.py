@@ -19,6 +19,8 @@ _HELP = described(
     "pointsman serve --port 8080",
 )
 
+_HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
 
 @click.command("serve", help=_HELP, short_help="Serve on the configured address (the default verb).")
 @config_option
@@ -58,7 +60,8 @@ def command(
                 raise taken(said.host, said.port, "pointsman serve") from None
             raise
     if not quiet:
-        say("stopped")
+        with contextlib.suppress(OSError):  # the terminal was closed meanwhile, which ends nobody's answer
+            say("stopped")
 
 
 class _Stop:
@@ -70,10 +73,10 @@ class _Stop:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[_Stop]:
-    """End quietly on SIGTERM and Ctrl-C.
+    """End quietly on SIGTERM and Ctrl-C, and on no signal that a closed terminal or a stray `kill` may send.
 
     The server takes both signals while it runs, and raises them again after its graceful end; by then there is nothing
-    left to interrupt. Before it runs, they end the start.
+    left to interrupt. Before it runs, they end the start. SIGHUP is the server's too, once it runs.
     """
     stop = _Stop()
 
@@ -83,6 +86,7 @@ def _stoppable() -> Iterator[_Stop]:
             raise _StoppedEarly
 
     before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+    before |= {number: signal.signal(number, signal.SIG_IGN) for number in _HARMLESS}
     try:
         yield stop
     except _StoppedEarly:

@@ -17,7 +17,7 @@ from pointsman.compose.embedded import Embedded, embedded
 from pointsman.compose.facts import DIALECTS
 from pointsman.compose.house import House, Pieces, data_folder
 from pointsman.compose.local import Machine
-from pointsman.compose.reach import is_loopback, keys_required
+from pointsman.compose.reach import is_loopback, keys_required, plain_host
 from pointsman.config.crosscheck import Known
 from pointsman.config.load import Loaded, load, load_mapping, store_url
 from pointsman.config.watch import Source
@@ -46,8 +46,15 @@ def build(
     config: str | Path | Mapping[str, Any] | None = None,
     settings: Settings | None = None,
     env: Mapping[str, str] | None = None,
+    read: Loaded | None = None,
 ) -> House:
     """Read the configuration and put a house together; nothing is started, nothing is fetched.
+
+    Args:
+        config: a file, what would stand in one, or None for the usual search.
+        settings: the command line's.
+        env: instead of the process's environment.
+        read: what was read from `config` before, by another process; the file is then only watched.
 
     Raises:
         ConfigError: the configuration is refused.
@@ -61,9 +68,9 @@ def build(
     found = load_catalog(folder / "prices", today=iso_date(clock.now()))
     known = _known(found.catalog)
     path = Path(config) if isinstance(config, str) else config
-    loaded = load_mapping(path, known) if isinstance(path, Mapping) else load(path, environment, known)
-    written = loaded.config
-    loaded = _with(loaded, settings)
+    if read is None:
+        read = load_mapping(path, known) if isinstance(path, Mapping) else load(path, environment, known)
+    loaded = _bound(_with(read, settings))
     url = store_url(loaded.config, environment)
     _demand_driver(url)
     inner = Carry(environment)
@@ -74,7 +81,7 @@ def build(
     return House(
         Pieces(
             loaded=loaded,
-            written=written,
+            written=read.config,
             source=Source(path=None if isinstance(path, Mapping) else path, env=environment, known=known),
             env=environment,
             catalog=found.catalog,
@@ -114,6 +121,16 @@ def _demand_driver(url: str) -> None:
     """Every verb that reads the store would stumble over a driver that is missing, each in its own way."""
     if url.startswith("postgres") and importlib.util.find_spec("psycopg") is None:
         raise MissingExtra("a PostgreSQL store needs the package psycopg", hint="`pip install 'pointsman[postgres]'`")
+
+
+def _bound(loaded: Loaded) -> Loaded:
+    """With the address as it is bound. Raises `ConfigError` for one that says something else than it seems to."""
+    server = loaded.config.server
+    host = plain_host(server.host, loaded.where("server", "host"))
+    if host == server.host:
+        return loaded
+    server = msgspec.structs.replace(server, host=host)
+    return msgspec.structs.replace(loaded, config=msgspec.structs.replace(loaded.config, server=server))
 
 
 def _with(loaded: Loaded, settings: Settings) -> Loaded:

@@ -155,10 +155,10 @@ class House:
             await self._read_keys()
             self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
         await pieces.machine.start(self._on_found)
-        keeper = PriceKeeper(self.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
+        keeper = PriceKeeper(pieces.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
         self._tasks.append(asyncio.create_task(keeper.run(self.catalog, self._on_prices), name="prices"))
-        if pieces.loaded.origin is not None:
-            self._watcher = Watcher(pieces.loaded, pieces.source, self.apply, self._rejected, pieces.clock)
+        if self.loaded.origin is not None:
+            self._watcher = Watcher(self.loaded, pieces.source, self.apply, self._rejected, pieces.clock)
             await self._watcher.__aenter__()
         self.started = True
 
@@ -208,6 +208,19 @@ class House:
             ConfigError: it refers to what does not exist; the old one stays in force.
         """
         check_certificates(loaded)
+        self.adopt(loaded)
+
+    def prove(self, loaded: Loaded) -> None:
+        """Raise what `apply` would; nothing changes."""
+        check_certificates(loaded)
+        self._directory(loaded, self._found)
+
+    def adopt(self, loaded: Loaded) -> None:
+        """As `apply`, for what other workers have in force: files that it names may be gone since, and it still holds.
+
+        Raises:
+            ConfigError: as `apply`.
+        """
         directory = self._directory(loaded, self._found)
         pieces = self.pieces
         pieces.keys.require(required=keys_required(loaded.config, pieces.loaded.config.server.host))

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from pointsman.compose.building import Settings
 from pointsman.compose.certificates import check_certificates
 from pointsman.compose.house import House
-from pointsman.compose.peers import Peers
+from pointsman.compose.member import Member
+from pointsman.compose.renewal import Renewal
 from pointsman.compose.state import HouseState
 from pointsman.compose.storage import demand_store
 from pointsman.compose.web import application
@@ -23,6 +27,8 @@ from pointsman.config.schema import Server
 from pointsman.core.errors import ConfigError
 from pointsman.observe.log import to_terminal
 from pointsman.server.host import Binding, Host, bind
+
+_log = logging.getLogger("pointsman")
 
 _BACKLOG = 4096
 
@@ -61,38 +67,91 @@ def serve(
 
 
 def serve_on(
-    house: House,
-    sock: socket.socket,
-    announce: Callable[[], None] | None = None,
-    *,
-    peer: socket.socket | None = None,
-    peers: Peers | None = None,
+    house: House, sock: socket.socket, announce: Callable[[], None] | None = None, member: Member | None = None
 ) -> None:
-    """Serve on a listening socket until told to stop; as one of several workers also on `peer`, for `peers`."""
+    """Serve on a listening socket until told to stop; as one of several workers until the parent is gone, too.
+
+    Raises:
+        ConfigError: a certificate cannot be used.
+    """
     log = house.loaded.config.log
     to_terminal(log.level, log.format)
-    state = HouseState(house, peers)
-    keeping: list[asyncio.Task[None]] = []
-
-    async def started() -> None:
-        await house.start()
-        if peers is not None:
-            keeping.append(asyncio.create_task(peers.keep(state.own_metrics), name="figures"))
-        _settle_memory()
-        if announce is not None:
-            announce()
-
-    async def ended() -> None:
-        for task in keeping:
-            task.cancel()
-        await asyncio.gather(*keeping, return_exceptions=True)
-        await house.aclose()
-        if peers is not None:
-            state.own_metrics()  # for whoever takes this worker's place
-
-    host = Host(application(house, state), binding_of(house.loaded.config.server), started, ended)
+    said = house.loaded.config.server
+    renewal = Renewal(said.tls, house.pieces.clock) if said.tls else None
+    state = HouseState(house, member.peers if member else None)
+    behind = _Behind(house, state, renewal, member, announce)
+    binding = binding_of(said, renewal.context if renewal else None)
+    host = Host(application(house, state), binding, behind.started, behind.ended)
+    behind.host = host
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    uvloop.run(host.serve([sock] if peer is None else [sock, peer]))
+    uvloop.run(host.serve([sock] if member is None else [sock, member.peer]))
+
+
+class _Behind:
+    """What works behind the listener, from start to end."""
+
+    def __init__(
+        self,
+        house: House,
+        state: HouseState,
+        renewal: Renewal | None,
+        member: Member | None,
+        announce: Callable[[], None] | None,
+    ) -> None:
+        self._house = house
+        self._state = state
+        self._renewal = renewal
+        self._member = member
+        self._announce = announce
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.host: Host | None = None
+
+    async def started(self) -> None:
+        """Start the house and all that goes with it."""
+        member = self._member
+        if member is not None and member.in_force.digest != self._house.loaded.digest:
+            self._house.adopt(member.in_force)
+        await self._house.start()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+        if self._renewal is not None:
+            self._go(self._renewal.watch())
+        if member is not None:
+            self._go(member.peers.keep(self._state.own_metrics))
+        _settle_memory()
+        if member is not None:
+            member.tether.hold(self._hang_up, self._alone)
+        if self._announce is not None:
+            self._announce()
+
+    async def ended(self) -> None:
+        """Stop it all."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._house.aclose()
+        if self._member is not None:
+            self._state.own_metrics()  # for whoever takes this worker's place
+
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _hang_up(self) -> None:
+        """SIGHUP: somebody means "look now", or closed the terminal; neither may cut an answer."""
+        self._go(self._look())
+
+    async def _look(self) -> None:
+        if self._renewal is not None:
+            await self._renewal.look(now=True)
+        if self._house.watcher is not None:
+            await self._house.watcher.again()
+        _log.info("looked again: configuration %s is in force", self._house.loaded.version)
+
+    def _alone(self) -> None:
+        _log.error("the parent process is gone: this worker ends when the answers under way are complete")
+        if self.host is not None:
+            self.host.should_exit = True
 
 
 def _settle_memory() -> None:
@@ -105,14 +164,9 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def binding_of(said: Server) -> Binding:
-    """Where to listen, from the configuration."""
-    return Binding(
-        host=said.host,
-        port=said.port,
-        tls_cert=said.tls.cert if said.tls else "",
-        tls_key=said.tls.key if said.tls else "",
-    )
+def binding_of(said: Server, tls: ssl.SSLContext | None = None) -> Binding:
+    """Where to listen, from the configuration; HTTPS with `tls`."""
+    return Binding(host=said.host, port=said.port, tls=tls, handshake_seconds=float(said.header_timeout))
 
 
 def url_of(said: Server, port: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import msgspec
 from pointsman.access.keys import KeyRing
 from pointsman.compose.building import build
 from pointsman.compose.house import House
+from pointsman.compose.member import Member
 from pointsman.compose.peers import Peers
 from pointsman.compose.serving import serve_on
-from pointsman.compose.workers import VARIABLE, Duty
+from pointsman.compose.tether import WorkerEnd
 from pointsman.core.errors import PointsmanError
 
 
@@ -34,12 +36,18 @@ def _locked(house: House) -> House:
 
 
 def main() -> int:
-    """Serve on the parent's socket until told to stop."""
-    duty = msgspec.json.decode(os.environ.pop(VARIABLE), type=Duty)
+    """Serve on the parent's socket until told to stop, or until the parent is gone."""
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    tether = WorkerEnd()
     try:
-        house = build(Path(duty.config) if duty.config else None, duty.settings)
+        duty = tether.duty()
+        house = build(duty.config, duty.settings, read=duty.start)
+    except EOFError:
+        return 1
     except PointsmanError as error:
-        print(f"worker {duty.number}: {error.message}", file=sys.stderr)  # noqa: T201 - the parent's terminal
+        print(f"worker: {error.message}", file=sys.stderr)  # noqa: T201 - the parent's terminal
         return 2
     if duty.had_keys:
         house = _locked(house)
@@ -51,8 +59,23 @@ def main() -> int:
     others = tuple([duty.path(number) for number in range(duty.count) if number != duty.number])
     listener = socket.socket(fileno=duty.listener)
     listener.set_inheritable(False)  # it was, to come here; no child of ours may keep the port
-    serve_on(house, listener, peer=peer, peers=Peers(own, others))
+    member = Member(peer=peer, peers=Peers(own, others), tether=tether, in_force=duty.in_force)
+    try:
+        serve_on(house, listener, member=member)
+    except PointsmanError as error:
+        print(f"worker {duty.number}: {error.message}", file=sys.stderr)  # noqa: T201 - the parent's terminal
+        return 2
+    if tether.parent_gone:  # who would have removed them
+        _tidy(own)
     return 0
+
+
+def _tidy(own: Path) -> None:
+    """Remove this worker's files, and their folder if they were its last."""
+    with contextlib.suppress(OSError):
+        for file in own.parent.glob(f"{own.stem}.*"):
+            file.unlink(missing_ok=True)
+        own.parent.rmdir()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ Every worker is a whole gateway with its own event loop; the listening socket is
 connections. They share the ledger's file or database. Each also listens on a Unix socket in a private folder, over
 which the one that is asked for `/metrics` collects the others' figures; those of the dead lie beside it (`peers`).
 The embedded model is for demonstration and runs with a single worker only.
+
+A worker that starts late serves what its siblings serve: the parent reads the configuration once, follows the file as
+they do, and hands both over (`tether`).
 """
 
 from __future__ import annotations
@@ -11,55 +14,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
 
 from pointsman.compose.building import Settings
 from pointsman.compose.house import House
-from pointsman.core.errors import InternalError
+from pointsman.compose.tether import Duty, ParentEnd
+from pointsman.config.load import Loaded
+from pointsman.config.watch import Watcher
+from pointsman.core.errors import ConfigError, InternalError
 
 _log = logging.getLogger("pointsman")
 
-VARIABLE = "POINTSMAN_WORKER"
 _QUICK_DEATH = 2.0
-_LONGEST_PAUSE = 5.0
-_DEATHS_AT_START = 3
+_SHORTEST_PAUSE = 0.1
+_LONGEST_PAUSE = 10.0
+_FAILED_FIRST_STARTS = 3
+_FAILED_LATER_STARTS = 20
 _END_SECONDS = 40.0
-
-
-class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told, through its environment.
-
-    Attributes:
-        number: from 0.
-        count: how many there are.
-        listener: file descriptor of the listening socket.
-        folder: where the workers' Unix sockets and their figures lie.
-        config: configuration file, if one was named.
-        settings: what the command line said.
-        had_keys: whether there were keys; a store that has none any more opens no door.
-    """
-
-    number: int
-    count: int
-    listener: int
-    folder: str
-    config: str | None
-    settings: Settings
-    had_keys: bool
-
-    def path(self, number: int) -> Path:
-        """The Unix socket of a worker."""
-        return Path(self.folder) / f"worker-{number}.sock"
+_LAST_WORD_SECONDS = 1.0
 
 
 def supervise(
@@ -67,10 +48,11 @@ def supervise(
 ) -> None:
     """Run as many workers as the house wants, each with a house of its own, until SIGINT or SIGTERM.
 
-    Of this house only the keys are in use: a worker that starts late must know of those that others have seen.
+    Of this house only the keys and the configuration are in use: a worker that starts late must know of those that
+    others have seen.
 
     Raises:
-        InternalError: the workers keep dying at their start.
+        InternalError: no worker serves, and none can be started.
     """
     folder = tempfile.mkdtemp(prefix="pointsman-")
     try:
@@ -80,16 +62,29 @@ def supervise(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class _Worker(msgspec.Struct, frozen=True):
+    """A process and the parent's hold on it."""
+
+    process: asyncio.subprocess.Process
+    tether: ParentEnd
+
+
 class _Supervisor:
     def __init__(self, house: House, sock: socket.socket, config: Path | None, settings: Settings, folder: str) -> None:
         self._house = house
         self._sock = sock
         self._count = house.loaded.config.server.workers
-        self._config = str(config) if config is not None else None
+        self._config = config
         self._settings = settings
         self._folder = folder
+        self._start_with = msgspec.structs.replace(house.pieces.loaded, config=house.pieces.written)
+        self._in_force = self._start_with
         self._stopping = asyncio.Event()
-        self._deaths = 0
+        self._workers: dict[int, _Worker] = {}
+        self._serving: set[int] = set()
+        self._allowed_failures = _FAILED_FIRST_STARTS
+        self._failures = 0
+        self._hopeless = False
 
     async def run(self, announce: Callable[[], None]) -> None:
         """Start, announce, replace the dead, and end."""
@@ -99,39 +94,100 @@ class _Supervisor:
         keys = self._house.pieces.keys
         keys.require(required=False)  # so that it says whether there are any; each worker reads the configuration
         watching = asyncio.create_task(keys.watch())
-        keepers = [asyncio.create_task(self._keep(number)) for number in range(self._count)]
-        announce()
-        await asyncio.gather(*keepers)
+        async with self._following(loop):
+            keepers = [asyncio.create_task(self._keep(number)) for number in range(self._count)]
+            announce()
+            await asyncio.gather(*keepers)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-        if self._deaths >= _DEATHS_AT_START:
-            raise InternalError("The workers keep dying at their start", hint="try `--workers 1` to see why")
+        if self._hopeless:
+            raise InternalError("No worker serves, and none can be started", hint="try `--workers 1` to see why")
+
+    @contextlib.asynccontextmanager
+    async def _following(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
+        """Know the configuration in force as long as this lasts. The workers say what there is to say of it."""
+        pieces = self._house.pieces
+        watcher = Watcher(self._start_with, pieces.source, self._accept, _leave, pieces.clock)
+        looks: set[asyncio.Task[None]] = set()
+
+        def hang_up() -> None:
+            for worker in self._workers.values():
+                worker.tether.look()
+            if self._start_with.origin is not None:
+                look = loop.create_task(watcher.again())
+                looks.add(look)
+                look.add_done_callback(looks.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        if self._start_with.origin is None:
+            yield
+        else:
+            async with watcher:
+                yield
+
+    async def _accept(self, loaded: Loaded) -> None:
+        self._house.prove(loaded)
+        self._in_force = loaded
 
     async def _keep(self, number: int) -> None:
+        """One worker after another, with a pause before the next where the last did not last."""
         pause = 0.0
         while not self._stopping.is_set():
             begun = time.monotonic()
-            process = await self._start(number)
-            stopping = asyncio.create_task(self._stopping.wait())
-            ended = asyncio.create_task(process.wait())
-            await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if not ended.done():
-                await _end(process, ended)
+            how, served = await self._live(number)
+            if self._stopping.is_set():
                 return
-            quick = time.monotonic() - begun < _QUICK_DEATH
-            self._deaths = self._deaths + 1 if quick else 0
-            ending = (number, process.pid, _how(ended.result()))
-            if self._deaths >= _DEATHS_AT_START:
-                _log.error("worker %d (pid %d) ended: %s; the workers keep dying, no other is started", *ending)
-                self._stopping.set()
-                return
-            _log.error("worker %d (pid %d) ended: %s; another takes its place", *ending)
-            pause = min(max(pause * 2, 0.1), _LONGEST_PAUSE) if quick else 0.0
+            quick = not served or time.monotonic() - begun < _QUICK_DEATH
+            pause = min(max(pause * 2, _SHORTEST_PAUSE), _LONGEST_PAUSE) if quick else 0.0
+            self._lost(number, how, pause, served=served)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _start(self, number: int) -> asyncio.subprocess.Process:
+    async def _live(self, number: int) -> tuple[str, bool]:
+        """One worker from its start to its end: how it ended, and whether it ever served."""
+        try:
+            worker = await self._start(number)
+        except OSError as error:  # no process left, no file left: that may pass
+            return f"no process: {error.strerror or error}", False
+        self._workers[number] = worker
+        stopping = asyncio.create_task(self._stopping.wait())
+        ended = asyncio.create_task(worker.process.wait())
+        serves = asyncio.create_task(self._until_it_serves(number, worker.tether))
+        await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not ended.done():
+            await _end(worker.process, ended)
+        await asyncio.wait({serves}, timeout=_LAST_WORD_SECONDS)
+        served = serves.done() and serves.result()
+        serves.cancel()
+        worker.tether.close()
+        del self._workers[number]
+        self._serving.discard(number)
+        return f"(pid {worker.process.pid}) ended: {_how(ended.result())}", served
+
+    async def _until_it_serves(self, number: int, tether: ParentEnd) -> bool:
+        if not await tether.serves():
+            return False
+        self._serving.add(number)
+        self._failures, self._allowed_failures = 0, _FAILED_LATER_STARTS
+        return True
+
+    def _lost(self, number: int, how: str, pause: float, *, served: bool) -> None:
+        """Say so; and give up if nothing serves, nothing is about to, and nothing could be started."""
+        when = f" in {pause:.1f} s" if pause else ""
+        if served:
+            _log.error("worker %d %s; another takes its place%s", number, how, when)
+            return
+        self._failures += 1
+        self._hopeless = not self._workers and self._failures >= self._allowed_failures
+        if self._hopeless:
+            _log.error("worker %d %s, before it served; no worker serves, no other is started", number, how)
+            self._stopping.set()
+            return
+        others = f"; {len(self._serving)} of {self._count} serve on" if self._serving else ""
+        _log.error("worker %d %s, before it served; the next try is%s%s", number, how, when, others)
+
+    async def _start(self, number: int) -> _Worker:
         duty = Duty(
             number=number,
             count=self._count,
@@ -139,16 +195,38 @@ class _Supervisor:
             folder=self._folder,
             config=self._config,
             settings=self._settings,
+            start=self._start_with,
+            in_force=self._in_force,
             had_keys=self._house.keys_read and self._house.pieces.keys.demanded,
         )
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "pointsman.compose.worker",
-            env={**os.environ, VARIABLE: msgspec.json.encode(duty).decode()},
-            pass_fds=(self._sock.fileno(),),
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on once
-        )
+        tether, theirs = await ParentEnd.open(duty)
+        # A worker begins with this blocked, until it can take it: otherwise a SIGHUP to all of us would end it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "pointsman.compose.worker",
+                stdin=theirs.fileno(),
+                pass_fds=(self._sock.fileno(),),
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on once
+            )
+        except OSError:
+            tether.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()
+        return _Worker(process, tether)
+
+
+async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    done, _ = await asyncio.wait({ended}, timeout=_END_SECONDS)
+    if not done:
+        process.kill()
+        await ended
 
 
 def _how(code: int) -> str:
@@ -161,10 +239,6 @@ def _how(code: int) -> str:
         return f"signal {-code}"
 
 
-async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    done, _ = await asyncio.wait({ended}, timeout=_END_SECONDS)
-    if not done:
-        process.kill()
-        await ended
+def _leave(error: ConfigError) -> None:
+    """A refused change: every worker says so itself."""
+    del error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -20,12 +21,20 @@ _BACKLOG = 4096
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to listen."""
+    """Where to listen.
+
+    Attributes:
+        host: an address or a name of this machine; IPv6 without brackets.
+        port: 0 takes a free one.
+        tls: serves HTTPS; None is plain HTTP. A Unix socket is always plain.
+        handshake_seconds: within these a TLS handshake is complete, or its connection is closed.
+        drain_seconds: for answers under way at the end.
+    """
 
     host: str
     port: int
-    tls_cert: str = ""
-    tls_key: str = ""
+    tls: ssl.SSLContext | None = None
+    handshake_seconds: float = 10.0
     drain_seconds: float = 30.0
 
 
@@ -51,18 +60,29 @@ class Host(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 backlog=_BACKLOG,
-                ssl_certfile=binding.tls_cert or None,
-                ssl_keyfile=binding.tls_key or None,
                 timeout_graceful_shutdown=int(binding.drain_seconds),
             )
         )
+        self._binding = binding
         self._on_start = on_start
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start what works behind, then take calls; who connects meanwhile waits in the socket's queue."""
         await self._on_start()
-        await super().startup(sockets)
+        self.servers = [await self._listen(sock) for sock in sockets or ()]
+        self.started = True
+
+    async def _listen(self, sock: socket.socket) -> asyncio.base_events.Server:
+        """What uvicorn does too, but with a limit for the handshake; its own is a minute."""
+        tls = None if sock.family == socket.AF_UNIX else self._binding.tls
+        return await asyncio.get_running_loop().create_server(
+            lambda: Http1Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state),
+            sock=sock,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self._binding.handshake_seconds,
+            backlog=_BACKLOG,
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let answers finish, then stop what works behind."""
