@@ -152,7 +152,9 @@ class KeyRing:
             except PointsmanError as error:
                 if not self.last_error:
                     _log.error(
-                        "keys cannot be read from the store, what was known of them stays in force: %s", error.message
+                        "keys cannot be read from the store, what was known of them stays in force: %s%s",
+                        error.message,
+                        f" ({error.hint})" if error.hint else "",
                     )
                 self.last_error = error.message
             await asyncio.sleep(seconds)

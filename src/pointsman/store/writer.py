@@ -121,7 +121,7 @@ class Writer:
             self._telling.away(error, self.written)
             self._decisions.forget()
             self._drain_to_spool()
-            self.last_error = error.message
+            self.last_error = f"{error.message} ({error.hint})" if error.hint else error.message
         except Exception as error:  # noqa: BLE001 - the thread's edge: whatever goes wrong, the next round is tried
             self._defect(error)
         finally:

@@ -100,17 +100,20 @@ async def test_idle_connections_are_few_and_not_kept_for_ever() -> None:
 
 
 async def test_what_a_server_says_unasked_ends_the_idle_connection(carrier: Http1Carrier) -> None:
+    ended = asyncio.Semaphore(0)
+
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(whole(b"abc"))
         await asyncio.sleep(0.02)
         await peer.send(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
         await peer.gone()
+        ended.release()
 
     async with serving(script) as server:
         for _ in range(2):
             assert await ask(carrier, server.url) == b"abc"
-            await asyncio.sleep(0.06)
+            await asyncio.wait_for(ended.acquire(), 5)
         assert server.peers == 2
 
 
