@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 import msgspec
 
 from pointsman.core.errors import ConnectFailed, UpstreamCut
@@ -30,7 +33,7 @@ class LocalGate:
         self._prefix = f"{engine.origin}/"
         self._wait = wait
 
-    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+    def send(self, request: UpstreamRequest) -> Coroutine[Any, Any, UpstreamResponse]:
         """Send; the engine is started by the first request if nobody did before.
 
         Raises:
@@ -39,7 +42,10 @@ class LocalGate:
             UpstreamError: as the carrier behind it.
         """
         if not request.url.startswith(self._prefix):
-            return await self._inner.send(request)
+            return self._inner.send(request)
+        return self._ask(request)
+
+    async def _ask(self, request: UpstreamRequest) -> UpstreamResponse:
         if not self._engine.running:
             await self._started()
         fitted, run = self._fitted(request), self._engine.starts
