@@ -11,7 +11,10 @@ import time
 import pytest
 
 from pointsman.core.clock import SystemClock
+from pointsman.store.decisions import Decisions
 from pointsman.store.ledger import Ledger
+from pointsman.store.rows import flatten
+from pointsman.store.spool import Spool
 
 
 @pytest.fixture
@@ -240,3 +243,20 @@ def test_a_store_without_a_folder_names_it(invoke, lab, folder):
     assert said.code == 1
     assert f"the folder {folder}/none does not exist" in said.err
     assert not (folder / "none").exists()
+
+
+def test_calls_that_wait_for_a_store_are_told_of(invoke, called, folder, make):
+    spool = Spool(folder / "ledger.db.spool", 1_000_000)
+    spool.append(flatten([make.outcome(), make.outcome()], Decisions()))
+    said = invoke("logs", "--json")
+    assert len(json.loads(said.out)) == 3
+    assert re.match(rf"warning: 2 calls wait in {folder}/ledger.db.spool since \d{{4}}-\S+ \S+Z and cannot", said.err)
+    said = invoke("logs", "--route", "none")
+    assert "2 calls wait" in said.err
+    assert "the first one" not in said.err
+    checks = {one["about"]: one for one in json.loads(invoke("doctor", "--json").out)["checks"]}
+    assert checks["ledger"]["state"] == "warning"
+    assert f"; 2 calls wait in {folder}/ledger.db.spool since " in checks["ledger"]["text"]
+    assert "its log says why" in checks["ledger"]["hint"]
+    spool.replay(lambda _: None)
+    assert invoke("logs").err == ""

@@ -18,6 +18,7 @@ from pointsman.cli.terminal import (
     print_json_line,
     say,
     say_hint,
+    say_warning,
 )
 from pointsman.cli.wanted import Wanted, wanted_options
 
@@ -55,19 +56,35 @@ def command(which: str | None, wanted: Wanted, follow: bool, config: Path | None
     missing = place.engine == "sqlite" and not Path(place.path).exists()
     if missing:
         _demand_nothing_waits(place)
+    late = _say_what_waits(place)
     with closing(house.questions()) as questions:
         if which is not None:
             _one(questions, which, missing=missing, as_json=as_json)
             return
         begin = 0 if missing else questions.place()  # before the list: what comes in between is in both, not in neither
         rows = [] if missing else questions.calls(wanted.count, filters=filters)[::-1]
-        none = f"no calls {'match' if wanted.narrowed else f'yet in {place.shown}'}"
+        none = f"no calls {'match' if wanted.narrowed else f'in {place.shown}' if late else f'yet in {place.shown}'}"
         if follow:
             if missing:
                 say(f"{none}: waiting for the first one")
             show = _show(rows, as_json=as_json)
             Follower(questions, filters, show, begin, missing=missing).run(rows)
-        _list(rows, none, as_json=as_json)
+        _list(rows, none, as_json=as_json, late=late)
+
+
+def _say_what_waits(place: Location) -> bool:
+    """Calls that no list can show yet; whether there are any."""
+    from pointsman.cli import figures
+    from pointsman.store.waiting import spool_folder, waiting
+
+    found = waiting(spool_folder(place))
+    if found.calls:
+        count = f"{found.calls:,} call{'s wait' if found.calls > 1 else ' waits'}"
+        say_warning(
+            f"{count} in {found.folder} since {figures.moment(found.since)} and cannot be shown yet",
+            "a gateway could not write the store: its log says why; `pointsman doctor` looks at the store",
+        )
+    return found.calls > 0
 
 
 def _demand_nothing_waits(place: Location) -> None:
@@ -90,7 +107,7 @@ def _demand_nothing_waits(place: Location) -> None:
         )
 
 
-def _list(rows: list[CallRow], none: str, *, as_json: bool) -> None:
+def _list(rows: list[CallRow], none: str, *, as_json: bool, late: bool) -> None:
     from pointsman.cli import calls
 
     if as_json:
@@ -102,7 +119,8 @@ def _list(rows: list[CallRow], none: str, *, as_json: bool) -> None:
             print(table.line(calls.row(one)))
     else:
         say(none)
-        say_hint('the first one: `pointsman ask "Why is the sky blue?"`')
+        if not late:
+            say_hint('the first one: `pointsman ask "Why is the sky blue?"`')
 
 
 def _one(questions: Questions, which: str, *, missing: bool, as_json: bool) -> None:

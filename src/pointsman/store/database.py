@@ -28,6 +28,7 @@ _STATEMENTS_KEPT = 64
 # One number for every Pointsman on a PostgreSQL database: who migrates holds it.
 _MIGRATION_LOCK = 0x706F696E7473
 _RETRY_SECONDS = 0.02
+_EFFECTIVE = os.access in os.supports_effective_ids
 
 
 class Database:
@@ -93,7 +94,8 @@ def open_database(location: Location, *, create: bool = True, page_limit: int = 
 
     Args:
         location: where.
-        create: make the SQLite file (mode 0600) and its folder, not those above, if they are missing.
+        create: make the SQLite file (mode 0600) and its folder, not those above, if they are missing. Without it, a
+            file that we may only read is opened to be read.
         page_limit: SQLite: the most pages that the file may grow to; 0 is no limit.
 
     Raises:
@@ -154,8 +156,12 @@ def _open_sqlite(location: Location, create: bool, page_limit: int) -> Database:
             raise StoreUnavailable(
                 f"store {location.shown}: no such file", hint="it is made when the first call is recorded"
             )
+        to_read = not create and not os.access(location.path, os.W_OK, effective_ids=_EFFECTIVE)
+        if to_read:
+            _demand_company(location)
         raw = sqlite3.connect(
-            location.path,
+            f"{Path(location.path).as_uri()}?mode=ro&readonly_shm=1" if to_read else location.path,
+            uri=to_read,
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
@@ -164,12 +170,28 @@ def _open_sqlite(location: Location, create: bool, page_limit: int) -> Database:
     except (OSError, sqlite3.Error) as error:
         raise failures.explain(location, error) from error
     database = Database(location, raw, failures)
+    if to_read:
+        return database
     try:
         _set_up_sqlite(database, page_limit)
     except StoreUnavailable:
         database.close()
         raise
     return database
+
+
+def _demand_company(location: Location) -> None:
+    """Who may only read needs the log's index of somebody who writes; one made by a reader would shut writers out.
+
+    Raises:
+        StoreUnavailable: nobody has the file open.
+    """
+    if all(Path(f"{location.path}{suffix}").exists() for suffix in ("-wal", "-shm")):
+        return
+    raise StoreUnavailable(
+        f"store {location.shown}: this user may only read it, and so only while a gateway has it open",
+        hint="start the gateway, ask as its user, or copy the file and name the copy with `store`",
+    )
 
 
 def _set_up_sqlite(database: Database, page_limit: int) -> None:

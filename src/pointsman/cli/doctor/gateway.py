@@ -83,19 +83,31 @@ def keys(house: House) -> Iterator[Found]:
 
 
 def ledger(house: House) -> Found:
-    """Whether the ledger can be opened, how large it is, and which schema it has."""
+    """Whether the ledger can be opened, how large it is, which schema it has, and what waits to be written."""
+    from pointsman.store.waiting import spool_folder, waiting
+
+    try:
+        place = locate(store_url(house.loaded.config, house.pieces.env))
+        found = _opened(place)
+    except PointsmanError as error:
+        return bad("ledger", error.message, error.hint)
+    late = waiting(spool_folder(place))
+    if not late.calls or found.state == "bad":
+        return found
+    text = f"{found.text}; {late.calls:,} calls wait in {late.folder} since {figures.moment(late.since)}"
+    hint = "a gateway could not write them: its log says why; once it can, or at its next start, they are written"
+    return warning("ledger", text, hint)
+
+
+def _opened(place: Location) -> Found:
     from pointsman.store.database import open_database
     from pointsman.store.migrations import NEWEST
     from pointsman.store.migrations import version as schema_version
 
-    try:
-        place = locate(store_url(house.loaded.config, house.pieces.env))
-        if place.engine == "sqlite" and not Path(place.path).exists():
-            return _new(place)
-        with closing(open_database(place, create=False)) as database:
-            found = schema_version(database)
-    except PointsmanError as error:
-        return bad("ledger", error.message, error.hint)
+    if place.engine == "sqlite" and not Path(place.path).exists():
+        return _new(place)
+    with closing(open_database(place, create=False)) as database:
+        found = schema_version(database)
     size = f", {figures.size(_size(place))}" if place.engine == "sqlite" else ""
     text = f"{place.shown}{size}, schema {found}"
     if found < NEWEST:
