@@ -2,10 +2,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
+
+from pointsman.testing import Script, SimModel, SimProvider, running
+from pointsman.testing.script import Pace
 
 ABOUT = re.compile(r"^  (\S+) → (\S+)   \d+\.\d\d s   (\d+) tokens   (\$0\.\d+|\$0|unpriced)$")
 
@@ -127,3 +133,23 @@ def test_explain_of_a_broken_request(invoke, lab, folder):
     said = invoke("explain", "--body", "r.json")
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("error: the body is not JSON")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_question_that_is_broken_off_is_in_the_ledger(number, lab, folder, sim_url):
+    slow = SimModel(name="sim-1", pace=Pace(events_per_second=4))
+    with running(Script(providers=(SimProvider(name="one", models=(slow,)),))) as sim:
+        path = folder / "pointsman.yaml"
+        path.write_text(path.read_text().replace(sim_url, sim.url_of("one")))
+        command = [sys.executable, "-m", "pointsman", "ask", "-m", "small", "repeat: " + "word " * 50]
+        with subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.read(1) == "w"
+            process.send_signal(number)
+            _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    with closing(sqlite3.connect(folder / "ledger.db")) as database:
+        assert database.execute("SELECT status FROM calls").fetchall() == [("cancelled",)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import stat
 import sys
 import time
+import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +54,7 @@ def command(
     params: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
     from pointsman.library import Gateway
 
-    with Gateway(config) as gateway:
+    with _ended_as_by_ctrl_c(), Gateway(config) as gateway:
         gateway.wait_for_models()
         begun = time.monotonic()
         if as_json or no_stream:
@@ -64,6 +68,34 @@ def command(
             answer = _streamed(gateway, messages, model, params)
             seconds = time.monotonic() - begun
     say(about(answer, seconds))
+
+
+class _Ended(KeyboardInterrupt):
+    """Told to end; what Ctrl-C does, and the exit code of the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM and a closed terminal leave the call's row in the ledger too; a second signal does not wait for it."""
+
+    def told(number: int, frame: types.FrameType | None) -> None:
+        del frame
+        signal.signal(number, signal.SIG_DFL)
+        raise _Ended(number)
+
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]  # `nohup`
+    before = {number: signal.signal(number, told) for number in numbers}
+    try:
+        yield
+    except _Ended as ended:
+        sys.exit(128 + ended.number)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def question_of(argument: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pointsman import __version__
 from pointsman.cli.houses import WAY_OUT, has_models
 from pointsman.cli.terminal import paint, plain, say, say_hint, say_warning
-from pointsman.compose import House
+from pointsman.compose import House, certificate_warnings
 
 _SETTLED_SECONDS = 30.0
 _SHOWN = 8
@@ -34,7 +34,7 @@ def banner(house: House, url: str) -> None:
         _line("keys", "demanded; `pointsman keys create NAME` makes one")
     for name, lack in directory.unavailable.items():
         say_warning(f"{name} is off: {lack}")
-    for text in house.pieces.warnings:
+    for text in (*house.pieces.warnings, *certificate_warnings(house.loaded, house.pieces.clock.now())):
         say_warning(text)
 
 

@@ -61,7 +61,7 @@ def _findings(config: Path | None) -> tuple[list[dict[str, Any]], str]:
 
     import msgspec
 
-    from pointsman.compose import build, check_certificates
+    from pointsman.compose import build, certificate_warnings, check_certificates
     from pointsman.compose.lookup import CatalogueLookUp
     from pointsman.config.check import check
     from pointsman.config.load import errors_of
@@ -80,4 +80,14 @@ def _findings(config: Path | None) -> tuple[list[dict[str, Any]], str]:
         return [finding], str(config or "configuration")
     look = CatalogueLookUp(house.pieces.catalog)
     found = check(house.loaded, os.environ, look, dt.datetime.now(tz=dt.UTC).date())
-    return [msgspec.to_builtins(one) for one in found], str(house.loaded.origin or "no file: defaults")
+    dated = [
+        {
+            "level": "warning",
+            "code": "certificate_dates",
+            "where": house.loaded.where("server", "tls", "cert"),
+            "message": text,
+            "hint": "replace the file; a gateway that runs takes the new one over",
+        }
+        for text in certificate_warnings(house.loaded, house.pieces.clock.now())
+    ]
+    return [*(msgspec.to_builtins(one) for one in found), *dated], str(house.loaded.origin or "no file: defaults")

@@ -76,13 +76,14 @@ async def _examine(config: Path | None, *, reach: bool) -> tuple[list[Found], Ma
 
 
 async def _gateway(house: House, *, reach: bool) -> tuple[list[Found], list[Path]]:
-    from pointsman.cli.doctor import gateway, local
+    from pointsman.cli.doctor import gateway, local, tls
     from pointsman.cli.doctor import machine as system
     from pointsman.cli.doctor.reach import reach as ask
 
     await house.look()
     made = house.pieces.catalog.date
     found = [system.clock(house.pieces.clock.now(), made), gateway.configuration(house), gateway.port(house)]
+    found += tls.certificates(house)
     found += gateway.keys(house)
     if reach:
         found += await ask(house)
