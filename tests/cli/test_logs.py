@@ -11,6 +11,7 @@ import time
 import pytest
 
 from pointsman.core.clock import SystemClock
+from pointsman.core.usage import Usage
 from pointsman.store.decisions import Decisions
 from pointsman.store.ledger import Ledger
 from pointsman.store.rows import flatten
@@ -260,3 +261,22 @@ def test_calls_that_wait_for_a_store_are_told_of(invoke, called, folder, make):
     assert "its log says why" in checks["ledger"]["hint"]
     spool.replay(lambda _: None)
     assert invoke("logs").err == ""
+
+
+def test_estimated_tokens_and_cost_are_marked_in_the_list_and_in_full(invoke, lab, folder, make):
+    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", SystemClock())
+    ledger.start()
+    guess = Usage(input=812, output=31, estimated=True)
+    made = make.outcome(
+        asked="guess", usage=guess, cost=1_000_000, attempts=[make.attempt(usage=guess, cost=1_000_000)]
+    )
+    for one in (made, make.outcome(asked="exact", usage=Usage(input=7, output=5), cost=2_000_000)):
+        ledger.record(one)
+    assert ledger.flush()
+    ledger.close()
+    rows = {cells[2]: cells[6:9] for cells in (re.split(r"  +", row) for row in invoke("logs").out.splitlines())}
+    assert rows["guess"] == ["≈812", "≈31", "≈$0.001"]
+    assert rows["exact"] == ["7", "5", "$0.002"]
+    text = invoke("logs", made.id).out
+    assert "  tokens       812 in, 31 out, estimated\n  cost         ≈$0.001\n" in text
+    assert "812 in, 31 out, estimated  ≈$0.001" in text

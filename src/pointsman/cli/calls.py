@@ -16,7 +16,7 @@ _NUMBERS = frozenset({4, 5, 6, 7, 8})
 _KEPT = frozenset({0, 1, 5, 8, 9})
 _SPARE = (4, 6, 7, 2)
 _SHORT_ID = 14  # time and 20 random bits: enough to name a call by
-_WIDE = ("", "cancelled", "", "provider/a-model", "", "999 ms", "99999", "9999", "$0.00000001", "")
+_WIDE = ("", "cancelled", "", "provider/a-model", "", "999 ms", "≈99999", "≈9999", "≈$0.00000001", "")
 _STATUS = {"ok": "green", "refused": "yellow", "failed": "red", "cancelled": "yellow"}
 
 
@@ -37,8 +37,8 @@ def row(call: CallRow) -> tuple[str, ...]:
         plain(call.model or call.error or "-"),
         str(call.attempts),
         figures.seconds(call.duration),
-        "-" if usage is None else str(usage.input),
-        "-" if usage is None else str(usage.output),
+        "-" if usage is None else _about(usage) + str(usage.input),
+        "-" if usage is None else _about(usage) + str(usage.output),
         _cost(call.cost, usage),
         call.id[:_SHORT_ID] if people else call.id,
     )
@@ -133,4 +133,11 @@ def _tokens(usage: Usage | None) -> str:
 
 def _cost(nanos: int | None, usage: Usage | None) -> str:
     """What it cost; where nothing was answered there is nothing to price."""
-    return "-" if nanos is None and usage is None else figures.cost(nanos)
+    if nanos is None:
+        return "-" if usage is None else figures.cost(None)
+    return _about(usage) + figures.cost(nanos)
+
+
+def _about(usage: Usage | None) -> str:
+    """The mark of figures that stand on an estimate."""
+    return "≈" if usage is not None and usage.estimated else ""

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _HELP = described(
     "Show recent calls, newest last; with the ID of one (or its beginning, or the id inside the answer) that call with "
-    "its decision, its attempts and the models left out. `logs path` prints where the ledger is.",
+    "its decision, its attempts and the models left out. `≈` marks tokens and cost that are estimated. `logs path` "
+    "prints where the ledger is.",
     "pointsman logs -n 5 --status failed --since 1h",
     "pointsman logs --follow --json",
 )
