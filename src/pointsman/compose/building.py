@@ -70,7 +70,7 @@ def build(
     path = Path(config) if isinstance(config, str) else config
     if read is None:
         read = load_mapping(path, known) if isinstance(path, Mapping) else load(path, environment, known)
-    loaded = _bound(_with(read, settings))
+    loaded = _bound(_with(read, settings), "" if settings.host is not None else read.where("server", "host"))
     url = store_url(loaded.config, environment)
     _demand_driver(url)
     inner = Carry(environment)
@@ -123,10 +123,10 @@ def _demand_driver(url: str) -> None:
         raise MissingExtra("a PostgreSQL store needs the package psycopg", hint="`pip install 'pointsman[postgres]'`")
 
 
-def _bound(loaded: Loaded) -> Loaded:
+def _bound(loaded: Loaded, where: str) -> Loaded:
     """With the address as it is bound. Raises `ConfigError` for one that says something else than it seems to."""
     server = loaded.config.server
-    host = plain_host(server.host, loaded.where("server", "host"))
+    host = plain_host(server.host, where)
     if host == server.host:
         return loaded
     server = msgspec.structs.replace(server, host=host)
