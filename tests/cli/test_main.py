@@ -156,3 +156,21 @@ def test_a_reader_that_leaves_is_no_failure(folder):
     assert done.stdout.startswith("PROVIDER")
     assert "Traceback" not in done.stderr
     assert "Broken" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("words", ["models", "logs --json", "--version", "keys create first"])
+def test_a_stream_that_was_closed_is_no_failure(lab, folder, closed, words):
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m pointsman {words} {closed}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr
+    if (folder / "ledger.db").exists():
+        assert (folder / "ledger.db").read_bytes()[:15] == b"SQLite format 3"

@@ -103,6 +103,7 @@ def root(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; never shows a traceback for an error of ours."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no arrows shows `?`, and no traceback
@@ -120,6 +121,18 @@ def main() -> None:
         _drop_output()
         code = 1
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Give a stream that the caller closed (`>&-`) an end that takes all and says nothing.
+
+    Otherwise the next file that is opened, such as the ledger, gets its number and what is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, and so the one that is missing
+            os.set_inheritable(opened, True)
+            setattr(sys, name, open(opened, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - until the end
 
 
 def _drop_output() -> None:
