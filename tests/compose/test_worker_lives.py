@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from pointsman.testing import Script, SimModel, SimProvider, running
 from pointsman.testing.script import Pace
 
 BODY = {"model": "small", "messages": [{"role": "user", "content": "Hello"}]}
+LONG = [{"role": "user", "content": "repeat: " + "word " * 100}]
 SLOW = Pace(events_per_second=8)
 
 
@@ -39,7 +41,7 @@ def up() -> Iterator[Running]:
             "log": {"level": "info"},
         }
         with gateway(said) as ready:
-            eventually(lambda: len(children(ready.process.pid)) == 2)
+            eventually(lambda: both_serve(ready))
             yield ready
 
 
@@ -50,6 +52,31 @@ def children(pid: int) -> list[int]:
             with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
                 found += [int(child) for child in (task / "children").read_text().split()]
     return sorted(found)
+
+
+def both_serve(up: Running) -> bool:
+    pids = children(up.process.pid)
+    return len(pids) == 2 and all(worker_serves(pid) for pid in pids)
+
+
+def worker_serves(pid: int) -> bool:
+    """Whether a worker answers the others."""
+    path = socket_of(pid)
+    with socket.socket(socket.AF_UNIX) as line, contextlib.suppress(OSError):
+        line.settimeout(5)
+        line.connect(str(path))
+        line.sendall(b"GET /metrics/own HTTP/1.0\r\n\r\n")
+        return b" 200 " in line.recv(100)
+    return False
+
+
+def socket_of(pid: int) -> Path | None:
+    """Where a worker listens for the others."""
+    own = set()
+    with contextlib.suppress(OSError):
+        own = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return next((Path(line[7]) for line in lines if len(line) == 8 and f"socket:[{line[6]}]" in own), None)
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 15.0) -> None:
@@ -69,8 +96,7 @@ def replace_one(up: Running) -> None:
     """Kill a worker and wait until another serves in its place."""
     before = children(up.process.pid)
     os.kill(before[0], signal.SIGKILL)
-    eventually(lambda: len(now := children(up.process.pid)) == 2 and before[0] not in now)
-    time.sleep(1.5)  # until it takes connections too
+    eventually(lambda: before[0] not in children(up.process.pid) and both_serve(up))
 
 
 def answers(
@@ -136,8 +162,8 @@ def serves(up: Running) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
 def test_workers_end_with_their_parent_and_finish_their_answers_first(number: signal.Signals, up: Running) -> None:
     workers = children(up.process.pid)
-    folder = folder_of(workers[0])
-    assert folder.exists()
+    own = socket_of(workers[0])
+    assert own is not None
     heard: list[bytes] = []
     body = {**BODY, "stream": True}
     caller = threading.Thread(target=lambda: heard.append(up.post("/v1/chat/completions", body)[2]))
@@ -148,14 +174,7 @@ def test_workers_end_with_their_parent_and_finish_their_answers_first(number: si
     assert heard[0].endswith(b"data: [DONE]\n\n")
     eventually(lambda: not any(alive(pid) for pid in workers))
     assert up.log().count("the parent process is gone") == 2
-    assert not folder.exists(), "nothing is left in the folder for temporary files"
-
-
-def folder_of(worker: int) -> Path:
-    """Where its Unix socket lies."""
-    own = {str(fd.readlink()) for fd in Path(f"/proc/{worker}/fd").iterdir()}
-    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
-    return next(Path(line[7]).parent for line in lines if len(line) == 8 and f"socket:[{line[6]}]" in own)
+    assert not own.parent.exists(), "nothing is left in the folder for temporary files"
 
 
 def test_signals_that_mean_something_else_end_nobody(up: Running) -> None:
@@ -169,6 +188,25 @@ def test_signals_that_mean_something_else_end_nobody(up: Running) -> None:
     up.process.send_signal(signal.SIGHUP)
     eventually(lambda: {status for status, _ in answers(up, "/v1/models/fresh")} == {200})
     assert stop(up) == 0
+
+
+def test_a_second_ctrl_c_does_not_wait(up: Running) -> None:
+    cut = threading.Thread(target=broken_off, args=(up,))
+    cut.start()
+    time.sleep(0.4)
+    began = time.monotonic()
+    up.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(10) == 0
+    cut.join(10)
+    assert time.monotonic() - began < 4
+    assert "Traceback" not in up.log()
+
+
+def broken_off(up: Running) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        up.post("/v1/chat/completions", {**BODY, "messages": LONG, "stream": True})
 
 
 def test_while_one_worker_serves_the_others_are_tried_again(tmp_path: Path) -> None:
@@ -185,9 +223,8 @@ def test_while_one_worker_serves_the_others_are_tried_again(tmp_path: Path) -> N
         try:
             eventually(lambda: "https://127.0.0.1:" in log.read_text())
             port = int(log.read_text().split("https://127.0.0.1:")[1].split()[0])
-            eventually(lambda: ready(port))
+            eventually(lambda: len(pids := children(process.pid)) == 2 and all(worker_serves(pid) for pid in pids))
             workers = children(process.pid)
-            time.sleep(1.5)
             (tmp_path / "key.pem").rename(tmp_path / "away.pem")
             os.kill(workers[0], signal.SIGKILL)
             eventually(lambda: log.read_text().count("before it served; the next try is in") >= 4, 25)

@@ -37,8 +37,8 @@ def _locked(house: House) -> House:
 
 def main() -> int:
     """Serve on the parent's socket until told to stop, or until the parent is gone."""
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the server takes SIGINT while it runs
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     tether = WorkerEnd()
     try:

@@ -89,8 +89,8 @@ class _Supervisor:
     async def run(self, announce: Callable[[], None]) -> None:
         """Start, announce, replace the dead, and end."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
         keys = self._house.pieces.keys
         keys.require(required=False)  # so that it says whether there are any; each worker reads the configuration
         watching = asyncio.create_task(keys.watch())
@@ -102,6 +102,14 @@ class _Supervisor:
         await asyncio.gather(watching, return_exceptions=True)
         if self._hopeless:
             raise InternalError("No worker serves, and none can be started", hint="try `--workers 1` to see why")
+
+    def _interrupt(self) -> None:
+        """Ctrl-C ends as SIGTERM does; the second does not wait for the answers under way."""
+        if self._stopping.is_set():
+            for worker in self._workers.values():
+                with contextlib.suppress(ProcessLookupError):
+                    worker.process.send_signal(signal.SIGINT)
+        self._stopping.set()
 
     @contextlib.asynccontextmanager
     async def _following(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
