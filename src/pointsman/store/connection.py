@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pointsman.core.clock import Clock
 from pointsman.core.errors import PointsmanError, StoreUnavailable
 from pointsman.store.database import Database, open_database
 from pointsman.store.inserts import Inserts
 from pointsman.store.location import Location, file_id
 from pointsman.store.migrations import migrate
+
+REST_NS = 5_000_000_000
+"""Once nothing was written for so long, the log is brought into the file."""
 
 FIRST_RETRY_NS = 250_000_000
 _LAST_RETRY_NS = 4_000_000_000
@@ -41,6 +46,8 @@ class Connection:
         self._retry_at = 0
         self._opened_file: tuple[int, int] | None = None
         self._patience = FIRST_RETRY_NS
+        self._changes = self._changed_at = 0
+        self._rested = False
 
     @property
     def is_open(self) -> bool:
@@ -56,6 +63,7 @@ class Connection:
         """
         if self._database is not None:
             self.demand_place()
+            self._rest(self._database)
         if self._inserts is None and self._clock.monotonic() >= self._retry_at:
             try:
                 database = open_database(self._location, page_limit=self._page_limit)
@@ -90,18 +98,38 @@ class Connection:
         self._patience = min(self._patience * 2, _LAST_RETRY_NS)
 
     def purge(self, now: int) -> None:
-        """Delete contents whose time is over, and overwrite their bytes (SQLite)."""
+        """Delete contents whose time is over, and overwrite their bytes; bring the log into the file (both SQLite)."""
         database = self._database
-        if database is None or not database.rows("SELECT 1 FROM contents WHERE expires_ns < ? LIMIT 1", (now,)):
+        if database is None:
             return
-        if database.engine == "sqlite":
-            database.run("PRAGMA secure_delete=ON")
-        database.run(database.sql("DELETE FROM contents WHERE expires_ns < ?"), (now,))
-        if database.engine == "sqlite":
-            database.run("PRAGMA secure_delete=OFF")
+        if database.rows("SELECT 1 FROM contents WHERE expires_ns < ? LIMIT 1", (now,)):
+            if database.engine == "sqlite":
+                database.run("PRAGMA secure_delete=ON")
+            database.run(database.sql("DELETE FROM contents WHERE expires_ns < ?"), (now,))
+            if database.engine == "sqlite":
+                database.run("PRAGMA secure_delete=OFF")
+        _checkpoint(database)
+
+    def _rest(self, database: Database) -> None:
+        """Where calls are few, SQLite's log would hold them for days, and whoever moves the file alone loses them."""
+        if database.engine != "sqlite":
+            return
+        changes, now = database.raw.total_changes, self._clock.monotonic()
+        if changes != self._changes:
+            self._changes, self._changed_at, self._rested = changes, now, False
+        elif not self._rested and now - self._changed_at >= REST_NS:
+            self._rested = True
+            _checkpoint(database)
 
     def close(self) -> None:
         """Let go of the database."""
         if self._database is not None:
             self._database.close()
         self._database = self._inserts = None
+
+
+def _checkpoint(database: Database) -> None:
+    """SQLite: what the log holds goes into the file, as far as no reader still needs it there. Waits for nobody."""
+    if database.engine == "sqlite":
+        with suppress(StoreUnavailable):  # the rows are safe in the log; what ails the file shows at the next one
+            database.rows("PRAGMA wal_checkpoint(PASSIVE)")
