@@ -250,6 +250,24 @@ def ready(port: int) -> bool:
         connection.close()
 
 
+def test_workers_serve_what_was_piped_in_though_it_can_be_read_only_once(tmp_path: Path) -> None:
+    said = f"{{discover: false, local: false, store: 'sqlite:///{tmp_path / 'ledger.db'}', server: {{workers: 2}}}}"
+    line = f'exec {sys.executable} -m pointsman serve --port 0 --config <(echo "{said}")'
+    log = tmp_path / "log.txt"
+    with log.open("wb") as out, subprocess.Popen(["bash", "-c", line], stderr=out, cwd=tmp_path) as process:
+        try:
+            eventually(
+                lambda: (
+                    len(pids := children(process.pid)) >= 2 and len([pid for pid in pids if worker_serves(pid)]) == 2
+                )
+            )
+            time.sleep(0.6)  # two looks at a file
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0
+    assert "refused" not in log.read_text()
+
+
 def test_where_no_worker_can_be_started_at_all_that_is_the_end_and_is_said(tmp_path: Path) -> None:
     config = {"discover": False, "local": False, "store": f"sqlite:///{tmp_path / 'ledger.db'}"}
     (tmp_path / "pointsman.yaml").write_text(json.dumps({**config, "server": {"port": 0, "workers": 2}}))

@@ -77,7 +77,7 @@ class _Supervisor:
         self._config = config
         self._settings = settings
         self._folder = folder
-        self._start_with = msgspec.structs.replace(house.pieces.loaded, config=house.pieces.written)
+        self._start_with = _as_read(house)
         self._in_force = self._start_with
         self._stopping = asyncio.Event()
         self._workers: dict[int, _Worker] = {}
@@ -235,6 +235,14 @@ async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) ->
     if not done:
         process.kill()
         await ended
+
+
+def _as_read(house: House) -> Loaded:
+    """What the file said at the start, without the command line's word."""
+    loaded = msgspec.structs.replace(house.pieces.loaded, config=house.pieces.written)
+    if loaded.origin is not None and not loaded.origin.is_file():  # a pipe, as of `--config <(…)`: nothing to follow
+        return msgspec.structs.replace(loaded, origin=None)
+    return loaded
 
 
 def _how(code: int) -> str:
