@@ -231,3 +231,38 @@ def test_a_store_that_cannot_be_opened_says_why(tmp_path):
     with pytest.raises(StoreUnavailable, match=r"l\.db"):
         ledger.ready()
     assert ledger.close()
+
+
+def test_an_id_that_another_call_has_costs_that_call_alone_and_is_told(store_url, make, caplog):
+    ledger = started(store_url)
+    ledger.ready()
+    before = [make.outcome() for _ in range(3)]
+    for one in before:
+        ledger.record(one)
+    assert ledger.flush()
+    clash = make.outcome(
+        id=before[1].id, now=before[1].started + 5_000_000, attempts=(make.attempt(1), make.attempt(2))
+    )
+    twins = [make.outcome(id="twin", now=1_000), make.outcome(id="twin", now=2_000)]
+    for one in (make.outcome(), clash, *twins, make.outcome()):
+        ledger.record(one)
+    assert ledger.flush()
+    stats = ledger.stats()
+    assert (stats.written, stats.dropped) == (6, 2)
+    assert "belongs to another call" in stats.last_error
+    assert "a row of the ledger is lost" in caplog.text
+    found = rows(store_url, f"SELECT started_ns FROM calls WHERE id = '{clash.id}'")
+    assert found == [(before[1].started,)], "the call that came first stays as it was"
+    assert rows(store_url, f"SELECT count(*) FROM attempts WHERE call_id = '{clash.id}'") == [(1,)]
+    assert ledger.close()
+
+
+def test_a_call_that_is_written_twice_is_no_clash(store_url, make):
+    ledger = started(store_url)
+    one = make.outcome(first_byte=None)
+    for _ in range(2):  # as after a crash between the commit and the end of the spool's file
+        ledger.record(one)
+        assert ledger.flush()
+    assert ledger.stats().dropped == 0
+    assert rows(store_url, "SELECT count(*) FROM calls") == [(1,)]
+    assert ledger.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+import weakref
 from typing import Protocol
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case
@@ -50,9 +51,16 @@ class SystemIds:
 
     The 16 are a counter of this process and 40 random bits of this process, instead of 80 random bits each: ids must
     not collide, they need not be secret, and drawing and writing 80 bits costs as much as parsing a request.
+
+    A forked child draws anew at the fork, so that no call has to look whether there was one.
     """
 
     def __init__(self) -> None:
+        self._draw()
+        draw = weakref.WeakMethod(self._draw)  # the hook cannot be taken back, and must not keep these ids alive
+        os.register_at_fork(after_in_child=lambda: (found := draw()) and found())
+
+    def _draw(self) -> None:
         seed = int.from_bytes(os.urandom(10), "big")
         self._process = "".join(_digits(seed & 0xFF_FFFF_FFFF, 4))
         self._count = seed >> 40

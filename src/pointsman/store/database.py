@@ -50,10 +50,13 @@ class Database:
         """A statement with this driver's place holders."""
         return text if self._mark == "?" else text.replace("?", self._mark)
 
-    def run(self, text: str, params: Sequence[Any] = ()) -> None:
-        """Run a statement that returns nothing. `text` has passed through `sql` or has no parameters."""
+    def run(self, text: str, params: Sequence[Any] = ()) -> int:
+        """Run a statement that returns nothing; how many rows it wrote, below 0 if that means nothing for it.
+
+        `text` has passed through `sql` or has no parameters.
+        """
         try:
-            self.raw.execute(text, params or ())
+            return int(self.raw.execute(text, params or ()).rowcount)
         except self._failures.value as error:
             raise self._failures.row(self._location, error) from error
         except self._failures.store as error:

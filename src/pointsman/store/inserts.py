@@ -9,17 +9,20 @@ PostgreSQL gets one array per column: a statement with thousands of place holder
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from pointsman.store.columns import TABLES, kind
+from pointsman.core.errors import InternalError
+from pointsman.store.columns import CALLS, TABLES, kind
 from pointsman.store.database import Database
 from pointsman.store.rows import Batch
 
 LARGEST = 256
 _SLICE = 64
 _STATEMENTS = 3
+_TELLING = CALLS[:5]
+"""The id and what tells two calls apart: when they began, and times in nanoseconds."""
 
 
 class Inserts:
@@ -44,26 +47,41 @@ class Inserts:
 
         Raises:
             StoreUnavailable: the store failed; nothing was written.
-            InternalError: a value does not fit its column; nothing was written.
+            InternalError: a value does not fit its column, or another call has a call's id; nothing was written.
         """
         with self._database.transaction():
             for batch in batches:
                 for table in TABLES:
                     rows = getattr(batch, table)
-                    if rows and self._database.engine == "postgresql":
-                        self._database.run(self._unnest(table), [list(column) for column in zip(*rows, strict=True)])
-                    elif rows:
-                        self._table(table, rows)
+                    if rows and self._table(table, rows) < len(rows) and table == "calls":
+                        self._demand_same(rows)
 
-    def _table(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        start = 0
+    def _demand_same(self, calls: Sequence[Sequence[Any]]) -> None:
+        """Calls that were there already are these, from before a crash; if another has the id, a row would be lost."""
+        told = {ident: told for ident, *told in self._told([call[0] for call in calls])}
+        for call in calls:
+            if told.get(call[0]) != list(call[1 : len(_TELLING)]):
+                raise InternalError(f"the id {call[0]} belongs to another call already")
+
+    def _told(self, ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(ids), LARGEST):
+            part = ids[start : start + LARGEST]
+            marks = ", ".join("?" * len(part))
+            yield from self._database.rows(f"SELECT {', '.join(_TELLING)} FROM calls WHERE id IN ({marks})", part)  # noqa: S608
+
+    def _table(self, table: str, rows: Sequence[Sequence[Any]]) -> int:
+        """How many rows were not there before."""
+        if self._database.engine == "postgresql":
+            return self._database.run(self._unnest(table), [list(column) for column in zip(*rows, strict=True)])
+        start = fresh = 0
         for size in sizes(len(rows)):
             part = rows[start : start + size]
             if len(part) < size:
                 # Rather a few rows twice, which the primary key ignores, than another statement.
                 part = [*part, *[part[-1]] * (size - len(part))]
-            self._database.run(self._text(table, size), tuple(chain.from_iterable(part)))
+            fresh += self._database.run(self._text(table, size), tuple(chain.from_iterable(part)))
             start += size
+        return fresh
 
     def _text(self, table: str, size: int) -> str:
         text = self._texts.get((table, size))

@@ -225,6 +225,7 @@ class Writer:
             except InternalError as error:
                 self.last_error = error.message
                 self.dropped += len(single.calls)
+                self._telling.trouble("a row of the ledger is lost", error.message)
 
     def _drain_to_spool(self) -> None:
         """Onto the disk; while that refuses too, outcomes wait in memory up to the queue's bound."""
