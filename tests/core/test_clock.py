@@ -6,6 +6,7 @@ import gc
 import os
 import weakref
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,10 @@ def _made_in_a_child(ids: SystemIds, now: int, count: int) -> list[str]:
     return [text[at : at + 26] for at in range(0, len(text), 26)]
 
 
+FORKING = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the child only writes to a pipe
+
+
+@FORKING
 def test_forked_children_and_their_parent_share_no_ids() -> None:
     ids = SystemIds()
     now = SystemClock().now()
@@ -50,6 +55,7 @@ def test_forked_children_and_their_parent_share_no_ids() -> None:
     assert before[18:] == made[-1][18:], "the parent goes on"
 
 
+@FORKING
 def test_what_happens_at_a_fork_keeps_no_ids_alive() -> None:
     ids = SystemIds()
     found = weakref.ref(ids)

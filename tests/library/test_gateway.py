@@ -283,15 +283,27 @@ def test_closing_ends_calls_on_their_way_and_nobody_waits_for_ever(make: Make) -
         assert [call.status for call in calls(again)] == ["cancelled"] * 6
 
 
-def test_a_closed_gateway_can_be_started_again_and_closing_twice_is_fine(make: Make) -> None:
-    gateway = make()
-    gateway.close()
-    for _ in range(3):
-        assert "Paris" in gateway.chat(QUESTION).text
-        gateway.close()
-        gateway.close()
-    with gateway:
-        assert len(calls(gateway)) == 3
+async def test_a_closed_gateway_says_so_and_closing_twice_is_fine(make: Make) -> None:
+    gateway, unused = make(), make()
+    assert "Paris" in gateway.chat(QUESTION).text
+    for one in (gateway, unused):
+        one.close()
+        one.close()
+        for ask in (
+            lambda one=one: one.chat(QUESTION),
+            lambda one=one: one.stream(QUESTION),
+            lambda one=one: one.explain(QUESTION),
+            lambda one=one: one.models(),
+            lambda one=one: one.start(),
+        ):
+            with pytest.raises(CallerGone, match="closed"):
+                ask()
+        with pytest.raises(CallerGone, match="closed"):
+            await one.achat(QUESTION)
+        with pytest.raises(CallerGone, match="closed"):
+            await anext(one.astream(QUESTION))
+    with make() as another:
+        assert len(calls(another)) == 1
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ class Gateway:
             while (chunk := await asyncio.wrap_future(feed.ask(feed.next()))) is not None:
                 yield chunk
         finally:
-            await asyncio.wrap_future(feed.ask(feed.close()))
+            if feed.is_here:
+                await asyncio.wrap_future(feed.ask(feed.close()))
 
     def explain(self, messages: Messages, model: str = "auto", **params: Any) -> Plan:
         """The plan for a request, without sending anything."""
@@ -134,7 +135,7 @@ class Gateway:
         return self
 
     def close(self) -> None:
-        """Finish: calls on their way are cancelled, rows written, connections closed. It can be started again."""
+        """Finish: calls on their way are cancelled, rows written, connections closed; for good."""
         self._running.close()
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -38,7 +39,8 @@ class Stream:
 
     def close(self) -> None:
         """Leave; an unfinished call is cancelled as if the caller had hung up."""
-        self._feed.ask(self._feed.close()).result()
+        if self._feed.is_here:
+            self._feed.ask(self._feed.close()).result()
 
     def __enter__(self) -> Self:
         return self
@@ -55,6 +57,7 @@ class Feed:
         self.headers: Headers = ()
         self.task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
         self._chunks: deque[dict[str, Any]] = deque()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -62,11 +65,18 @@ class Feed:
         self._rest = b""
         self._error: PointsmanError | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this process began it, not one that forked."""
+        return self._process == os.getpid()
+
     def ask(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a method of this feed on its loop, from anywhere.
 
         Once all has come nothing waits any more, so the loop, which may have ended, is not needed.
         """
+        if not self.is_here:
+            return self._foreign(work)
         if not self._over:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
         done: Future[T] = Future()
@@ -76,6 +86,13 @@ class Feed:
             done.set_result(end.value)
         except PointsmanError as error:
             done.set_exception(error)
+        return done
+
+    def _foreign(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """In a forked child: the loop is not here, and the call goes on in the parent, whatever is asked."""
+        work.close()
+        done: Future[T] = Future()
+        done.set_exception(CallerGone("The stream belongs to the process that began it, not to its forked child"))
         return done
 
     def begin(self, walk: Callable[[], Coroutine[Any, Any, PointsmanError | None]]) -> None:

@@ -85,6 +85,24 @@ class Ledger:
         """Write what waits, to the spool if the database is away, and end the writer; whether all was kept in time."""
         return self._writer.stop(timeout) and not self._queue
 
+    # Forks: see `library/running`
+
+    def hold(self, timeout: float) -> bool:
+        """Pause the writer between two rounds and close its database, until `release`; whether it came to that.
+
+        A process that forks does this first (`timeout` in seconds). In a child that was forked with the database open,
+        SQLite takes the parent's locks on the file for its own, whoever opens it there.
+        """
+        return self._writer.hold(timeout)
+
+    def release(self) -> bool:
+        """Let the writer go on; whether this thread held it. In the forked child too, where there is no writer."""
+        return self._writer.release()
+
+    def disown(self) -> None:
+        """In the forked child: the spool's file, and the lock on it, are the parent's alone."""
+        self._writer.disown()
+
     def _load(self, outcome: Outcome) -> Outcome:
         """Let an outcome's bodies wait only where they may be stored, and only as many as memory should hold."""
         settings = self._settings

@@ -56,6 +56,7 @@ class Writer:
         self._housekeeping_at = self._spool_retry_at = 0
         self._stopping = threading.Event()
         self._progress = threading.Condition()
+        self._rounds = threading.RLock()
         self._thread = threading.Thread(target=self._run, name="pointsman-ledger", daemon=True)
 
     @property
@@ -91,6 +92,25 @@ class Writer:
                 lambda: not (self._queue or self.in_hand or self._spool.calls) and self.up, timeout
             )
 
+    def hold(self, timeout: float) -> bool:
+        """See `Ledger.hold`."""
+        if not self._rounds.acquire(timeout=timeout):
+            return False
+        self._connection.close()  # the next round opens it again
+        return True
+
+    def release(self) -> bool:
+        """See `Ledger.release`."""
+        try:
+            self._rounds.release()
+        except RuntimeError:  # it is another's, or nobody's
+            return False
+        return True
+
+    def disown(self) -> None:
+        """See `Ledger.disown`."""
+        self._spool.close()
+
     def _run(self) -> None:
         self._work()
         while not self._stopping.is_set():
@@ -102,12 +122,17 @@ class Writer:
             self._stopping.wait(self._settings.interval)
             self._work()
         self._work()
-        self.dropped += len(self._queue)
-        self._connection.close()
-        self._telling.left_behind(self.spooled, self.dropped)
-        self._spool.close()
+        with self._rounds:
+            self.dropped += len(self._queue)
+            self._connection.close()
+            self._telling.left_behind(self.spooled, self.dropped)
+            self._spool.close()
 
     def _work(self) -> None:
+        with self._rounds:
+            self._one()
+
+    def _one(self) -> None:
         """One round: database if it is there, else spool. After a file that is gone, at once another with a new one."""
         try:
             try:
