@@ -38,7 +38,7 @@ class Table:
         if handler is None:
             if method == "HEAD" and "GET" in methods:
                 return methods["GET"]
-            raise MethodNotAllowed(f"{path} takes {' or '.join(sorted(methods))}, not {method}")
+            raise MethodNotAllowed(f"{path or 'The root path'} takes {' or '.join(sorted(methods))}, not {method}")
         return handler
 
     def allowed(self, path: str) -> str:
