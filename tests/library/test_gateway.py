@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pointsman import Gateway
 from pointsman.core.errors import (
@@ -27,6 +30,7 @@ from pointsman.core.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from pointsman.library.plain import without_decimals
 from pointsman.testing import Script, SimModel, SimProvider, Simulator, running
 from pointsman.testing.script import Pace
 
@@ -202,6 +206,80 @@ def test_a_wish_that_makes_no_sense_is_refused_and_nothing_sent(make: Make, sim:
         with pytest.raises(InvalidRequest, match=name):
             list(gateway.stream(QUESTION, **wish))
         assert sim.journal.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_p": float("-inf")}, "top_p"),
+        ({"temperature": Decimal("NaN")}, "temperature"),
+        ({"logit_bias": {"50256": float("inf")}}, r"logit_bias\.50256"),
+        ({"tools": [{"function": {"parameters": {"maximum": float("inf")}}}]}, r"tools\[0\]\.function"),
+        ({"messages": [{"role": "user", "content": "x", "weight": float("nan")}]}, r"messages\[0\]\.weight"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_by_name_and_nothing_sent(
+    make: Make, sim: Simulator, params: dict[str, Any], name: str
+) -> None:
+    with make() as gateway:
+        asked = {"messages": QUESTION, **params}
+        for ask in (gateway.chat, gateway.explain, lambda **said: list(gateway.stream(**said))):
+            with pytest.raises(InvalidRequest, match=name) as refused:
+                ask(**asked)
+            assert refused.value.param is not None
+        assert sim.journal.requests == 0
+
+
+async def test_asking_a_method_for_the_other_kind_of_answer_names_the_right_one(make: Make, sim: Simulator) -> None:
+    async with make() as gateway:
+        with pytest.raises(InvalidRequest, match="stream=True") as whole:
+            await gateway.achat(QUESTION, stream=True)
+        assert "`stream()`" in whole.value.hint
+        with pytest.raises(InvalidRequest, match="stream=True"):
+            await asyncio.to_thread(gateway.chat, QUESTION, stream=True)
+        with pytest.raises(InvalidRequest, match="stream=False") as streamed:
+            await anext(gateway.astream(QUESTION, stream=False))
+        assert "`chat()`" in streamed.value.hint
+        assert sim.journal.requests == 0
+        assert "Paris" in (await gateway.achat(QUESTION, stream=False)).text
+        assert "Paris" in text_of([chunk async for chunk in gateway.astream(QUESTION, stream=True)])
+
+
+@given(
+    amount=st.decimals(0, 1_000_000, places=6, allow_nan=False)
+    | st.sampled_from([Decimal("1E-6"), Decimal("0.150"), Decimal("1E+3"), Decimal(7)])
+)
+def test_decimals_in_a_mapping_stay_exact(amount: Decimal) -> None:
+    said = {"price": {"input": amount, "output": [amount]}, "name": "x"}
+    found = without_decimals(said)
+    for number in (found["price"]["input"], found["price"]["output"][0]):
+        assert Decimal(json.dumps(number)) == amount
+    assert found["name"] == "x"
+
+
+def test_what_contains_itself_is_refused(make: Make) -> None:
+    loop: dict[str, Any] = {}
+    loop["models"] = loop
+    with pytest.raises(ConfigError, match="contains itself"):
+        Gateway(loop)
+    with make() as gateway, pytest.raises(InvalidRequest, match="JSON"):
+        gateway.chat(QUESTION, metadata=loop)
+
+
+def test_prices_may_be_decimals(make: Make) -> None:
+    def models(price: Any) -> dict[str, Any]:
+        return {"small": {"provider": "one", "model": "small-1", "price": {"input": price, "output": Decimal("0.60")}}}
+
+    with make(models=models(Decimal("0.123457"))) as gateway:
+        answer = gateway.chat(QUESTION, model="small")
+        usage = answer.usage
+        expected = usage["prompt_tokens"] * Decimal("0.123457") + usage["completion_tokens"] * Decimal("0.6")
+        assert answer.cost is not None
+        assert abs(answer.cost * 10**6 - expected) < Decimal("0.001"), "to the nano-dollar"
+    for wrong in (Decimal("NaN"), Decimal("Infinity"), Decimal(-1), Decimal("0.1234567890123456789")):
+        with pytest.raises(ConfigError, match=r"price"):
+            make(models=models(wrong))
 
 
 def test_explain_says_the_plan_and_sends_nothing(make: Make, sim: Simulator) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from pointsman.core.call import Arrival
 from pointsman.core.errors import InvalidRequest
+from pointsman.library.plain import demand_finite
 
 Messages = str | Sequence[Mapping[str, Any]]
 
@@ -35,19 +36,28 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InvalidRequest: it is no JSON.
         """
+        said = self.messages
         try:
-            said = self.messages
+            demand_finite(said, "messages")
+            for name, value in self.params.items():
+                demand_finite(value, name)
             turns = [{"role": "user", "content": said}] if isinstance(said, str) else list(said)
             return msgspec.json.encode({"model": self.model, "messages": turns, **self.params, **more})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise InvalidRequest(f"The request cannot be written as JSON: {error}") from None
 
     def arrival(self, received: int, *, stream: bool) -> Arrival:
         """The whole request; `received` is now, in monotonic nanoseconds. Whether the wishes make sense the line says.
 
         Raises:
-            InvalidRequest: as `body`.
+            InvalidRequest: as `body`; or `params` ask for the other kind of answer.
         """
+        if self.params.get("stream") is not None and bool(self.params["stream"]) is not stream:
+            whole, streamed = "`chat()` and `achat()` give whole answers", "`stream()` and `astream()` give streams"
+            said, other = (streamed, whole) if stream else (whole, streamed)
+            raise InvalidRequest(
+                f"{said}: `stream={self.params['stream']!r}` is not for them", hint=other, param="stream"
+            )
         wishes = ((b"x-pointsman-timeout", self.timeout), (b"x-pointsman-retries", self.retries))
         return Arrival(
             method="POST",

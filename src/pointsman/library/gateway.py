@@ -14,6 +14,7 @@ from pointsman.core.plan import Plan
 from pointsman.core.ports import Headers
 from pointsman.library.answer import Answer
 from pointsman.library.asking import Messages, Question
+from pointsman.library.plain import without_decimals
 from pointsman.library.running import Running
 from pointsman.library.stream import Feed, Stream
 
@@ -23,6 +24,7 @@ class Gateway:
 
     Args:
         config: path of a `pointsman.yaml`, the same as a mapping, or None for the usual search and defaults.
+            Amounts in a mapping may be `Decimal`.
 
     Raises:
         ConfigError: the configuration is refused, or `config` is none of these.
@@ -31,7 +33,7 @@ class Gateway:
     def __init__(self, config: str | Path | Mapping[str, Any] | None = None) -> None:
         if not isinstance(config, str | Path | Mapping | None):
             raise ConfigError(f"config is the path of a file, a mapping or None, not {type(config).__name__}")
-        self._running = Running(config)
+        self._running = Running(without_decimals(config) if isinstance(config, Mapping) else config)
 
     # Calls
 
