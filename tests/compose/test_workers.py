@@ -49,7 +49,7 @@ def test_workers_share_a_port_a_ledger_and_their_metrics_and_the_dead_are_replac
             while time.monotonic() < deadline and (len(now := children(up.process.pid)) < 2 or now == before):
                 time.sleep(0.05)
             assert len(children(up.process.pid)) == 2
-            assert f"(pid {before[0]}) ended: signal SIGKILL; another takes its place" in up.log()
+            assert f"(pid {before[0]}) ended: signal SIGKILL" in up.log()
             assert counted in up.get("/metrics")[2].decode(), "what was shown once stays counted"
             for _ in range(10):
                 assert up.post("/v1/chat/completions", BODY)[0] == 200

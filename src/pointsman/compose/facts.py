@@ -10,12 +10,13 @@ import msgspec
 
 from pointsman.catalog import Catalog, ModelRow, ProviderRow
 from pointsman.config import schema
+from pointsman.core.dialects import CHAT
 from pointsman.core.errors import ConfigError
-from pointsman.core.model import Ability, Model, Price, Provider, TimeLimits
+from pointsman.core.model import Ability, Endpoint, Model, Price, Provider, TimeLimits
 from pointsman.core.money import picos_per_token, usd
 
 T = TypeVar("T")
-DIALECTS = frozenset({"openai-chat"})
+DIALECTS = frozenset({CHAT})
 """The dialects that this version speaks."""
 _PICOS_PER_USD = 1_000_000_000_000
 
@@ -62,6 +63,7 @@ def provider_of(
         auth_prefix=_first(said.auth_prefix, row.auth_prefix if row and not translated else None, "Bearer "),
         credentials=said.credentials,
         headers=tuple(headers.items()),
+        also=_also(said, row, env, dialect),
         private=_either(said.private, row.private and not said.base_url if row else False),
         stream_usage=_either(said.stream_usage, row.stream_usage if row else True),
         jurisdiction=_first(said.jurisdiction, row.jurisdiction if row else None, ""),
@@ -73,6 +75,32 @@ def provider_of(
         limits=limits_of(said.timeouts, TimeLimits()),
     )
     return provider, lacking
+
+
+def _also(said: schema.Provider, row: ProviderRow | None, env: Mapping[str, str], main: str) -> tuple[Endpoint, ...]:
+    """Where else a provider of the catalogue is asked, in other dialects; another URL or dialect is said on purpose."""
+    if row is None or said.base_url or said.dialect:
+        return ()
+    found = []
+    for dialect in (row.dialect, *row.also):
+        if dialect == main or dialect not in DIALECTS:
+            continue
+        try:
+            url = row.url(env, dialect)
+        except ConfigError:
+            continue  # a variable of its URL is missing; the main one is asked
+        own = dialect == row.dialect or row.auth_header == "api-key"
+        headers = {**(row.headers if own else {}), **said.headers}
+        found.append(
+            Endpoint(
+                dialect=dialect,
+                base_url=url,
+                auth_header=row.auth_header if own else "authorization",
+                auth_prefix=row.auth_prefix if own else "Bearer ",
+                headers=tuple(headers.items()),
+            )
+        )
+    return tuple(found)
 
 
 def unspoken(dialect: str) -> str:

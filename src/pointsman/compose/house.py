@@ -41,6 +41,7 @@ from pointsman.routing.planner import Planner, iso_date
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
 from pointsman.wire.openai_chat import OpenAIChat
+from pointsman.wire.passage import Passages
 
 if TYPE_CHECKING:
     from pointsman.insight.queries import Questions
@@ -266,7 +267,7 @@ class House:
         """The line for callers over HTTP, and the one for this process itself."""
         pieces = self.pieces
         parts = Parts(
-            dialects={self.dialect.name: self.dialect},
+            passages=Passages({self.dialect.name: self.dialect}),
             router=self.planner,
             sender=self._sending,
             carrier=pieces.carrier,

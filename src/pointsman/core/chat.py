@@ -17,6 +17,8 @@ import msgspec
 
 from pointsman.core.usage import Usage
 
+CacheMark = Literal["", "5m", "1h"]
+"""The caller asks the provider to keep the prompt up to here in its cache, for so long; empty: it did not ask."""
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error"]
 
@@ -36,13 +38,32 @@ class Extras(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Block(msgspec.Struct, frozen=True, kw_only=True):
+    cache: CacheMark = ""
     extras: tuple[Extras, ...] = ()
+
+
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a text has something from.
+
+    Attributes:
+        url: of the source; empty for a document of the request.
+        title: of the source.
+        quote: what the source says there.
+        start, end: characters of the text that rest on it; both 0 where unknown.
+    """
+
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+    start: int = 0
+    end: int = 0
 
 
 class Text(_Block, frozen=True, kw_only=True, tag="text"):
     """Plain text."""
 
     text: str
+    citations: tuple[Citation, ...] = ()
 
 
 class Media(_Block, frozen=True, kw_only=True, tag="media"):
@@ -57,12 +78,21 @@ class Media(_Block, frozen=True, kw_only=True, tag="media"):
 
 
 class Reasoning(_Block, frozen=True, kw_only=True, tag="reasoning"):
-    """Thinking. `signature` is opaque and bound to the model; `encrypted` is thinking that we cannot read."""
+    """Thinking.
+
+    Attributes:
+        text: what can be read of it.
+        signature: the maker's seal on the text; opaque.
+        encrypted: thinking that only its maker can read.
+        summary: the text is a summary of it.
+        maker: `dialect` or `dialect/model` that seal and encryption are bound to; empty where unknown.
+    """
 
     text: str = ""
     signature: str = ""
     encrypted: str = ""
     summary: bool = False
+    maker: str = ""
 
 
 class ToolCall(_Block, frozen=True, kw_only=True, tag="tool_call"):
@@ -109,12 +139,24 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
-    """A function that the caller offers. `schema` is JSON Schema, raw. A server tool has `raw` instead."""
+    """A function that the caller offers.
+
+    Attributes:
+        name: of a function; of a tool that runs at the provider, its kind.
+        description: for the model.
+        schema: JSON Schema of its arguments, raw.
+        strict: arguments have to fit the schema.
+        cache: see `CacheMark`.
+        dialect, raw: a tool that runs at the provider, as the dialect writes it; empty for functions.
+    """
 
     name: str
     description: str = ""
     schema: msgspec.Raw = msgspec.Raw(b"{}")
     strict: bool | None = None
+    cache: CacheMark = ""
+    dialect: str = ""
+    raw: msgspec.Raw = msgspec.Raw(b"")
     extras: tuple[Extras, ...] = ()
 
 
@@ -131,12 +173,23 @@ class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["text", "json", "json_schema"] = "text"
     name: str = ""
+    description: str = ""
     schema: msgspec.Raw | None = None
     strict: bool | None = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for an answer. None means that the caller did not say."""
+    """A request for an answer. None, or empty, means that the caller did not say.
+
+    Attributes:
+        max_output: longest answer in tokens, thinking included.
+        logprobs: alternatives wanted for each token; 0 is the chosen token alone, None none at all.
+        reasoning_effort: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`.
+        reasoning_budget: most tokens of thinking; 0 is none, -1 leaves it to the model.
+        shows_reasoning: whether thoughts, or a summary of them, belong into the answer.
+        stream_usage: the caller wants usage in the stream.
+        user: the caller's label for its end user.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -155,6 +208,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: int | None = None
     reasoning_effort: str = ""
     reasoning_budget: int | None = None
+    shows_reasoning: bool | None = None
     stream: bool = False
     stream_usage: bool = False
     user: str = ""
@@ -162,12 +216,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer of possibly several. `finish_raw` is the provider's own word."""
+    """One answer of possibly several.
+
+    Attributes:
+        finish_raw: the provider's own word for the end.
+        stop_sequence: the caller's stop string that ended it, where the provider says so.
+        logprobs: as `openai-chat` writes them: `{"content": [{token, logprob, bytes, top_logprobs}]}`.
+    """
 
     index: int = 0
     blocks: tuple[Block, ...] = ()
     finish: Finish | None = None
     finish_raw: str = ""
+    stop_sequence: str = ""
     logprobs: msgspec.Raw | None = None
     extras: tuple[Extras, ...] = ()
 
@@ -184,7 +245,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlockStart(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
-    """A block begins; `block` holds what is known of it (id and name of a tool call)."""
+    """A block begins; `block` holds what is known of it already: id and name of a call, the whole of what comes whole.
+
+    `index` counts the blocks of a choice from 0. A choice's blocks may overlap.
+    """
 
     choice: int = 0
     index: int
@@ -192,7 +256,7 @@ class BlockStart(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
-    """More of a block: `field` is the block's field that grows (`text`, `arguments`, `signature`, `encrypted`)."""
+    """More of a block: `field` is the block's field that grows."""
 
     choice: int = 0
     index: int
@@ -201,14 +265,23 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
 
 
 class BlockEnd(msgspec.Struct, frozen=True, kw_only=True, tag="end"):
-    """A block is complete."""
+    """A block is complete. What came for it besides its growing fields: citations and extras."""
 
     choice: int = 0
     index: int
+    citations: tuple[Citation, ...] = ()
+    extras: tuple[Extras, ...] = ()
+
+
+class Logprobs(msgspec.Struct, frozen=True, kw_only=True, tag="logprobs"):
+    """Log probabilities of the tokens that just came, in the form of `Choice.logprobs`."""
+
+    choice: int = 0
+    raw: msgspec.Raw
 
 
 class AnswerStart(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
-    """The stream's head."""
+    """The stream's head. Comes first, once."""
 
     id: str
     model: str
@@ -216,11 +289,12 @@ class AnswerStart(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
 
 
 class ChoiceEnd(msgspec.Struct, frozen=True, kw_only=True, tag="finish"):
-    """A choice is complete."""
+    """A choice is complete; all of its blocks have ended."""
 
     choice: int = 0
     finish: Finish
     finish_raw: str = ""
+    stop_sequence: str = ""
 
 
 class UsageReport(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
@@ -229,7 +303,11 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
     usage: Usage
 
 
-Event = AnswerStart | BlockStart | Delta | BlockEnd | ChoiceEnd | UsageReport
+class Alive(msgspec.Struct, frozen=True, kw_only=True, tag="alive"):
+    """The provider says that it still works: a ping, a comment."""
+
+
+Event = AnswerStart | BlockStart | Delta | BlockEnd | Logprobs | ChoiceEnd | UsageReport | Alive
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,7 +318,8 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Encoded(msgspec.Struct, frozen=True, kw_only=True):
-    """What an encoder wrote and what it had to leave out."""
+    """What an encoder wrote and what it had to leave out; `mark` is its own note about the body, for `annotate`."""
 
     body: bytes
     dropped: tuple[Dropped, ...] = ()
+    mark: bytes = b""

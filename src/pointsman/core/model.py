@@ -84,6 +84,16 @@ class TimeLimits(msgspec.Struct, frozen=True, kw_only=True):
     total: float = 600.0
 
 
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a provider takes a dialect, and how it wants its key there. As the fields of `Provider` of these names."""
+
+    dialect: str
+    base_url: str
+    auth_header: str = "authorization"
+    auth_prefix: str = "Bearer "
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers.
 
@@ -96,7 +106,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         credentials: `own` sends our key; `caller` forwards the caller's own.
         headers: sent with every request.
         private: data sent there never leave the premises.
+        also: other dialects that it speaks.
         stream_usage: takes `stream_options.include_usage`.
+        cache_marks: takes cache marks in a dialect that has none of its own.
         jurisdiction, regions, retention: where the data go, as far as known.
         local: discovered on this machine or embedded.
         ca_file, proxy: for the connection; empty means the system's.
@@ -111,7 +123,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Literal["own", "caller"] = "own"
     headers: tuple[tuple[str, str], ...] = ()
     private: bool = False
+    also: tuple[Endpoint, ...] = ()
     stream_usage: bool = True
+    cache_marks: bool = False
     jurisdiction: str = ""
     regions: tuple[str, ...] = ()
     retention: str = ""
@@ -119,6 +133,23 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str = ""
     proxy: str = ""
     limits: TimeLimits = TimeLimits()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it takes its main dialect."""
+        return Endpoint(
+            dialect=self.dialect,
+            base_url=self.base_url,
+            auth_header=self.auth_header,
+            auth_prefix=self.auth_prefix,
+            headers=self.headers,
+        )
+
+    def takes(self, dialect: str) -> Endpoint | None:
+        """Where it takes a dialect; None where it does not."""
+        if dialect in ("", self.dialect):
+            return self.endpoint
+        return next((one for one in self.also if one.dialect == dialect), None)
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,9 +44,10 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One model in a plan and when it starts."""
+    """One model in a plan, when it starts, and the dialect to ask it in."""
 
     model: Model
+    dialect: str
     start: StepStart = "after_failure"
 
 

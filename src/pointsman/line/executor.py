@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,7 +32,7 @@ from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Trail
 from pointsman.line.words import in_our_terms, in_plain_words
-from pointsman.wire.port import AnswerFacts, Outgoing
+from pointsman.wire.port import AnswerFacts, Passage, Relay, Trip
 
 _MAX_ATTEMPTS = 10
 _MAX_ERROR_BODY = 256 * 1024
@@ -64,16 +65,16 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
         if pause and last is not None and not await _rest(parts, pause, last, deadline, trail):
             break
         try:
-            outgoing, request = _prepare(parts, call, model, deadline)
+            asking = _prepare(parts, call, step, deadline)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
             unasked[model.name] = error
             trail.skip(model, error)
             continue
-        trail.begin(model, request.headers)
+        trail.begin(model, asking.request.headers)
         try:
-            return await _attempt(parts, call, model, outgoing, request, trail)
+            return await _attempt(parts, asking, trail)
         except UpstreamError as error:
-            last = in_our_terms(error, model, call.incoming.model, request.headers)
+            last = in_our_terms(error, model, call.incoming.model, asking.request.headers)
             trail.finish(status=error.status if isinstance(error, UpstreamRefused) else 0, error=last, cost=0)
         if deadline is not None and parts.clock.monotonic() + _NO_TIME >= deadline:
             break
@@ -101,10 +102,24 @@ def _failure(
     return last if len(trail.tried) == 1 else AllAttemptsFailed(last, trail.tried, sent=len(trail.attempts))
 
 
-def _prepare(parts: Parts, call: Call, model: Model, deadline: int | None) -> tuple[Outgoing, UpstreamRequest]:
-    """The request to a model. Raises as `Dialect.write_request` and `Sender.prepare`; nothing is sent yet."""
-    outgoing = call.dialect.write_request(call.incoming, model)
-    return outgoing, parts.sender.prepare(model, outgoing, call.arrival, _limits(parts, model, deadline))
+class _Asking(NamedTuple):
+    """An attempt that is ready: who is asked, by which way, with what."""
+
+    model: Model
+    way: Passage
+    trip: Trip
+    request: UpstreamRequest
+
+
+def _prepare(parts: Parts, call: Call, step: Step, deadline: int | None) -> _Asking:
+    """The request to a model. Raises as `Passage.write_request` and `Sender.prepare`; nothing is sent yet."""
+    model = step.model
+    way = parts.passages.between(call.dialect.name, step.dialect)
+    outgoing = way.write_request(call.incoming, model)
+    trip = Trip(incoming=call.incoming, outgoing=outgoing, price=model.price, now=call.started)
+    return _Asking(
+        model, way, trip, parts.sender.prepare(model, outgoing, call.arrival, _limits(parts, model, deadline))
+    )
 
 
 def schedule(plan: Plan, retries: int | None) -> Sequence[tuple[Step, float]]:
@@ -177,15 +192,13 @@ def _limits(parts: Parts, model: Model, deadline: int | None) -> TimeLimits:
     )
 
 
-async def _attempt(
-    parts: Parts, call: Call, model: Model, outgoing: Outgoing, request: UpstreamRequest, trail: Trail
-) -> Won:
+async def _attempt(parts: Parts, asking: _Asking, trail: Trail) -> Won:
     monotonic = parts.clock.monotonic
     asked = monotonic()
     try:
-        response = await parts.carrier.send(request)
+        response = await parts.carrier.send(asking.request)
         try:
-            return await _read(parts, call, model, outgoing, response)
+            return await _hear(parts, asking, response)
         except BaseException:
             await response.aclose()
             raise
@@ -193,20 +206,33 @@ async def _attempt(
         trail.waited += monotonic() - asked
 
 
-async def _read(parts: Parts, call: Call, model: Model, outgoing: Outgoing, response: UpstreamResponse) -> Won:
+async def _hear(parts: Parts, asking: _Asking, response: UpstreamResponse) -> Won:
     if not 200 <= response.status < 300:
-        raise await _refusal(call, response, parts.clock.now())
-    if call.incoming.stream:
-        return await _open_stream(call, model, outgoing, response)
+        raise await _refusal(asking.way, response, parts.clock.now())
+    if asking.trip.incoming.stream:
+        return await _open_stream(asking, response)
+    return await _read(asking, response)
+
+
+async def _read(asking: _Asking, response: UpstreamResponse) -> Won:
+    """A whole answer."""
     body = await response.read()
     try:
-        facts = call.dialect.read_answer(body)
+        heard = asking.way.read_answer(body, asking.trip)
     except UpstreamGarbage as error:
         raise in_plain_words(error, response, body) from None
-    return Won(model=model, response=response, body=body, facts=facts, outgoing=outgoing)
+    outgoing = asking.trip.outgoing
+    return Won(
+        model=asking.model,
+        response=response,
+        body=heard.body,
+        facts=heard.facts,
+        outgoing=outgoing,
+        dropped=outgoing.dropped + heard.dropped,
+    )
 
 
-async def _refusal(call: Call, response: UpstreamResponse, now: int) -> UpstreamError:
+async def _refusal(way: Passage, response: UpstreamResponse, now: int) -> UpstreamError:
     """The provider's error answer in our words; `now` (nanoseconds since the epoch) helps to read dates in it."""
     if 300 <= response.status < 400:
         return UpstreamGarbage(
@@ -216,47 +242,51 @@ async def _refusal(call: Call, response: UpstreamResponse, now: int) -> Upstream
         body = await response.read()
     except UpstreamError:
         body = b""  # the status alone says enough; a cut error page must not hide it
-    return call.dialect.read_error(response.status, response.headers, body[:_MAX_ERROR_BODY], now)
+    return way.read_error(response.status, response.headers, body[:_MAX_ERROR_BODY], now)
 
 
-async def _open_stream(call: Call, model: Model, outgoing: Outgoing, response: UpstreamResponse) -> Won:
+async def _open_stream(asking: _Asking, response: UpstreamResponse) -> Won:
     """Read a stream up to its first content."""
     kind = response.header(b"content-type").lower()
-    relay = call.dialect.relay(call.incoming, model.price)
+    way, trip = asking.way, asking.trip
     if response.status == 204 or kind.startswith((b"application/json", b"text/html")):
         # Some providers answer a request for a stream with a whole answer: the caller gets it as the stream it wants.
         answer = await response.read()
         try:
-            whole = call.dialect.as_stream(answer, call.incoming)
+            relay, body = way.relay_whole(answer, trip)
         except UpstreamGarbage as error:
             raise in_plain_words(error, response, answer) from None
-        body = relay.feed(whole) + relay.close()
-        return Won(
-            model=model, response=response, body=body, facts=AnswerFacts(), outgoing=outgoing, relay=relay, ended=True
-        )
+        held, ended = [body], True
+    else:
+        relay = way.relay(trip)
+        held, ended = await _first_content(relay, response)
+    return Won(
+        model=asking.model,
+        response=response,
+        body=b"".join(held),
+        facts=AnswerFacts(),
+        outgoing=trip.outgoing,
+        dropped=trip.outgoing.dropped,
+        relay=relay,
+        ended=ended,
+    )
+
+
+async def _first_content(relay: Relay, response: UpstreamResponse) -> tuple[list[bytes], bool]:
+    """What the caller gets of a stream up to its first content, and whether that was all."""
     held: list[bytes] = []
     size = 0
-    ended = False
     while not relay.has_content:
         chunk = await response.next_chunk()
         if not chunk:
             held.append(relay.close())
-            ended = True
-            break
+            return held, True
         out = relay.feed(chunk)
         size += len(out)
         held.append(out)
         if relay.done:
             held.append(relay.close())
-            ended = True
-        if ended or size > _HELD_BYTES:
+            return held, True
+        if size > _HELD_BYTES:
             break  # a stream of nothing but comments: let the caller see that it is alive
-    return Won(
-        model=model,
-        response=response,
-        body=b"".join(held),
-        facts=AnswerFacts(),
-        outgoing=outgoing,
-        relay=relay,
-        ended=ended,
-    )
+    return held, False

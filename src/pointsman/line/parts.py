@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
 from pointsman.core.call import Arrival
+from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock, Draw, Ids
 from pointsman.core.model import Model, TimeLimits
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
+from pointsman.wire.passage import Passages
 from pointsman.wire.port import AnswerFacts, Dialect, Incoming, Outgoing, Relay
 
 
@@ -43,7 +44,7 @@ class Sender(Protocol):
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the line asks, put together in `compose/`."""
 
-    dialects: Mapping[str, Dialect]
+    passages: Passages
     router: Router
     sender: Sender
     carrier: Carrier
@@ -95,7 +96,8 @@ class Won(msgspec.Struct, frozen=True, kw_only=True):
         facts: of the whole answer; of a stream see `relay.facts`.
         relay: the stream's relay; None for a whole answer.
         ended: the stream's body is already at its end.
-        outgoing: what was sent, with what was dropped.
+        outgoing: what was sent.
+        dropped: what could not be said, of the request and of the answer.
     """
 
     model: Model
@@ -103,5 +105,6 @@ class Won(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     facts: AnswerFacts
     outgoing: Outgoing
+    dropped: tuple[Dropped, ...] = ()
     relay: Relay | None = None
     ended: bool = False

@@ -114,8 +114,8 @@ class Heads:
             _FIRST if number == 1 else (b"x-pointsman-attempts", b"%d" % number),
             *known[2],
         ]
-        if won.outgoing.dropped:
-            paths = ", ".join(d.path for d in won.outgoing.dropped)
+        if won.dropped:
+            paths = ", ".join(dict.fromkeys(d.path for d in won.dropped))
             headers.append((b"x-pointsman-dropped", header_value(paths)))
         self._forward(won.response, headers)
         return headers

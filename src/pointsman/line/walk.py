@@ -66,7 +66,7 @@ class Line:
     async def _serve(self, run: Run, reply: Reply) -> None:
         parts, arrival = self.parts, run.arrival
         run.principal = admit(parts, arrival)
-        run.incoming = incoming = run.dialect.read_request(arrival.body, run.surface)
+        run.incoming = incoming = run.dialect.read_request(arrival.body, run.surface, arrival.path, arrival.query)
         run.wishes = wishes(arrival)
         call = Call(
             id=run.id,

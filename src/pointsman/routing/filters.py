@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pointsman.core.model import Ability, Model
+from pointsman.core.dialects import TRANSLATED
+from pointsman.core.model import Ability, Model, Provider
 from pointsman.core.plan import Dropped, Facts, Needs
 
 _WORDS = {
@@ -22,11 +23,13 @@ _WORDS = {
 _COUNTED = ~int(Ability.LOGPROBS | Ability.COMPLETIONS | Ability.JSON_MODE)
 """All abilities but those that no catalogue records reliably, which are never a reason to drop a model."""
 
+_OWN_DIALECT_ONLY = int(Ability.COMPLETIONS | Ability.EMBEDDINGS)
+
 
 def lacking(model: Model, needs: Needs, facts: Facts) -> Dropped | None:
     """Why `model` cannot serve `needs` now; None if it can."""
     provider = model.provider
-    if provider.dialect != needs.dialect:
+    if not spoken(provider, needs):
         return _drop(model, "dialect", f"speaks {provider.dialect}, the caller {needs.dialect}")
     if facts.unavailable:
         reason = facts.unavailable.get(provider.name)
@@ -43,6 +46,21 @@ def lacking(model: Model, needs: Needs, facts: Facts) -> Dropped | None:
     if model.context and needs.input_tokens > window_limit(model):
         return _drop(model, "context", f"context of {model.context:,} tokens is too small")
     return None
+
+
+def spoken(provider: Provider, needs: Needs) -> str:
+    """The dialect to ask a provider in: the caller's own if it can be, else one that can be translated; else empty.
+
+    In its own dialect a request passes untouched, so that nothing can be lost on the way.
+    """
+    own = needs.dialect
+    if own == provider.dialect or (provider.also and provider.takes(own)):
+        return own
+    if own not in TRANSLATED or int(needs.abilities) & _OWN_DIALECT_ONLY:
+        return ""
+    if provider.dialect in TRANSLATED:
+        return provider.dialect
+    return next((one.dialect for one in provider.also if one.dialect in TRANSLATED), "")
 
 
 def window_limit(model: Model) -> int:

@@ -18,7 +18,7 @@ from pointsman.core.model import Model
 from pointsman.core.money import PICOS_PER_NANO
 from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step
 from pointsman.routing.directory import Directory, Route
-from pointsman.routing.filters import lacking, window_limit
+from pointsman.routing.filters import lacking, spoken, window_limit
 
 _TYPICAL_OUTPUT = 400
 """Tokens of an answer where the caller set no limit: near the median of recorded chat answers; only ranks models."""
@@ -132,7 +132,12 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
     return Plan(
         route=route.name,
         strategy=strategy,
-        steps=tuple([Step(model=m, start="after_failure" if i else "at_once") for i, m in enumerate(fit)]),
+        steps=tuple(
+            [
+                Step(model=m, dialect=spoken(m.provider, needs), start="after_failure" if i else "at_once")
+                for i, m in enumerate(fit)
+            ]
+        ),
         dropped=tuple(dropped),
         reason=reason,
         policy=directory.policy,

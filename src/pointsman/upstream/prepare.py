@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pointsman import __version__
 from pointsman.core.errors import Forbidden, MissingKey
-from pointsman.core.model import Model, TimeLimits
+from pointsman.core.model import Endpoint, Model, TimeLimits
 from pointsman.core.ports import Headers, UpstreamRequest
 from pointsman.wire.port import Outgoing
 
@@ -38,12 +38,15 @@ _NEVER = frozenset((*_HOP_BY_HOP, b"transfer-encoding", b"host", b"content-lengt
 class _Constant:
     """What is the same for every request to one model with one key."""
 
-    __slots__ = ("headers", "model", "names", "secret", "urls")
+    __slots__ = ("base", "dialect", "headers", "model", "names", "secret", "urls")
 
-    def __init__(self, model: Model, secret: str) -> None:
+    def __init__(self, model: Model, dialect: str, secret: str) -> None:
         self.model = model
         self.secret = secret
-        self.headers = _constant_headers(model, secret)
+        endpoint = model.provider.takes(dialect) or model.provider.endpoint
+        self.dialect = endpoint.dialect
+        self.base = endpoint.base_url.rstrip("/")
+        self.headers = _constant_headers(model, endpoint, secret)
         self.names = frozenset(name for name, _ in self.headers)
         self.urls: dict[str, str] = {}
 
@@ -52,7 +55,7 @@ class _Constant:
         if url is None:
             if len(self.urls) >= _MAX_KNOWN:
                 self.urls.clear()
-            url = self.urls[path] = self.model.provider.base_url.rstrip("/") + path
+            url = self.urls[path] = self.base + path
         return url
 
 
@@ -64,7 +67,7 @@ class Sender:
     """
 
     def __init__(self, own_prefix: str = "pm-") -> None:
-        self._known: dict[int, _Constant] = {}
+        self._known: dict[tuple[int, str], _Constant] = {}
         self._own = own_prefix.encode("ascii")
 
     def prepare(
@@ -98,12 +101,15 @@ class Sender:
                 f"this call is confined to private providers and {provider.name!r} is not one: nothing was sent",
                 hint="mark the provider `private: true` if its data stay on your premises",
             )
-        constant = self._known.get(id(model))
+        constant = self._known.get((id(model), outgoing.dialect))
         if constant is None or constant.model is not model or constant.secret != secret:
-            constant = self._learn(model, secret)
+            constant = self._learn(model, outgoing.dialect, secret)
         headers = constant.headers
         if caller_headers:
             headers = self._with_callers(constant, caller_headers)
+        if outgoing.headers:
+            said = {name for name, _ in headers}
+            headers = (*headers, *(line for line in outgoing.headers if line[0] not in said))
         if provider.credentials == "caller" and not any(name in _CREDENTIALS for name, _ in headers):
             raise MissingKey(
                 f"provider {provider.name!r} takes the caller's own credentials and the request brought none",
@@ -119,12 +125,12 @@ class Sender:
             proxy=provider.proxy,
         )
 
-    def _learn(self, model: Model, secret: str) -> _Constant:
+    def _learn(self, model: Model, dialect: str, secret: str) -> _Constant:
         # By identity: models are large values, made anew when the configuration changes. The entry holds its model,
         # so an id cannot come to mean another one while it is known.
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
-        constant = self._known[id(model)] = _Constant(model, secret)
+        constant = self._known[id(model), dialect] = _Constant(model, dialect, secret)
         return constant
 
     def _with_callers(self, constant: _Constant, caller_headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
@@ -147,7 +153,7 @@ class Sender:
             return provider.credentials == "caller" and not _bare(value).startswith(self._own)
         if name in _IDENTITY and name in constant.names:
             return False
-        return provider.dialect.startswith(_FORWARDED[name])
+        return constant.dialect.startswith(_FORWARDED[name])
 
 
 def _bare(value: bytes) -> bytes:
@@ -155,14 +161,13 @@ def _bare(value: bytes) -> bytes:
     return value.strip().rpartition(b" ")[2]
 
 
-def _constant_headers(model: Model, secret: str) -> tuple[tuple[bytes, bytes], ...]:
-    """The fixed ones, the provider's, the model's, the key; of the same name the later wins."""
-    provider = model.provider
+def _constant_headers(model: Model, endpoint: Endpoint, secret: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The fixed ones, the endpoint's, the model's, the key; of the same name the later wins."""
     lines = dict(_FIXED)
-    for name, value in (*provider.headers, *model.extra_headers):
+    for name, value in (*endpoint.headers, *model.extra_headers):
         key = name.strip().lower().encode()
         if key not in _NEVER:
             lines[key] = value.encode()
-    if secret and provider.credentials == "own":
-        lines[provider.auth_header.lower().encode()] = f"{provider.auth_prefix}{secret}".encode()
+    if secret and model.provider.credentials == "own":
+        lines[endpoint.auth_header.lower().encode()] = f"{endpoint.auth_prefix}{secret}".encode()
     return tuple(lines.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pointsman.core.chat import Answer, Block, Choice, Dropped, Extras, Media, Opaque
-from pointsman.wire.extras import shown
 
 
 def dropped(extras: tuple[Extras, ...], dialect: str, path: str) -> list[Dropped]:
@@ -12,7 +11,7 @@ def dropped(extras: tuple[Extras, ...], dialect: str, path: str) -> list[Dropped
         Dropped(path=f"{path}.{name}" if path else name, reason=f"{extra.dialect} only")
         for extra in extras
         if extra.dialect != dialect
-        for name in shown(extra)
+        for name in extra.fields
     ]
 
 

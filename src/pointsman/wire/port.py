@@ -1,24 +1,35 @@
 """What a dialect offers to the line.
 
-The line never looks into a body. It asks the caller's dialect to read the request as far as routing and accounting
-need it, to write it for the chosen model, to account for the answer on its way back, and to print our errors.
+The line never looks into a body. The caller's dialect reads the request as far as routing and accounting need it. Where
+the provider speaks the same dialect, that dialect alone carries the rest, untouched (`Straight`, in `passage`). Where
+it speaks another, the request becomes core values and is written anew, and so does the answer on its way back
+(`Crossing`). The line sees a `Passage` and does not care which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
-from pointsman.core.chat import Answer, Dropped, Encoded, Request
+from pointsman.core.chat import Answer, Dropped, Encoded, Event, Request
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.core.plan import Needs
 from pointsman.core.usage import Usage
 
-Surface = Literal["chat.completions", "completions"]
-"""What a caller called; later work adds `responses`, `messages`, `embeddings` …"""
+Surface = Literal[
+    "chat.completions",
+    "completions",
+    "responses",
+    "messages",
+    "messages.count_tokens",
+    "gemini.generate",
+    "gemini.count_tokens",
+    "embeddings",
+]
+"""What a caller called."""
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +43,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         fields: every top-level field in the caller's order, raw.
         shows_usage: whether the caller wants usage in the stream (asked upstream anyway, hidden if not wanted).
         user: the caller's label for its end user, if sent.
+        query: what has to go along in the request line to a provider of the same dialect.
     """
 
     surface: Surface
@@ -41,14 +53,29 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, msgspec.Raw]
     shows_usage: bool = False
     user: str = ""
+    query: str = ""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as the provider gets it: path below the provider's base URL, body, and what was dropped."""
+    """A request as the provider gets it.
+
+    Attributes:
+        path: below the provider's base URL, with the query where there is one.
+        body: as it is sent.
+        dropped: what could not be said.
+        dialect: what it is written in; empty means the provider's main one.
+        headers: what the request needs besides the provider's and the model's.
+        tool_names: a tool's name as sent, to its name at the caller, where they differ.
+        answer_tool: name of a tool of ours whose call is the structured answer; empty where there is none.
+    """
 
     path: str
     body: bytes
     dropped: tuple[Dropped, ...] = ()
+    dialect: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    tool_names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    answer_tool: str = ""
 
 
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +89,14 @@ class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
     finish: str = ""
     usage: Usage | None = None
     mark: bytes = b""
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer, ready for the caller: the body in its dialect, what accounting needs, what could not be said."""
+
+    body: bytes
+    facts: AnswerFacts
+    dropped: tuple[Dropped, ...] = ()
 
 
 class Relay(Protocol):
@@ -106,63 +141,77 @@ class Relay(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """One wire format."""
+class StreamReader(Protocol):
+    """A provider's stream as core events. Fed with its bytes in any split."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the provider has said that the stream is over: read no further."""
+        ...
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that are complete now.
+
+        Raises:
+            UpstreamRefused: the provider sent an error event.
+            UpstreamGarbage: an event that is none in this dialect.
+        """
+        ...
+
+    def close(self) -> list[Event]:
+        """The body ended: the events still owed. Every choice has its `ChoiceEnd` by then.
+
+        Raises:
+            UpstreamCut: the answer was not complete.
+            UpstreamRefused, UpstreamGarbage: as `feed`, for an unfinished last event.
+        """
+        ...
+
+
+class StreamWriter(Protocol):
+    """Core events as a caller's stream."""
+
+    def write(self, events: Sequence[Event]) -> bytes:
+        """What the caller gets for these events, perhaps nothing. `UsageReport`s are for `close` alone."""
+        ...
+
+    def close(self, usage: Usage | None, cost: int | None) -> bytes:
+        """The proper end of the stream, with usage and cost (nano-dollars) where the caller is to see them."""
+        ...
+
+
+class CallerSide(Protocol):
+    """What a dialect does for those who call in it."""
 
     @property
     def name(self) -> str:
         """The dialect's name, e.g. `openai-chat`."""
         ...
 
-    def read_request(self, body: bytes, surface: Surface) -> Incoming:
-        """Read a caller's request.
+    def read_request(self, body: bytes, surface: Surface, path: str = "", query: str = "") -> Incoming:
+        """Read a caller's request. Some dialects say in path and query which model, and whether streamed.
 
         Raises:
             InvalidJson, InvalidRequest: with the path of the field (`param`) and what was expected there.
         """
         ...
 
-    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
-        """Write it for a model of the same dialect.
-
-        Fields stay untouched but for the model's name, the model's default parameters, asked-for usage in streams,
-        and parameters that the model refuses.
-
-        Raises:
-            UnsupportedParameter: the model refuses a field and its policy is `refuse`.
-        """
+    def to_core(self, incoming: Incoming) -> Request:
+        """A request in no dialect. Raises as `read_request`, for what routing had not looked at."""
         ...
 
-    def read_answer(self, body: bytes) -> AnswerFacts:
-        """Account for a whole answer.
+    def write_answer(self, answer: Answer, incoming: Incoming) -> Encoded:
+        """An answer for a caller, and what this dialect cannot say of it."""
+        ...
 
-        Raises:
-            UpstreamGarbage: not an answer of this dialect (also truncated JSON).
-            UpstreamRefused: an error in a 200.
-        """
+    def writer(self, incoming: Incoming) -> StreamWriter:
+        """A writer for one stream."""
         ...
 
     def annotate(self, body: bytes, cost: int | None, facts: AnswerFacts | None = None) -> bytes:
-        """The same answer with `usage.cost` (US dollars) added; unchanged if there is no usage or no cost.
+        """A whole answer with `usage.cost` (US dollars) added; unchanged if there is no usage or no cost.
 
-        `facts` are what `read_answer` found in it; with them the body need not be read again.
-        """
-        ...
-
-    def relay(self, incoming: Incoming, price: Price | None) -> Relay:
-        """A relay for one streamed answer from a provider of the same dialect."""
-        ...
-
-    def as_stream(self, body: bytes, incoming: Incoming) -> bytes:
-        """A whole answer as the events of the stream that the caller asked for. Raises as `read_answer`."""
-        ...
-
-    def read_error(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
-    ) -> UpstreamRefused:
-        """What a provider's error answer means; never raises, whatever the body is.
-
-        `now` (nanoseconds since the epoch) helps to read dates where the answer has none of its own.
+        `facts` are what was found in it; with them the body need not be read again.
         """
         ...
 
@@ -174,18 +223,119 @@ class Dialect(Protocol):
         """One of our errors as the last event of a stream whose status is already out."""
         ...
 
-    def decode_request(self, body: bytes) -> Request:
-        """A request in no dialect. Raises as `read_request`."""
+    def keep_alive(self) -> bytes:
+        """What tells a caller in the middle of a stream that we are alive, and says nothing else."""
         ...
 
-    def encode_request(self, request: Request, model: Model) -> Encoded:
-        """A request for `model` from a request in no dialect."""
+
+class ProviderSide(Protocol):
+    """What a dialect does for providers that speak it."""
+
+    @property
+    def name(self) -> str:
+        """The dialect's name, e.g. `openai-chat`."""
         ...
 
-    def decode_answer(self, body: bytes) -> Answer:
-        """An answer in no dialect. Raises as `read_answer`."""
+    def from_core(self, request: Request, model: Model) -> Outgoing:
+        """A request for `model`, and what this dialect cannot say of it.
+
+        Raises:
+            UnsupportedParameter: the model refuses a field and its policy is `refuse`.
+        """
         ...
 
-    def encode_answer(self, answer: Answer) -> Encoded:
-        """An answer for a caller from an answer in no dialect."""
+    def read_whole(self, body: bytes, outgoing: Outgoing) -> Answer:
+        """A whole answer in no dialect.
+
+        Raises:
+            UpstreamGarbage: not an answer of this dialect (also truncated JSON).
+            UpstreamRefused: an error in a 200.
+        """
+        ...
+
+    def reader(self, outgoing: Outgoing) -> StreamReader:
+        """A reader for one stream."""
+        ...
+
+    def read_error(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
+    ) -> UpstreamRefused:
+        """What a provider's error answer means; never raises, whatever the body is.
+
+        `now` (nanoseconds since the epoch) helps to read dates where the answer has none of its own.
+        """
+        ...
+
+
+class BothSides(Protocol):
+    """What a dialect does where caller and provider both speak it: bytes pass."""
+
+    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+        """A caller's request for a model of the same dialect.
+
+        Fields stay untouched but for the model's name, the model's default parameters, asked-for usage in streams,
+        and parameters that the model refuses.
+
+        Raises:
+            UnsupportedParameter: the model refuses a field and its policy is `refuse`.
+        """
+        ...
+
+    def read_answer(self, body: bytes) -> AnswerFacts:
+        """Account for a whole answer. Raises as `ProviderSide.read_whole`."""
+        ...
+
+    def relay(self, incoming: Incoming, price: Price | None) -> Relay:
+        """A relay for one streamed answer from a provider of the same dialect."""
+        ...
+
+    def as_stream(self, body: bytes, incoming: Incoming) -> bytes:
+        """A whole answer as the events of the stream that the caller asked for. Raises as `read_answer`."""
+        ...
+
+
+class Dialect(CallerSide, ProviderSide, BothSides, Protocol):
+    """One wire format, in both directions, whole and streamed."""
+
+
+class Trip(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt's request, as it came and as it went out, with what its answer needs to be read by.
+
+    Attributes:
+        price: of the model that was asked; None is unpriced.
+        now: nanoseconds since the epoch, for answers that must say when they were made.
+    """
+
+    incoming: Incoming
+    outgoing: Outgoing
+    price: Price | None = None
+    now: int = 0
+
+
+class Passage(Protocol):
+    """How one call's request gets to a provider and its answer back: straight, or across dialects."""
+
+    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+        """The request as the provider gets it. Raises as `BothSides.write_request`."""
+        ...
+
+    def read_answer(self, body: bytes, trip: Trip) -> Heard:
+        """A whole answer for the caller. Raises as `ProviderSide.read_whole`."""
+        ...
+
+    def relay(self, trip: Trip) -> Relay:
+        """A relay for one streamed answer."""
+        ...
+
+    def relay_whole(self, body: bytes, trip: Trip) -> tuple[Relay, bytes]:
+        """A whole answer to a request for a stream: a relay that is through with it, and what the caller gets.
+
+        Raises as `read_answer`.
+        """
+        ...
+
+    def read_error(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
+    ) -> UpstreamRefused:
+        """What a provider's error answer means; see `ProviderSide.read_error`."""
         ...

@@ -33,7 +33,7 @@ class _UsageOnly(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw(b"")
 
 
-_NAME = b'"usage"'
+NAME = b'"usage"'
 _SMALLEST = len(b'{"a":1}')
 _HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _SPACE = rb"\u0020"  # as long as what it stands for, so that every other byte keeps its place
@@ -58,7 +58,7 @@ def read_answer(body: bytes) -> AnswerFacts:
         model=answer.model or "",
         finish=(answer.choices[0].finish_reason or "") if answer.choices else "",
         usage=counted,
-        mark=_NAME if usage is not None and usage.cost is msgspec.UNSET else b"",
+        mark=NAME if usage is not None and usage.cost is msgspec.UNSET else b"",
     )
 
 
@@ -104,12 +104,12 @@ def with_cost(body: bytes, cost: int | None, mark: bytes = b"") -> bytes:
     """
     if cost is None:
         return body
-    name = body.find(_NAME)
+    name = body.find(NAME)
     if name < 0:
         return body
     new = b'{"cost":%b,' % usd_text(cost).encode()
-    behind = name + len(_NAME)
-    if mark and body.find(_NAME, behind) < 0:  # the only place where usage can stand, if it has a colon and an object
+    behind = name + len(NAME)
+    if mark and body.find(NAME, behind) < 0:  # the only place where usage can stand, if it has a colon and an object
         at = body.find(b"{", behind)
         if body[behind:at].strip() == b":":
             return b"".join((body[:at], new, body[at + 1 :]))

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from pointsman.core.chat import Block, Dropped, Message, Opaque, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
+from pointsman.core.chat import (
+    Block,
+    Dropped,
+    Media,
+    Message,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from pointsman.core.errors import InvalidRequest
-from pointsman.wire.extras import keep, own, remembered, remembering
+from pointsman.wire.cache_marks import NAME as MARK
+from pointsman.wire.cache_marks import read_mark
+from pointsman.wire.extras import keep
 from pointsman.wire.losses import dropped, name_of
-from pointsman.wire.openai_chat import carry
+from pointsman.wire.openai_chat import reasoning
 from pointsman.wire.openai_chat.core_parts import read_call, read_part, write_call, write_part
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of
+from pointsman.wire.tool_names import CHAT_ID, fitted_id
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -23,10 +39,15 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_KNOWN = frozenset(
-    {"role", "content", "refusal", "tool_calls", "reasoning_content", carry.THINKING, carry.BLOCKS, "name"}
-)
-_KNOWN_RESULT = frozenset({"role", "content", "tool_call_id", "name"})
+_KNOWN = frozenset({"role", "content", "refusal", "tool_calls", "function_call", "name", MARK, *reasoning.NAMES})
+_KNOWN_RESULT = frozenset({"role", "content", "tool_call_id", "name", MARK})
+
+
+class Style(msgspec.Struct, frozen=True, kw_only=True):
+    """How messages are to be written for one provider: tools' other names, and whether it takes cache marks."""
+
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    marks: bool = False
 
 
 def read_message(raw: msgspec.Raw, path: str) -> Message:
@@ -42,133 +63,148 @@ def read_message(raw: msgspec.Raw, path: str) -> Message:
             f"`{path}.role` has to be one of {', '.join(sorted(_ROLES))}.", param=f"{path}.role" if fields else path
         )
     if _ROLES[role] == "tool":
-        message = _result(fields)
-    else:
-        message = Message(
-            role=_ROLES[role],
-            blocks=read_blocks(fields),
-            name=text_in(fields, "name"),
-            extras=keep(DIALECT, rest(fields, _KNOWN)),
-        )
-    plain = len(fields) == 2 and bool(text_of(fields.get("content")))
-    if plain or carry.BLOCKS in fields:
-        return message
-    return remembering(message, raw, write_message(message, []), DIALECT)
+        return _result(fields)
+    if len(fields) == 2:  # the usual case: a role and a text
+        text = text_of(fields.get("content"))
+        if text is not None:
+            return Message(role=_ROLES[role], blocks=(Text(text=text),) if text else ())
+    return Message(
+        role=_ROLES[role],
+        blocks=_marked(read_blocks(fields), fields),
+        name=text_in(fields, "name"),
+        extras=keep(DIALECT, rest(fields, _KNOWN)),
+    )
+
+
+def _marked(blocks: tuple[Block, ...], fields: Fields) -> tuple[Block, ...]:
+    """A cache mark on the message counts for its last block."""
+    mark = read_mark(fields.get(MARK))
+    if not mark or not blocks:
+        return blocks
+    return (*blocks[:-1], msgspec.structs.replace(blocks[-1], cache=mark))
 
 
 def _result(fields: Fields) -> Message:
     result = ToolResult(
-        call_id=text_in(fields, "tool_call_id"),
-        content=tuple(_content(fields.get("content"))),
+        call_id=text_in(fields, "tool_call_id") or text_in(fields, "name"),
+        content=tuple(read_content(fields.get("content"))),
         name=text_in(fields, "name"),
+        cache=read_mark(fields.get(MARK)),
     )
     return Message(role="tool", blocks=(result,), extras=keep(DIALECT, rest(fields, _KNOWN_RESULT)))
 
 
 def read_blocks(fields: Fields) -> tuple[Block, ...]:
     """The blocks of a message, of a request or an answer, in this order: reasoning, content, refusal, calls."""
-    thinking = carry.read_thinking(fields.get(carry.THINKING))
-    calls = [read_call(raw) for raw in list_of(fields.get("tool_calls"))]
-    if carry.BLOCKS in fields:
-        content = text_in(fields, "content")
-        restored = carry.restore(fields[carry.BLOCKS], content, calls, thinking)
-        if restored is not None:
-            return restored
-    blocks = thinking or _reasoning(fields)
-    blocks += _content(fields.get("content"))
+    blocks: list[Block] = [*reasoning.read_reasoning(fields), *read_content(fields.get("content"))]
     refusal = text_of(fields.get("refusal"))
     if refusal:
         blocks.append(Refusal(text=refusal))
-    blocks += calls
+    if "tool_calls" in fields:
+        blocks += [read_call(raw) for raw in list_of(fields["tool_calls"])]
     old = object_of(fields.get("function_call"))
     if old:
-        blocks.append(ToolCall(id="", name=text_in(old, "name"), arguments=text_in(old, "arguments") or "{}"))
+        name = text_in(old, "name")
+        blocks.append(ToolCall(id=name, name=name, arguments=text_in(old, "arguments") or "{}"))
     return tuple(blocks)
 
 
-def _reasoning(fields: Fields) -> list[Block]:
-    """Reasoning under either of its plain names; `reasoning_details` stays an extra field beside them."""
-    for name in ("reasoning_content", "reasoning"):
-        text = text_of(fields.get(name))
-        if text:
-            return [Reasoning(text=text)]
-    return []
-
-
-def _content(raw: msgspec.Raw | None) -> list[Block]:
+def read_content(raw: msgspec.Raw | None) -> list[Block]:
+    """`content`: a text, or a list of parts."""
     text = text_of(raw)
     if text is not None:
         return [Text(text=text)] if text else []
     return [read_part(item) for item in list_of(raw)]
 
 
-def write_message(message: Message, lost: list[Dropped], path: str = "") -> Any:
-    """A message of a request as one chat message; tool results have to stand alone (see `write_messages`)."""
-    raw = remembered(message, lambda raw: read_message(raw, path), DIALECT)
-    if raw is not None:
-        return raw
+def write_messages(message: Message, style: Style, lost: list[Dropped], path: str) -> list[Any]:
+    """A core message as chat messages.
+
+    Each tool result becomes one of its own, before the rest of its turn. Chat takes nothing but text in a result, so
+    that what else there is (a screenshot) follows as the user's.
+    """
     lost += dropped(message.extras, DIALECT, path)
-    extras = own(message.extras, DIALECT)
-    if len(message.blocks) == 1 and isinstance(message.blocks[0], ToolResult):
-        return {**_write_result(message.blocks[0], lost, path), **extras}
-    fields: dict[str, Any] = {"role": message.role, "content": _write_content(message.blocks, lost, path)}
-    fields |= {"name": message.name} if message.name else {}
-    reasoning = "".join(block.text for block in message.blocks if isinstance(block, Reasoning))
-    fields |= {"reasoning_content": reasoning} if reasoning and "reasoning" not in extras else {}
-    if any(block.signature or block.encrypted for block in message.blocks if isinstance(block, Reasoning)):
-        lost.append(Dropped(path=f"{path}.thinking", reason="signatures are of use only to the model that made them"))
-    calls = _write_calls(message.blocks)
-    fields |= {"tool_calls": calls} if calls else {}
-    return {**fields, **extras}
-
-
-def write_messages(message: Message, lost: list[Dropped], path: str) -> list[Any]:
-    """A core message as chat messages: each tool result becomes one of its own, before the rest of its turn."""
     results = [block for block in message.blocks if isinstance(block, ToolResult)]
-    if not results or len(message.blocks) == 1:
-        return [write_message(message, lost, path)]
-    written = [_write_result(block, lost, path) for block in results]
-    others = tuple(block for block in message.blocks if not isinstance(block, ToolResult))
+    if not results:
+        return [_write_message(message.role, message.name, message.blocks, style, lost, path)]
+    written = [_write_result(block, style, lost, path) for block in results]
+    shown = [part for result in results for part in result.content if isinstance(part, Media)]
+    others = (*shown, *(block for block in message.blocks if not isinstance(block, ToolResult)))
     if others:
         role: Role = "user" if message.role == "tool" else message.role
-        written.append(write_message(msgspec.structs.replace(message, role=role, blocks=others), lost, path))
+        written.append(_write_message(role, message.name, others, style, lost, path))
     return written
 
 
-def _write_result(result: ToolResult, lost: list[Dropped], path: str) -> dict[str, Any]:
-    lost += dropped(result.extras, DIALECT, path)
-    fields = {"role": "tool", "tool_call_id": result.call_id, "content": _write_content(result.content, lost, path)}
-    if result.name:
-        fields["name"] = result.name
-    if fields["content"] is None:
+def _write_message(
+    role: Role, name: str, blocks: tuple[Block, ...], style: Style, lost: list[Dropped], path: str
+) -> dict[str, Any]:
+    # `developer` is understood by OpenAI alone, which takes `system` for it.
+    fields: dict[str, Any] = {"role": "system" if role == "developer" else role}
+    fields["content"] = _write_content(blocks, style, lost, path)
+    fields |= {"name": name} if name else {}
+    if role != "assistant":
+        fields["content"] = fields["content"] or ""
+        return fields
+    calls = _write_calls(blocks, style)
+    if calls:
+        fields["tool_calls"] = calls
+    thoughts = [block for block in blocks if isinstance(block, Reasoning)]
+    if thoughts:
+        _write_reasoning(fields, thoughts, lost, path)
+    if fields["content"] is None and not calls:
         fields["content"] = ""
     return fields
 
 
-def _write_content(blocks: tuple[Block, ...], lost: list[Dropped], path: str) -> Any:
-    """`content`: a string for one plain text, null for nothing, else a list of parts."""
-    shown = [block for block in blocks if not isinstance(block, Reasoning | ToolCall | ToolResult)]
-    shown = [block for block in shown if not (isinstance(block, Opaque) and block.kind == "tool_call")]
-    parts = []
-    for block in shown:
-        lost += dropped(block.extras, DIALECT, path)
-        part = write_part(block)
-        if part is None:
-            lost.append(Dropped(path=f"{path}.content", reason=f"chat has no place for `{name_of(block)}`"))
-        else:
-            parts.append((block, part))
-    if not parts:
-        return None
-    if len(parts) == 1 and isinstance(first := parts[0][0], Text) and not own(first.extras, DIALECT):
-        return first.text
-    return [part for _, part in parts]
+def _write_reasoning(fields: dict[str, Any], thoughts: list[Reasoning], lost: list[Dropped], path: str) -> None:
+    text = "".join(block.text for block in thoughts)
+    if text:
+        fields["reasoning_content"] = text
+    if any(block.signature or block.encrypted for block in thoughts):
+        lost.append(Dropped(path=f"{path}.thinking", reason="signatures are of use only to the model that made them"))
 
 
-def _write_calls(blocks: tuple[Block, ...]) -> list[Any]:
+def _write_calls(blocks: tuple[Block, ...], style: Style) -> list[Any]:
     calls: list[Any] = []
     for block in blocks:
         if isinstance(block, ToolCall):
-            calls.append(write_call(block))
-        elif isinstance(block, Opaque) and block.dialect == DIALECT and block.kind == "tool_call":
+            calls.append(write_call(block, fit=True, name=style.names.get(block.name, "")))
+        elif isinstance(block, Opaque) and _is_call(block):
             calls.append(block.raw)
     return calls
+
+
+def _is_call(block: Block) -> bool:
+    return isinstance(block, Opaque) and block.dialect == DIALECT and block.kind == "tool_call"
+
+
+def _write_result(result: ToolResult, style: Style, lost: list[Dropped], path: str) -> dict[str, Any]:
+    texts = tuple(block for block in result.content if not isinstance(block, Media))
+    content = _write_content(texts, style, lost, path)
+    if content is None:
+        content = "(no text)" if result.content else ""
+    if result.is_error and isinstance(content, str):
+        content = f"Error: {content}"  # chat has no mark for a tool that failed
+    return {"role": "tool", "tool_call_id": fitted_id(result.call_id, CHAT_ID), "content": content}
+
+
+def _write_content(blocks: tuple[Block, ...], style: Style, lost: list[Dropped], path: str) -> Any:
+    """`content`: a string for one plain text, null for nothing, else a list of parts."""
+    parts: list[Any] = []
+    texts: list[str] = []
+    for block in blocks:
+        if isinstance(block, Reasoning | ToolCall | ToolResult) or _is_call(block):
+            continue
+        if block.extras:
+            lost += dropped(block.extras, DIALECT, path)
+        part = write_part(block, marks=style.marks)
+        if part is None:
+            lost.append(Dropped(path=f"{path}.content", reason=f"chat has no place for `{name_of(block)}`"))
+            continue
+        parts.append(part)
+        if isinstance(block, Text) and not (style.marks and block.cache):
+            texts.append(block.text)
+    if not parts:
+        return None
+    return texts[0] if len(texts) == len(parts) == 1 else parts

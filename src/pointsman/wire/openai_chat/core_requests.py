@@ -7,15 +7,19 @@ from typing import Any
 
 import msgspec
 
-from pointsman.core.chat import Dropped, Encoded, Message, Request, ResponseFormat, Tool, ToolChoice
-from pointsman.core.model import Model
-from pointsman.wire.extras import FORM, hints_of, keep, own, remembered, remembering, shape_hints, shaped, tuck, untuck
+from pointsman.core.chat import Dropped, Message, Request, ResponseFormat, Tool, ToolChoice
+from pointsman.core.model import Ability, Model
+from pointsman.wire.cache_marks import NAME as MARK
+from pointsman.wire.cache_marks import read_mark, write_mark
+from pointsman.wire.extras import keep
 from pointsman.wire.losses import dropped
-from pointsman.wire.openai_chat.core_messages import read_message, write_messages
+from pointsman.wire.openai_chat.core_messages import Style, read_message, write_messages
 from pointsman.wire.openai_chat.outgoing import fit
-from pointsman.wire.openai_chat.request import DIALECT, read_request
-from pointsman.wire.parse import as_list
-from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, value_of
+from pointsman.wire.openai_chat.request import DIALECT
+from pointsman.wire.parse import as_dict, as_list
+from pointsman.wire.port import Incoming, Outgoing
+from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of, value_of
+from pointsman.wire.tool_names import PLAIN_NAME, fitted_names
 
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _COUNTS = ("top_k", "seed")
@@ -25,7 +29,9 @@ _KNOWN = frozenset(
         "model",
         "messages",
         "tools",
+        "functions",
         "tool_choice",
+        "function_call",
         "parallel_tool_calls",
         "response_format",
         "max_completion_tokens",
@@ -35,6 +41,8 @@ _KNOWN = frozenset(
         "logprobs",
         "top_logprobs",
         "reasoning_effort",
+        "reasoning",
+        "thinking",
         "stream",
         "stream_options",
         "user",
@@ -42,62 +50,42 @@ _KNOWN = frozenset(
         *_COUNTS,
     }
 )
+# Hints about how to serve, which change no answer: nothing is lost where they are not understood.
+_HINTS = frozenset(
+    {"store", "metadata", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "usage"}
+)
 
 
-def decode_request(body: bytes) -> Request:
-    """A chat request in no dialect. Raises as `port.Dialect.read_request`."""
-    incoming = read_request(body, "chat.completions")
+def to_core(incoming: Incoming) -> Request:
+    """A chat request in no dialect. Raises as `port.CallerSide.to_core`."""
     fields = incoming.fields
-    request = _read(fields)
-    written = {name: dump(value) for name, value in _write(request, []).items()}
-    hints = shape_hints(fields, written, _KNOWN - {"messages"})
-    return msgspec.structs.replace(request, extras=keep(DIALECT, rest(fields, _KNOWN), hints=hints))
-
-
-def encode_request(request: Request, model: Model) -> Encoded:
-    """A request for `model`, fitted to it as a request of this dialect would be.
-
-    Raises:
-        UnsupportedParameter: a refused field under the policy `refuse`.
-    """
-    lost = dropped(request.extras, DIALECT, "")
-    fields = {**_write(request, lost), **own(request.extras, DIALECT)}
-    as_it_stood = shaped(fields, hints_of(request.extras, DIALECT))
-    if as_it_stood != fields:
-        raws = {name: dump(value) for name, value in as_it_stood.items()}
-        if _read(raws) == msgspec.structs.replace(request, extras=()):
-            fields = dict(raws)
-    fitted, refused = fit(fields, model, asks_usage=request.stream and not request.stream_usage)
-    return Encoded(body=msgspec.json.encode(fitted), dropped=(*lost, *refused))
-
-
-def _read(fields: Fields) -> Request:
-    """The core values of a request, without extras."""
-    values: dict[str, Any] = {name: value_of(fields.get(name)) for name in _PLAIN}
-    stop = values["stop"]
-    limit = _integer(values["max_completion_tokens"])
-    options = values["stream_options"]
-    n = _integer(values["n"])
+    values: dict[str, Any] = {name: value_of(fields[name]) for name in _PLAIN if name in fields}
+    get = values.get
+    stop, limit, n = get("stop"), _integer(get("max_completion_tokens")), _integer(get("n"))
+    effort, budget = _thinking(values)
     return Request(
-        model=text_in(fields, "model"),
-        messages=tuple(read_message(raw, f"messages[{i}]") for i, raw in enumerate(list_of(fields.get("messages")))),
-        tools=tuple(_tool(raw) for raw in list_of(fields.get("tools"))),
+        model=incoming.model,
+        messages=tuple([read_message(raw, f"messages[{i}]") for i, raw in enumerate(list_of(fields.get("messages")))]),
+        tools=_tools(fields),
         tool_choice=_choice(fields),
         response_format=_format(fields.get("response_format")),
-        max_output=limit if limit is not None else _integer(values["max_tokens"]),
+        max_output=limit if limit is not None else _integer(get("max_tokens")),
         stop=(stop,) if isinstance(stop, str) else tuple(word for word in as_list(stop) if isinstance(word, str)),
         choices=1 if n is None else n,
-        logprobs=(_integer(values["top_logprobs"]) or 0) if values["logprobs"] is True else None,
-        reasoning_effort=values["reasoning_effort"] if isinstance(values["reasoning_effort"], str) else "",
-        stream=values["stream"] is True,
-        stream_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        user=text_in(fields, "user"),
-        temperature=_number(values["temperature"]),
-        top_p=_number(values["top_p"]),
-        presence_penalty=_number(values["presence_penalty"]),
-        frequency_penalty=_number(values["frequency_penalty"]),
-        top_k=_integer(values["top_k"]),
-        seed=_integer(values["seed"]),
+        logprobs=(_integer(get("top_logprobs")) or 0) if get("logprobs") is True else None,
+        reasoning_effort=effort,
+        reasoning_budget=budget,
+        shows_reasoning=False if as_dict(get("reasoning")).get("exclude") is True else None,
+        stream=incoming.stream,
+        stream_usage=incoming.shows_usage,
+        user=incoming.user,
+        temperature=_number(get("temperature")),
+        top_p=_number(get("top_p")),
+        presence_penalty=_number(get("presence_penalty")),
+        frequency_penalty=_number(get("frequency_penalty")),
+        top_k=_integer(get("top_k")),
+        seed=_integer(get("seed")),
+        extras=keep(DIALECT, _others(fields)),
     )
 
 
@@ -105,19 +93,46 @@ _PLAIN = (
     "stop",
     "max_completion_tokens",
     "max_tokens",
-    "stream_options",
     "n",
     "top_logprobs",
     "logprobs",
     "reasoning_effort",
-    "stream",
+    "reasoning",
+    "thinking",
     *_NUMBERS,
     *_COUNTS,
 )
 
 
+def _others(fields: Fields) -> Fields:
+    """The fields that only chat understands and that say something."""
+    if _KNOWN.issuperset(fields):
+        return {}
+    return {
+        name: raw for name, raw in fields.items() if name not in _KNOWN and name not in _HINTS and bytes(raw) != b"null"
+    }
+
+
+def _thinking(values: dict[str, Any]) -> tuple[str, int | None]:
+    """Effort and budget: OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, Anthropic's `thinking` in chat."""
+    effort, budget = values.get("reasoning_effort"), None
+    wide = as_dict(values.get("reasoning"))
+    if not effort and wide:
+        effort, budget = wide.get("effort"), _integer(wide.get("max_tokens"))
+        if wide.get("enabled") is False:
+            budget = 0
+    thinking = as_dict(values.get("thinking"))
+    if thinking.get("type") == "enabled":
+        budget = _integer(thinking.get("budget_tokens"))
+        budget = -1 if budget is None else budget
+    elif thinking.get("type") == "disabled":
+        budget = 0
+    elif thinking.get("type") == "adaptive":
+        budget = -1
+    return (effort if isinstance(effort, str) else ""), budget
+
+
 def _number(value: Any) -> float | None:
-    """A number that can be written again; any other stays where it stood, as its dialect's own."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     whole = _integer(value)
@@ -125,26 +140,38 @@ def _number(value: Any) -> float | None:
 
 
 def _integer(value: Any) -> int | None:
-    """As `_number`, for whole ones: JSON has them of any size, the encoder up to 64 bits."""
+    """A whole number that can be written again; JSON has them of any size, the encoder up to 64 bits."""
     return value if type(value) is int and -_MOST <= value < _MOST else None
 
 
+def _tools(fields: Fields) -> tuple[Tool, ...]:
+    """Functions, also old ones; any other kind of tool is kept as it is written, under its type."""
+    tools = [_tool(raw) for raw in list_of(fields.get("tools"))] if "tools" in fields else []
+    if "functions" in fields:
+        tools += [_function(found, {}) for raw in list_of(fields["functions"]) if (found := object_of(raw))]
+    return tuple(tools)
+
+
 def _tool(raw: msgspec.Raw) -> Tool:
-    """A function; any other kind of tool is kept as it is written, under its type."""
     fields = object_of(raw) or {}
     function = object_of(fields.get("function"))
     if function is None:
-        return Tool(name=text_in(fields, "type"), extras=keep(DIALECT, {}, hints={FORM: raw}))
-    extras = rest(fields, ("type", "function"))
-    tuck(extras, "function", rest(function, ("name", "description", "parameters", "strict")))
-    tool = Tool(
+        return Tool(name=text_in(fields, "type"), dialect=DIALECT, raw=raw)
+    return _function(function, fields)
+
+
+def _function(function: Fields, outer: Fields) -> Tool:
+    extras = rest(outer, ("type", "function", MARK)) | rest(
+        function, ("name", "description", "parameters", "strict", MARK)
+    )
+    return Tool(
         name=text_in(function, "name"),
         description=text_in(function, "description"),
         schema=function.get("parameters", msgspec.Raw(b"{}")),
         strict=_flag(function.get("strict")),
+        cache=read_mark(outer.get(MARK) or function.get(MARK)),
         extras=keep(DIALECT, extras),
     )
-    return remembering(tool, raw, _write_tool(tool), DIALECT)
 
 
 def _flag(raw: msgspec.Raw | None) -> bool | None:
@@ -152,29 +179,20 @@ def _flag(raw: msgspec.Raw | None) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _write_tool(tool: Tool) -> Any:
-    raw = remembered(tool, _tool, DIALECT)
-    if raw is not None:
-        return raw
-    extras = own(tool.extras, DIALECT)
-    left = untuck(extras, "function")
-    function: dict[str, Any] = {"name": tool.name}
-    function |= {"description": tool.description} if tool.description else {}
-    function["parameters"] = tool.schema
-    function |= {"strict": tool.strict} if tool.strict is not None else {}
-    return {"type": "function", "function": {**function, **left}, **extras}
-
-
 def _choice(fields: Fields) -> ToolChoice | None:
     parallel = _flag(fields.get("parallel_tool_calls"))
-    raw = fields.get("tool_choice")
+    raw = fields.get("tool_choice") or fields.get("function_call")
+    if raw is None:
+        return None if parallel is None else ToolChoice(parallel=parallel)
     word = text_of(raw)
     if word in ("auto", "none", "required"):
         return ToolChoice(mode=word, parallel=parallel)  # type: ignore[arg-type]  # narrowed by the test above
-    named = object_of(raw)
-    function = object_of(named.get("function")) if named else None
-    if function:
-        return ToolChoice(mode="named", name=text_in(function, "name"), parallel=parallel)
+    if word == "any":  # Mistral's word
+        return ToolChoice(mode="required", parallel=parallel)
+    named = object_of(raw) or {}
+    name = text_in(object_of(named.get("function")) or named, "name")
+    if name:
+        return ToolChoice(mode="named", name=name, parallel=parallel)
     return None if parallel is None else ToolChoice(parallel=parallel)
 
 
@@ -189,60 +207,116 @@ def _format(raw: msgspec.Raw | None) -> ResponseFormat | None:
     return ResponseFormat(
         kind="json_schema",
         name=text_in(inner, "name"),
+        description=text_in(inner, "description"),
         schema=inner.get("schema"),
         strict=_flag(inner.get("strict")),
     )
 
 
-def _write(request: Request, lost: list[Dropped]) -> dict[str, Any]:
-    """The fields of a request in their usual shape."""
-    fields: dict[str, Any] = {"model": request.model, "messages": _write_turns(request.messages, lost)}
+def from_core(request: Request, model: Model) -> Outgoing:
+    """A request for `model`, fitted to it as a request of this dialect would be.
+
+    Raises:
+        UnsupportedParameter: a refused field under the policy `refuse`.
+    """
+    lost = dropped(request.extras, DIALECT, "")
+    names = fitted_names((tool.name for tool in request.tools if not tool.dialect), PLAIN_NAME)
+    style = Style(names=names, marks=model.provider.cache_marks)
+    fields = _write(request, model, style, lost)
+    fitted, refused = fit(fields, model, asks_usage=request.stream)
+    return Outgoing(
+        path="/chat/completions",
+        body=msgspec.json.encode(fitted),
+        dropped=(*lost, *refused),
+        dialect=DIALECT,
+        tool_names={sent: name for name, sent in names.items()},
+    )
+
+
+def _write(request: Request, model: Model, style: Style, lost: list[Dropped]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"model": request.model, "messages": _write_turns(request.messages, style, lost)}
     if request.tools:
-        for at, tool in enumerate(request.tools):
-            lost += dropped(tool.extras, DIALECT, f"tools[{at}]")
-        fields["tools"] = [_write_tool(tool) for tool in request.tools]
-    if request.tool_choice is not None:
-        fields |= _write_choice(request.tool_choice)
-    if request.response_format is not None:
+        _write_tools(fields, request, style, lost)
+    if request.response_format is not None and request.response_format.kind != "text":
         fields["response_format"] = _write_format(request.response_format)
-    plain: dict[str, Any] = {name: getattr(request, name) for name in (*_NUMBERS, *_COUNTS)}
+    plain: dict[str, Any] = {name: getattr(request, name) for name in (*_NUMBERS, "seed")}
     plain |= {"max_completion_tokens": request.max_output, "user": request.user or None}
-    plain |= {"stop": list(request.stop) or None, "reasoning_effort": request.reasoning_effort or None}
+    plain |= {"stop": list(request.stop) or None, "reasoning_effort": _effort(request, model, lost) or None}
     plain["n"] = request.choices if request.choices != 1 else None
     fields |= {name: value for name, value in plain.items() if value is not None}
+    if request.top_k is not None:
+        lost.append(Dropped(path="top_k", reason="chat has no `top_k`"))
     if request.logprobs is not None:
         fields["logprobs"] = True
         fields |= {"top_logprobs": request.logprobs} if request.logprobs else {}
     if request.stream:
         fields["stream"] = True
-    if request.stream_usage:
-        fields["stream_options"] = {"include_usage": True}
-    if request.reasoning_budget is not None:
-        lost.append(Dropped(path="reasoning_budget", reason="chat has no token budget for thinking"))
     return fields
 
 
-def _write_turns(messages: tuple[Message, ...], lost: list[Dropped]) -> list[Any]:
-    return [turn for at, message in enumerate(messages) for turn in write_messages(message, lost, f"messages[{at}]")]
+def _write_turns(messages: tuple[Message, ...], style: Style, lost: list[Dropped]) -> list[Any]:
+    return [
+        turn for at, message in enumerate(messages) for turn in write_messages(message, style, lost, f"messages[{at}]")
+    ]
 
 
-def _write_choice(choice: ToolChoice) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def _write_tools(fields: dict[str, Any], request: Request, style: Style, lost: list[Dropped]) -> None:
+    tools: list[Any] = []
+    for at, tool in enumerate(request.tools):
+        if tool.dialect == DIALECT:
+            tools.append(tool.raw)
+        elif tool.dialect:
+            lost.append(Dropped(path=f"tools[{at}]", reason=f"`{tool.name}` runs at providers of {tool.dialect} only"))
+        else:
+            lost += dropped(tool.extras, DIALECT, f"tools[{at}]")
+            tools.append(_write_tool(tool, style))
+    if not tools:
+        return
+    fields["tools"] = tools
+    choice = request.tool_choice
+    if choice is None:
+        return
     if choice.mode == "named":
-        fields["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+        fields["tool_choice"] = {"type": "function", "function": {"name": style.names.get(choice.name, choice.name)}}
     elif choice.mode != "auto" or choice.parallel is None:
         fields["tool_choice"] = choice.mode
     if choice.parallel is not None:
         fields["parallel_tool_calls"] = choice.parallel
-    return fields
+
+
+def _write_tool(tool: Tool, style: Style) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": style.names.get(tool.name, tool.name)}
+    function |= {"description": tool.description} if tool.description else {}
+    function["parameters"] = tool.schema
+    function |= {"strict": tool.strict} if tool.strict is not None else {}
+    return {"type": "function", "function": function, **(write_mark(tool.cache) if style.marks else {})}
+
+
+# Where one dialect thinks in tokens and another in words: the budgets that OpenRouter's table gives the efforts, turned
+# round (shares of the longest answer; https://openrouter.ai/docs/use-cases/reasoning-tokens).
+_EFFORTS = ((1_024, "minimal"), (6_000, "low"), (16_000, "medium"))
+
+
+def _effort(request: Request, model: Model, lost: list[Dropped]) -> str:
+    """The effort, also from a budget of tokens, which chat does not have."""
+    if model.abilities is not None and Ability.REASONING not in model.abilities:
+        if request.reasoning_effort or request.reasoning_budget:
+            lost.append(Dropped(path="reasoning_effort", reason=f"{model.name} does not think"))
+        return ""
+    if request.reasoning_effort or request.reasoning_budget is None:
+        return request.reasoning_effort
+    if request.reasoning_budget == 0:
+        return ""  # what does not think by itself needs no word, and what does would refuse `none`
+    if request.reasoning_budget < 0:
+        return "medium"
+    return next((word for most, word in _EFFORTS if request.reasoning_budget <= most), "high")
 
 
 def _write_format(wanted: ResponseFormat) -> dict[str, Any]:
-    if wanted.kind == "text":
-        return {"type": "text"}
     if wanted.kind == "json":
         return {"type": "json_object"}
     inner: dict[str, Any] = {"name": wanted.name or "answer"}
+    inner |= {"description": wanted.description} if wanted.description else {}
     inner |= {"strict": wanted.strict} if wanted.strict is not None else {}
     inner |= {"schema": wanted.schema} if wanted.schema is not None else {}
     return {"type": "json_schema", "json_schema": inner}

@@ -12,7 +12,9 @@ from pointsman.wire.openai_chat import answer as whole
 from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, unstreamed
 from pointsman.wire.openai_chat import request as read
 from pointsman.wire.openai_chat.relay import ChatRelay
-from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Surface
+from pointsman.wire.openai_chat.stream_reader import ChatReader
+from pointsman.wire.openai_chat.stream_writer import ALIVE, ChatWriter
+from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, StreamReader, StreamWriter, Surface
 
 
 class OpenAIChat:
@@ -20,8 +22,8 @@ class OpenAIChat:
 
     name = read.DIALECT
 
-    def read_request(self, body: bytes, surface: Surface) -> Incoming:
-        """See `port.Dialect.read_request`."""
+    def read_request(self, body: bytes, surface: Surface, path: str = "", query: str = "") -> Incoming:  # noqa: ARG002 - the port's
+        """See `port.CallerSide.read_request`."""
         return read.read_request(body, surface)
 
     def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
@@ -58,18 +60,30 @@ class OpenAIChat:
         """See `port.Dialect.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
 
-    def decode_request(self, body: bytes) -> Request:
-        """See `port.Dialect.decode_request`."""
-        return core_requests.decode_request(body)
+    def keep_alive(self) -> bytes:
+        """See `port.CallerSide.keep_alive`."""
+        return ALIVE
 
-    def encode_request(self, request: Request, model: Model) -> Encoded:
-        """See `port.Dialect.encode_request`."""
-        return core_requests.encode_request(request, model)
+    def to_core(self, incoming: Incoming) -> Request:
+        """See `port.CallerSide.to_core`."""
+        return core_requests.to_core(incoming)
 
-    def decode_answer(self, body: bytes) -> Answer:
-        """See `port.Dialect.decode_answer`."""
-        return core_answers.decode_answer(body)
+    def from_core(self, request: Request, model: Model) -> Outgoing:
+        """See `port.ProviderSide.from_core`."""
+        return core_requests.from_core(request, model)
 
-    def encode_answer(self, answer: Answer) -> Encoded:
-        """See `port.Dialect.encode_answer`."""
-        return core_answers.encode_answer(answer)
+    def read_whole(self, body: bytes, outgoing: Outgoing) -> Answer:
+        """See `port.ProviderSide.read_whole`."""
+        return core_answers.read_whole(body, outgoing)
+
+    def write_answer(self, answer: Answer, incoming: Incoming) -> Encoded:
+        """See `port.CallerSide.write_answer`."""
+        return core_answers.write_answer(answer, incoming)
+
+    def reader(self, outgoing: Outgoing) -> StreamReader:
+        """See `port.ProviderSide.reader`."""
+        return ChatReader(outgoing)
+
+    def writer(self, incoming: Incoming) -> StreamWriter:
+        """See `port.CallerSide.writer`."""
+        return ChatWriter(incoming)

@@ -1,0 +1,192 @@
+"""A stream on its way from a provider of one dialect to a caller of another: read into events, written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from pointsman.core.chat import (
+    Answer,
+    AnswerStart,
+    Block,
+    BlockStart,
+    ChoiceEnd,
+    Delta,
+    Event,
+    Media,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    UsageReport,
+)
+from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
+from pointsman.core.model import Price
+from pointsman.core.usage import Usage
+from pointsman.wire.port import AnswerFacts, StreamReader, StreamWriter
+
+
+class CrossRelay:
+    """`port.Relay` across two dialects."""
+
+    __slots__ = (
+        "_closed",
+        "_created",
+        "_failure",
+        "_finish",
+        "_has_content",
+        "_id",
+        "_model",
+        "_price",
+        "_reader",
+        "_usage",
+        "_writer",
+        "_written",
+    )
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter, price: Price | None, created: int) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._price = price
+        self._created = created
+        self._usage: Usage | None = None
+        self._id = self._model = self._finish = ""
+        self._has_content = self._closed = False
+        self._failure: UpstreamRefused | UpstreamGarbage | None = None
+        self._written = 0
+
+    @property
+    def facts(self) -> AnswerFacts:
+        """What is known so far."""
+        return AnswerFacts(id=self._id, model=self._model, finish=self._finish, usage=self._usage)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether an event with content has been returned."""
+        return self._has_content
+
+    @property
+    def done(self) -> bool:
+        """Whether the provider has said that the stream is over."""
+        return self._reader.done
+
+    @property
+    def written(self) -> int:
+        """Characters of model text."""
+        return self._written
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes, return events in the caller's dialect. Raises as `port.Relay.feed`."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            events = self._reader.feed(chunk)
+        except (UpstreamRefused, UpstreamGarbage) as failure:
+            self._failure = foreign(failure)
+            raise self._failure from None
+        if not events:
+            return b""
+        self._note(events)
+        return self._writer.write(self._dated(events))
+
+    def close(self) -> bytes:
+        """End of the body. Raises as `port.Relay.close`."""
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            return b""
+        try:
+            events = self._reader.close()
+        except (UpstreamRefused, UpstreamGarbage) as failure:
+            self._failure = foreign(failure)
+            raise self._failure from None
+        self._closed = True
+        self._note(events)
+        usage, price = self._usage, self._price
+        cost = price.cost(usage) if price is not None and usage is not None else None
+        return self._writer.write(self._dated(events)) + self._writer.close(usage, cost)
+
+    def _dated(self, events: list[Event]) -> list[Event]:
+        """With a time in the stream's head, where the provider says none."""
+        if events and isinstance(head := events[0], AnswerStart) and not head.created:
+            events[0] = msgspec.structs.replace(head, created=self._created)
+        return events
+
+    def _note(self, events: Sequence[Event]) -> None:
+        """Remember what accounting needs."""
+        for event in events:
+            match event:
+                case Delta(text=text):
+                    if text:
+                        self._written += len(text)
+                        self._has_content = True
+                case BlockStart(block=block):
+                    self._written += _size(block)
+                    self._has_content = self._has_content or says_something(block)
+                case UsageReport(usage=usage):
+                    self._usage = usage
+                case AnswerStart(id=answer_id, model=model):
+                    self._id, self._model = answer_id, model
+                case ChoiceEnd(finish=finish, finish_raw=raw):
+                    self._finish = self._finish or raw or finish
+                    self._has_content = True
+
+
+def foreign(error: UpstreamRefused | UpstreamGarbage) -> UpstreamRefused | UpstreamGarbage:
+    """A provider's error for a caller of another dialect: its meaning and text, without its body."""
+    if isinstance(error, UpstreamRefused):
+        error.body = b""
+    return error
+
+
+def says_something(block: Block) -> bool:
+    """Whether a block's beginning is content already."""
+    match block:
+        case Text(text=text) | Refusal(text=text):
+            return bool(text)
+        case Reasoning():
+            return bool(block.text or block.encrypted)
+    return True
+
+
+def _size(block: Block) -> int:
+    match block:
+        case Text(text=text) | Refusal(text=text) | Reasoning(text=text):
+            return len(text)
+        case ToolCall(arguments=arguments):
+            return len(arguments)
+        case Media() | Opaque():
+            return 0
+    return 0
+
+
+class Told:
+    """`port.StreamReader` for a stream that is known already."""
+
+    done = True
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._events = list(events)
+
+    def feed(self, chunk: bytes) -> list[Event]:  # noqa: ARG002 - the port's
+        """All of it at the first call."""
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> list[Event]:
+        """Nothing more."""
+        return self.feed(b"")
+
+
+def facts_of(answer: Answer, mark: bytes = b"") -> AnswerFacts:
+    """What accounting needs of an answer; `mark` is the caller's dialect's note for `annotate`."""
+    first = answer.choices[0] if answer.choices else None
+    return AnswerFacts(
+        id=answer.id,
+        model=answer.model,
+        finish=(first.finish_raw or first.finish or "") if first is not None else "",
+        usage=answer.usage,
+        mark=mark,
+    )

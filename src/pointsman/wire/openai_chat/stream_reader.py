@@ -1,0 +1,344 @@
+"""A provider's chat stream as core events.
+
+Everybody's streams are read here, so what servers are known to get wrong is mended here: calls without index or id or
+with one index for several, calls that come whole, content as a list of parts, usage at any place and more than once,
+ends that are said twice or with the last content, chunks without choices or delta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pointsman.core.chat import (
+    Alive,
+    AnswerStart,
+    Block,
+    BlockEnd,
+    BlockStart,
+    ChoiceEnd,
+    Citation,
+    Delta,
+    Event,
+    Logprobs,
+    Media,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    UsageReport,
+)
+from pointsman.core.errors import UpstreamCut, UpstreamGarbage
+from pointsman.wire import sse
+from pointsman.wire.openai_chat.core_answers import meaning
+from pointsman.wire.openai_chat.core_parts import read_citations, read_part, seal_of
+from pointsman.wire.openai_chat.reasoning import DETAILS, TEXTS, THINKING, read_details, read_thinking
+from pointsman.wire.openai_chat.usage import usage_of
+from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads, loads_object
+from pointsman.wire.port import Outgoing
+from pointsman.wire.raw import dump
+from pointsman.wire.refusals import refusal_in, refusal_of
+from pointsman.wire.tool_names import made_id
+
+_DONE = b"[DONE]"
+
+
+class ChatReader:
+    """`port.StreamReader` for chat completions."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._frames = sse.Frames()
+        self._names = outgoing.tool_names
+        self._choices: dict[int, _Choice] = {}
+        self._head: AnswerStart | None = None
+        self._done = False
+        self._pending: list[Event] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether `[DONE]` has come."""
+        return self._done
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """See `port.StreamReader.feed`."""
+        events: list[Event] = []
+        if self._done:
+            return events
+        for frame in sse.split(self._frames.take(chunk)):
+            if self._frame(frame, events):
+                break
+        return events
+
+    def close(self) -> list[Event]:
+        """See `port.StreamReader.close`."""
+        events: list[Event] = []
+        rest = self._frames.rest()
+        if not self._done and rest.strip():
+            self._last(rest, events)
+        open_ = [choice for choice in self._choices.values() if not choice.finish]
+        if not self._choices or (open_ and not self._done):
+            raise UpstreamCut("The provider's stream ended before the answer did.")
+        for choice in self._choices.values():
+            choice.end(events)
+        return events
+
+    def _last(self, rest: bytes, events: list[Event]) -> None:
+        """An event without its blank line, which the body's end completes if it is whole."""
+        _, data = sse.fields(rest)
+        if data is None and rest.lstrip().startswith(b":"):
+            return
+        if data is None and rest.lstrip().startswith(b"{"):
+            refused = refusal_in(loads_object(rest, "stream"), rest)  # an error as a plain body
+            raise refused or UpstreamGarbage("The provider sent a plain JSON body where a stream was announced.")
+        if data is None or data.strip() != _DONE:
+            try:
+                loads(data or b"")
+            except BAD_JSON:
+                raise UpstreamCut("The provider's stream ended in the middle of an event.") from None
+        self._frame(rest, events)
+
+    def _frame(self, frame: bytes, events: list[Event]) -> bool:
+        """One event; True where it ends the stream."""
+        name, data = sse.fields(frame)
+        if not data or not (data := data.strip()):
+            events.append(Alive())
+            return False
+        if data == _DONE:
+            self._done = True
+            return True
+        try:
+            chunk = loads(data)
+        except BAD_JSON as error:
+            if name == b"error":
+                raise refusal_of(data.decode("utf-8", "replace"), data) from None
+            raise UpstreamGarbage(f"The provider sent an event that is not JSON: {error}") from None
+        if not isinstance(chunk, dict):
+            raise UpstreamGarbage("The provider sent an event that is not a JSON object.")
+        refused = refusal_in(chunk, data)
+        if refused is None and name == b"error":
+            refused = refusal_of(chunk, data)
+        if refused is not None:
+            raise refused
+        self._chunk(chunk, events)
+        return False
+
+    def _chunk(self, chunk: dict[str, Any], events: list[Event]) -> None:
+        choices = as_list(chunk.get("choices"))
+        if self._head is None and choices:
+            # Azure's first chunk has neither choices nor an id.
+            self._head = AnswerStart(
+                id=as_text(chunk.get("id")),
+                model=as_text(chunk.get("model")),
+                created=as_count(chunk.get("created")),
+            )
+            events.append(self._head)
+        for value in choices:
+            fields = as_dict(value)
+            index = as_count(fields.get("index"))
+            choice = self._choices.get(index)
+            if choice is None:
+                choice = self._choices[index] = _Choice(index, self._names)
+            choice.take(fields, events)
+        usage = chunk.get("usage") or as_dict(chunk.get("x_groq")).get("usage")
+        if isinstance(usage, dict) and usage and (used := usage_of(usage)) is not None:
+            events.append(UsageReport(usage=used))
+
+
+class _Choice:
+    """One answer on its way. Blocks get their index in the order in which they begin."""
+
+    def __init__(self, index: int, names: Mapping[str, str]) -> None:
+        self.index = index
+        self.finish = ""
+        self._ended = False
+        self._stopped_by = ""
+        self._names = names
+        self._count = 0
+        self._open: tuple[type[Block], int] | None = None  # text, refusal or thinking that grows
+        self._calls: list[_Call] = []
+        self._by_place: dict[int, _Call] = {}
+        self._last: _Call | None = None
+        self._citations: list[Citation] = []
+
+    def take(self, fields: dict[str, Any], events: list[Event]) -> None:
+        delta = fields.get("delta")
+        if not isinstance(delta, dict):
+            delta = as_dict(fields.get("message"))
+        if delta and not self._ended:
+            self._delta(delta, events)
+        text = fields.get("text")
+        if isinstance(text, str) and text:
+            self._grow(Text, text, events)
+        logprobs = fields.get("logprobs")
+        if isinstance(logprobs, dict) and logprobs.get("content"):
+            events.append(Logprobs(choice=self.index, raw=dump(logprobs)))
+        finish = fields.get("finish_reason")
+        if finish is not None and finish != "" and not self.finish:
+            self.finish = finish if isinstance(finish, str) else str(finish)
+            self._stopped_by = as_text(fields.get("stop_reason")) or as_text(fields.get("matched_stop"))
+
+    def _delta(self, delta: dict[str, Any], events: list[Event]) -> None:
+        thought = next((text for name in TEXTS if isinstance(text := delta.get(name), str) and text), "")
+        if thought:
+            self._grow(Reasoning, thought, events)
+        if THINKING in delta or DETAILS in delta:
+            self._sealed(delta, events, told=bool(thought))
+        content = delta.get("content")
+        if content and isinstance(content, str):
+            self._grow(Text, content, events)
+        else:
+            self._parts(as_list(content), events)
+        if refusal := as_text(delta.get("refusal")):
+            self._grow(Refusal, refusal, events)
+        for value in as_list(delta.get("tool_calls")):
+            self._call(as_dict(value), events)
+        old = delta.get("function_call")
+        if isinstance(old, dict):
+            self._call({"index": 0, "id": as_text(old.get("name")) or None, "function": old}, events)
+        if delta.get("annotations"):
+            self._citations += read_citations([dump(value) for value in as_list(delta["annotations"])])
+        for image in as_list(delta.get("images")):
+            block = read_part(dump(image))
+            if isinstance(block, Media):
+                self._whole(block, events)
+
+    def _sealed(self, delta: dict[str, Any], events: list[Event], *, told: bool) -> None:
+        """Thinking with what makes it of use to its maker; the text may have come under a plain name too."""
+        for block in read_thinking(dump(delta.get(THINKING))) or read_details(dump(delta.get(DETAILS))):
+            if block.encrypted:
+                self._whole(block, events)
+                continue
+            if block.text and not told and not (block.signature and self._open and self._open[0] is Reasoning):
+                self._grow(Reasoning, block.text, events)
+            if block.signature:
+                index = self._start(Reasoning, events)
+                events.append(Delta(choice=self.index, index=index, field="signature", text=block.signature))
+
+    def _parts(self, parts: list[Any], events: list[Event]) -> None:
+        """Content as a list: Mistral's thinking and references."""
+        for part in parts:
+            block = read_part(dump(part))
+            match block:
+                case Text(text=text):
+                    self._grow(Text, text, events)
+                case Reasoning(text=text):
+                    self._grow(Reasoning, text, events)
+                case Opaque(kind=""):
+                    continue
+                case _:
+                    self._whole(block, events)
+
+    def _grow(self, kind: type[Block], text: str, events: list[Event]) -> None:
+        index = self._start(kind, events)
+        events.append(Delta(choice=self.index, index=index, field="text", text=text))
+
+    def _start(self, kind: type[Block], events: list[Event]) -> int:
+        """The index of the open block of a kind; a block of another kind ends."""
+        if self._open is not None and self._open[0] is kind:
+            return self._open[1]
+        self._stop(events)
+        index = self._next()
+        self._open = (kind, index)
+        block: Block = Reasoning() if kind is Reasoning else kind(text="")  # type: ignore[call-arg]  # text or refusal
+        events.append(BlockStart(choice=self.index, index=index, block=block))
+        return index
+
+    def _whole(self, block: Block, events: list[Event]) -> None:
+        """A block that comes whole."""
+        self._stop(events)
+        index = self._next()
+        events.append(BlockStart(choice=self.index, index=index, block=block))
+        events.append(BlockEnd(choice=self.index, index=index))
+
+    def _stop(self, events: list[Event]) -> None:
+        if self._open is not None:
+            kind, index = self._open
+            self._open = None
+            citations = tuple(self._citations) if kind is Text else ()
+            if citations:
+                self._citations = []
+            events.append(BlockEnd(choice=self.index, index=index, citations=citations))
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count - 1
+
+    def _call(self, value: dict[str, Any], events: list[Event]) -> None:
+        """A piece of a call, or a whole one.
+
+        A new id is a new call, whatever its index says; without an id the index decides, and without either a name
+        begins a new call and anything else belongs to the last.
+        """
+        function = as_dict(value.get("function"))
+        name, call_id = as_text(function.get("name")), as_text(value.get("id"))
+        place = value.get("index")
+        known = self._by_place.get(place) if type(place) is int else (None if name else self._last)
+        if known is not None and call_id and known.id and known.id != call_id and (name or known.named):
+            known = None
+        if known is None:
+            self._stop(events)
+            known = _Call(self._next(), call_id)
+            self._calls.append(known)
+            if type(place) is int:
+                self._by_place[place] = known
+        self._last = known
+        known.id = known.id or call_id
+        arguments = function.get("arguments")
+        piece = arguments if isinstance(arguments, str) else (dump_text(arguments) if arguments else "")
+        if not known.named and name:
+            known.named = True
+            called = self._names.get(name, name)
+            block = ToolCall(
+                id=known.id or made_id(name + piece, known.index),
+                name=called,
+                arguments="",
+                extras=seal_of(dump(value.get("extra_content"))),
+            )
+            events.append(BlockStart(choice=self.index, index=known.index, block=block))
+            piece, known.early = known.early + piece, ""
+        if not known.named:
+            known.early += piece  # arguments before the name
+        elif piece:
+            known.some = known.some or bool(piece.strip())
+            events.append(Delta(choice=self.index, index=known.index, field="arguments", text=piece))
+
+    def end(self, events: list[Event]) -> None:
+        """All of it has come."""
+        if self._ended:
+            return
+        self._ended = True
+        self._stop(events)
+        calls = [call for call in self._calls if call.named]
+        for call in calls:
+            if not call.some:
+                events.append(Delta(choice=self.index, index=call.index, field="arguments", text="{}"))
+            events.append(BlockEnd(choice=self.index, index=call.index))
+        word = self.finish
+        events.append(
+            ChoiceEnd(
+                choice=self.index,
+                finish=meaning(word, calls=bool(calls)),
+                finish_raw=word,
+                stop_sequence=self._stopped_by,
+            )
+        )
+
+
+class _Call:
+    """One call on its way."""
+
+    __slots__ = ("early", "id", "index", "named", "some")
+
+    def __init__(self, index: int, call_id: str) -> None:
+        self.index = index
+        self.id = call_id
+        self.named = self.some = False
+        self.early = ""
+
+
+def dump_text(value: Any) -> str:
+    """A value as JSON text."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,116 @@
+"""The two ways between a caller and a provider: straight through in one dialect, or across two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from pointsman.core.chat import Answer
+from pointsman.core.errors import UpstreamRefused
+from pointsman.core.model import Model
+from pointsman.wire.cross_relay import CrossRelay, Told, facts_of
+from pointsman.wire.events import events_of
+from pointsman.wire.port import (
+    CallerSide,
+    Dialect,
+    Heard,
+    Incoming,
+    Outgoing,
+    Passage,
+    ProviderSide,
+    Relay,
+    StreamReader,
+    Trip,
+)
+
+_NANOS = 1_000_000_000
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Passages:
+    """Every way between the dialects that there are; made once, without state.
+
+    Args:
+        dialects: by name.
+    """
+
+    def __init__(self, dialects: Mapping[str, Dialect]) -> None:
+        self._ways: dict[tuple[str, str], Passage] = {
+            (caller.name, provider.name): Straight(caller) if caller is provider else Crossing(caller, provider)
+            for caller in dialects.values()
+            for provider in dialects.values()
+        }
+
+    def between(self, caller: str, provider: str) -> Passage:
+        """The way from a caller's dialect to a provider's."""
+        return self._ways[caller, provider]
+
+
+class Straight:
+    """`port.Passage` where both speak one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+        """See `port.Passage.write_request`."""
+        return self._dialect.write_request(incoming, model)
+
+    def read_answer(self, body: bytes, trip: Trip) -> Heard:  # noqa: ARG002 - the port's
+        """See `port.Passage.read_answer`."""
+        return Heard(body=body, facts=self._dialect.read_answer(body))
+
+    def relay(self, trip: Trip) -> Relay:
+        """See `port.Passage.relay`."""
+        return self._dialect.relay(trip.incoming, trip.price)
+
+    def relay_whole(self, body: bytes, trip: Trip) -> tuple[Relay, bytes]:
+        """See `port.Passage.relay_whole`."""
+        relay = self.relay(trip)
+        out = relay.feed(self._dialect.as_stream(body, trip.incoming))
+        return relay, out + relay.close()
+
+    def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
+        """See `port.ProviderSide.read_error`; the provider's own body goes on to the caller."""
+        return self._dialect.read_error(status, headers, body, now)
+
+
+class Crossing:
+    """`port.Passage` between two dialects, through the core values."""
+
+    def __init__(self, caller: CallerSide, provider: ProviderSide) -> None:
+        self._caller = caller
+        self._provider = provider
+
+    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+        """See `port.Passage.write_request`."""
+        return self._provider.from_core(self._caller.to_core(incoming), model)
+
+    def read_answer(self, body: bytes, trip: Trip) -> Heard:
+        """See `port.Passage.read_answer`."""
+        answer = self._answer(body, trip)
+        encoded = self._caller.write_answer(answer, trip.incoming)
+        return Heard(body=encoded.body, facts=facts_of(answer, encoded.mark), dropped=encoded.dropped)
+
+    def relay(self, trip: Trip) -> Relay:
+        """See `port.Passage.relay`."""
+        return self._relay(self._provider.reader(trip.outgoing), trip)
+
+    def relay_whole(self, body: bytes, trip: Trip) -> tuple[Relay, bytes]:
+        """See `port.Passage.relay_whole`."""
+        relay = self._relay(Told(events_of(self._answer(body, trip))), trip)
+        return relay, relay.feed(b"") + relay.close()
+
+    def _answer(self, body: bytes, trip: Trip) -> Answer:
+        answer = self._provider.read_whole(body, trip.outgoing)
+        return answer if answer.created else msgspec.structs.replace(answer, created=trip.now // _NANOS)
+
+    def _relay(self, reader: StreamReader, trip: Trip) -> Relay:
+        return CrossRelay(reader, self._caller.writer(trip.incoming), trip.price, trip.now // _NANOS)
+
+    def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
+        """See `port.ProviderSide.read_error`; the body is in the provider's dialect and stays here."""
+        error = self._provider.read_error(status, headers, body, now)
+        error.body = b""
+        return error
