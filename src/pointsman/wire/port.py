@@ -208,6 +208,10 @@ class CallerSide(Protocol):
         """A writer for one stream."""
         ...
 
+    def write_count(self, tokens: int) -> bytes:
+        """The answer to the question how many tokens a request has."""
+        ...
+
     def annotate(self, body: bytes, cost: int | None, facts: AnswerFacts | None = None) -> bytes:
         """A whole answer with `usage.cost` (US dollars) added; unchanged if there is no usage or no cost.
 
@@ -242,6 +246,14 @@ class ProviderSide(Protocol):
         Raises:
             UnsupportedParameter: the model refuses a field and its policy is `refuse`.
         """
+        ...
+
+    def count_from_core(self, request: Request, model: Model) -> Outgoing | None:
+        """The question how many tokens a request has; None where providers of this dialect do not answer it."""
+        ...
+
+    def read_count(self, body: bytes) -> int:
+        """The answer to it. Raises as `read_whole`."""
         ...
 
     def read_whole(self, body: bytes, outgoing: Outgoing) -> Answer:

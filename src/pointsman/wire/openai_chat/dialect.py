@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pointsman.core.chat import Answer, Encoded, Request
-from pointsman.core.errors import PointsmanError, UpstreamRefused
+from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
 from pointsman.wire.openai_chat import answer as whole
@@ -71,6 +71,18 @@ class OpenAIChat:
     def from_core(self, request: Request, model: Model) -> Outgoing:
         """See `port.ProviderSide.from_core`."""
         return core_requests.from_core(request, model)
+
+    def write_count(self, tokens: int) -> bytes:
+        """See `port.CallerSide.write_count`; chat has no such question, so this is what OpenAI's other API says."""
+        return b'{"object":"response.input_tokens","input_tokens":%d}' % tokens
+
+    def count_from_core(self, request: Request, model: Model) -> Outgoing | None:  # noqa: ARG002 - the port's
+        """See `port.ProviderSide.count_from_core`: providers of chat do not count."""
+        return None
+
+    def read_count(self, body: bytes) -> int:
+        """See `port.ProviderSide.read_count`; never asked."""
+        raise UpstreamGarbage(f"Providers of chat do not count tokens, and one sent {len(body)} bytes.")
 
     def read_whole(self, body: bytes, outgoing: Outgoing) -> Answer:
         """See `port.ProviderSide.read_whole`."""
