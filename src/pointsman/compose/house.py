@@ -267,7 +267,7 @@ class House:
         """The line for callers over HTTP, and the one for this process itself."""
         pieces = self.pieces
         parts = Parts(
-            passages=Passages({self.dialect.name: self.dialect}),
+            passages=Passages([self.dialect]),
             router=self.planner,
             sender=self._sending,
             carrier=pieces.carrier,

@@ -13,7 +13,7 @@ from pointsman.core.model import Model, TimeLimits
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
 from pointsman.wire.passage import Passages
-from pointsman.wire.port import AnswerFacts, Dialect, Incoming, Outgoing, Relay
+from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Spoken
 
 
 class Router(Protocol):
@@ -80,7 +80,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     started: int
     arrival: Arrival
-    dialect: Dialect
+    dialect: Spoken
     incoming: Incoming
     principal: Principal
     wishes: Wishes

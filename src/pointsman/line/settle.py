@@ -10,7 +10,7 @@ from pointsman.core.ports import NOBODY
 from pointsman.core.usage import Usage
 from pointsman.line.parts import NO_WISHES, Parts, Won
 from pointsman.line.trail import Trail
-from pointsman.wire.port import AnswerFacts, Dialect, Incoming, Surface
+from pointsman.wire.port import AnswerFacts, Incoming, Spoken, Surface
 
 _LABEL = 200
 _DETAIL = 2_000
@@ -21,7 +21,7 @@ _NOTHING = AnswerFacts()
 class Run:
     """One call's notes on its way down the line; turned into one frozen outcome at its end."""
 
-    def __init__(self, parts: Parts, arrival: Arrival, surface: Surface, dialect: Dialect) -> None:
+    def __init__(self, parts: Parts, arrival: Arrival, surface: Surface, dialect: Spoken) -> None:
         self.parts = parts
         self.arrival = arrival
         self.surface = surface

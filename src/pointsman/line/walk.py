@@ -25,7 +25,7 @@ from pointsman.line import executor, relay
 from pointsman.line.admit import admit, wishes
 from pointsman.line.parts import Call, Parts
 from pointsman.line.settle import Run
-from pointsman.wire.port import Dialect, Surface
+from pointsman.wire.port import Spoken, Surface
 
 _log = logging.getLogger("pointsman.line")
 
@@ -37,7 +37,7 @@ class Line:
         self.parts = parts
         self._heads = relay.Heads()
 
-    async def walk(self, arrival: Arrival, surface: Surface, dialect: Dialect, reply: Reply) -> PointsmanError | None:
+    async def walk(self, arrival: Arrival, surface: Surface, dialect: Spoken, reply: Reply) -> PointsmanError | None:
         """Serve one call from its first byte to its record.
 
         Every error of ours becomes an answer in the caller's dialect, and is also returned. Cancelling means that the

@@ -17,7 +17,7 @@ from pointsman.server.guard import Guard
 from pointsman.server.http1 import Limits
 from pointsman.server.identified import Identified, new_id
 from pointsman.server.table import Table, normal
-from pointsman.wire.port import Dialect
+from pointsman.wire.port import Spoken
 
 _log = logging.getLogger("pointsman.server")
 _JSON = (b"content-type", b"application/json")
@@ -36,7 +36,7 @@ class App:
         self,
         *,
         table: Table,
-        dialect: Dialect,
+        dialect: Spoken,
         limits: Limits,
         guard: Guard,
         root_path: str = "",

@@ -9,7 +9,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.ports import Principal, Reply
 from pointsman.line.walk import Line
 from pointsman.server.table import Handler
-from pointsman.wire.port import Dialect, Surface
+from pointsman.wire.port import Spoken, Surface
 
 _JSON = (b"content-type", b"application/json")
 
@@ -30,7 +30,7 @@ class Listing(Protocol):
         ...
 
 
-def data_path(line: Callable[[], Line], surface: Surface, dialect: Dialect) -> Handler:
+def data_path(line: Callable[[], Line], surface: Surface, dialect: Spoken) -> Handler:
     """A handler that lets a call walk the line in force when it arrives."""
 
     def handle(arrival: Arrival, reply: Reply) -> Awaitable[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -12,6 +12,9 @@ from pointsman.core.model import Model
 from pointsman.wire.cross_relay import CrossRelay, Told, facts_of
 from pointsman.wire.events import events_of
 from pointsman.wire.port import (
+    COUNTING,
+    AnswerFacts,
+    BothSides,
     CallerSide,
     Dialect,
     Heard,
@@ -32,15 +35,18 @@ class Passages:
     """Every way between the dialects that there are; made once, without state.
 
     Args:
-        dialects: by name.
+        dialects: those that can be translated into each other.
+        alone: those that cannot.
     """
 
-    def __init__(self, dialects: Mapping[str, Dialect]) -> None:
+    def __init__(self, dialects: Iterable[Dialect], alone: Iterable[BothSides] = ()) -> None:
+        dialects = tuple(dialects)
         self._ways: dict[tuple[str, str], Passage] = {
             (caller.name, provider.name): Straight(caller) if caller is provider else Crossing(caller, provider)
-            for caller in dialects.values()
-            for provider in dialects.values()
+            for caller in dialects
+            for provider in dialects
         }
+        self._ways |= {(one.name, one.name): Straight(one) for one in alone}
 
     def between(self, caller: str, provider: str) -> Passage:
         """The way from a caller's dialect to a provider's."""
@@ -50,7 +56,9 @@ class Passages:
 class Straight:
     """`port.Passage` where both speak one dialect."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    counts = True
+
+    def __init__(self, dialect: BothSides) -> None:
         self._dialect = dialect
 
     def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
@@ -82,13 +90,21 @@ class Crossing:
     def __init__(self, caller: CallerSide, provider: ProviderSide) -> None:
         self._caller = caller
         self._provider = provider
+        self.counts = provider.counts
 
     def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
         """See `port.Passage.write_request`."""
-        return self._provider.from_core(self._caller.to_core(incoming), model)
+        request = self._caller.to_core(incoming)
+        if incoming.surface in COUNTING:
+            asked = self._provider.count_from_core(request, model)
+            if asked is not None:
+                return asked
+        return self._provider.from_core(request, model)
 
     def read_answer(self, body: bytes, trip: Trip) -> Heard:
         """See `port.Passage.read_answer`."""
+        if trip.incoming.surface in COUNTING:
+            return Heard(body=self._caller.write_count(self._provider.read_count(body)), facts=AnswerFacts())
         answer = self._answer(body, trip)
         encoded = self._caller.write_answer(answer, trip.incoming)
         return Heard(body=encoded.body, facts=facts_of(answer, encoded.mark), dropped=encoded.dropped)

@@ -27,9 +27,12 @@ Surface = Literal[
     "messages.count_tokens",
     "gemini.generate",
     "gemini.count_tokens",
+    "responses.input_tokens",
     "embeddings",
 ]
 """What a caller called."""
+COUNTING: frozenset[Surface] = frozenset({"messages.count_tokens", "gemini.count_tokens", "responses.input_tokens"})
+"""Those that ask for a number of tokens and for nothing else."""
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,8 +183,8 @@ class StreamWriter(Protocol):
         ...
 
 
-class CallerSide(Protocol):
-    """What a dialect does for those who call in it."""
+class Spoken(Protocol):
+    """What the line asks of the dialect that a caller speaks, whoever answers."""
 
     @property
     def name(self) -> str:
@@ -194,22 +197,6 @@ class CallerSide(Protocol):
         Raises:
             InvalidJson, InvalidRequest: with the path of the field (`param`) and what was expected there.
         """
-        ...
-
-    def to_core(self, incoming: Incoming) -> Request:
-        """A request in no dialect. Raises as `read_request`, for what routing had not looked at."""
-        ...
-
-    def write_answer(self, answer: Answer, incoming: Incoming) -> Encoded:
-        """An answer for a caller, and what this dialect cannot say of it."""
-        ...
-
-    def writer(self, incoming: Incoming) -> StreamWriter:
-        """A writer for one stream."""
-        ...
-
-    def write_count(self, tokens: int) -> bytes:
-        """The answer to the question how many tokens a request has."""
         ...
 
     def annotate(self, body: bytes, cost: int | None, facts: AnswerFacts | None = None) -> bytes:
@@ -232,12 +219,50 @@ class CallerSide(Protocol):
         ...
 
 
-class ProviderSide(Protocol):
-    """What a dialect does for providers that speak it."""
+class CallerSide(Spoken, Protocol):
+    """What a dialect does for those who call in it and are answered in another."""
+
+    def to_core(self, incoming: Incoming) -> Request:
+        """A request in no dialect. Raises as `read_request`, for what routing had not looked at."""
+        ...
+
+    def write_answer(self, answer: Answer, incoming: Incoming) -> Encoded:
+        """An answer for a caller, and what this dialect cannot say of it."""
+        ...
+
+    def writer(self, incoming: Incoming) -> StreamWriter:
+        """A writer for one stream."""
+        ...
+
+    def write_count(self, tokens: int) -> bytes:
+        """The answer to the question how many tokens a request has."""
+        ...
+
+
+class Refusing(Protocol):
+    """Reads what providers say when they say no."""
+
+    def read_error(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
+    ) -> UpstreamRefused:
+        """What a provider's error answer means; never raises, whatever the body is.
+
+        `now` (nanoseconds since the epoch) helps to read dates where the answer has none of its own.
+        """
+        ...
+
+
+class ProviderSide(Refusing, Protocol):
+    """What a dialect does for providers that speak it and answer callers of another."""
 
     @property
     def name(self) -> str:
         """The dialect's name, e.g. `openai-chat`."""
+        ...
+
+    @property
+    def counts(self) -> bool:
+        """Whether its providers say how many tokens a request has."""
         ...
 
     def from_core(self, request: Request, model: Model) -> Outgoing:
@@ -249,7 +274,7 @@ class ProviderSide(Protocol):
         ...
 
     def count_from_core(self, request: Request, model: Model) -> Outgoing | None:
-        """The question how many tokens a request has; None where providers of this dialect do not answer it."""
+        """The question how many tokens a request has; None where `counts` is False."""
         ...
 
     def read_count(self, body: bytes) -> int:
@@ -269,17 +294,8 @@ class ProviderSide(Protocol):
         """A reader for one stream."""
         ...
 
-    def read_error(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
-    ) -> UpstreamRefused:
-        """What a provider's error answer means; never raises, whatever the body is.
 
-        `now` (nanoseconds since the epoch) helps to read dates where the answer has none of its own.
-        """
-        ...
-
-
-class BothSides(Protocol):
+class BothSides(Spoken, Refusing, Protocol):
     """What a dialect does where caller and provider both speak it: bytes pass."""
 
     def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
@@ -306,7 +322,7 @@ class BothSides(Protocol):
         ...
 
 
-class Dialect(CallerSide, ProviderSide, BothSides, Protocol):
+class Dialect(BothSides, CallerSide, ProviderSide, Protocol):
     """One wire format, in both directions, whole and streamed."""
 
 
@@ -326,6 +342,11 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
 
 class Passage(Protocol):
     """How one call's request gets to a provider and its answer back: straight, or across dialects."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the provider can be asked how many tokens a request has."""
+        ...
 
     def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
         """The request as the provider gets it. Raises as `BothSides.write_request`."""

@@ -21,6 +21,7 @@ class OpenAIChat:
     """`port.Dialect` for chat completions and the old text completions. Without state; one serves everybody."""
 
     name = read.DIALECT
+    counts = False
 
     def read_request(self, body: bytes, surface: Surface, path: str = "", query: str = "") -> Incoming:  # noqa: ARG002 - the port's
         """See `port.CallerSide.read_request`."""
