@@ -133,7 +133,11 @@ def _llama_cpp_python() -> Path:
         return python
     print("e2e-local: building llama-cpp-python, about 5 to 20 minutes, once", flush=True)
     venv.create(folder, with_pip=True, clear=True)
-    environ = os.environ | {"CMAKE_BUILD_PARALLEL_LEVEL": str(max(1, (os.cpu_count() or 2) - 1))}
+    # Not for this processor alone: a virtual machine may name instructions that it does not have.
+    environ = os.environ | {
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(max(1, (os.cpu_count() or 2) - 1)),
+        "CMAKE_ARGS": "-DGGML_NATIVE=OFF",
+    }
     command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", LLAMA_CPP_PYTHON]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_WITHIN, env=environ, check=False)
