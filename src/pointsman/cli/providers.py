@@ -12,7 +12,7 @@ from pointsman.cli.models_verb import matches
 from pointsman.cli.table import print_table
 from pointsman.cli.terminal import plain, print_json, say
 from pointsman.compose import House, build
-from pointsman.compose.facts import DIALECTS
+from pointsman.core.dialects import TRANSLATED
 from pointsman.core.model import Provider
 
 _FACTS = ("jurisdiction", "regions", "retention")
@@ -57,7 +57,7 @@ def list_providers(config: Path | None, pattern: str, *, as_json: bool) -> None:
 
 
 def _view(house: House, row: ProviderRow) -> dict[str, Any]:
-    spoken = next((dialect for dialect in (row.dialect, *row.also) if dialect in DIALECTS), None)
+    spoken = next((dialect for dialect in (row.dialect, *row.also) if dialect in TRANSLATED), None)
     return {
         "name": row.name,
         "title": row.title,
@@ -114,7 +114,7 @@ def _added(house: House, provider: Provider) -> dict[str, Any]:
         "title": "",
         "key_variable": provider.api_key_env,
         "dialect": provider.dialect,
-        "spoken": provider.dialect in DIALECTS,
+        "spoken": provider.dialect in TRANSLATED,
         **_facts(None, provider),
         "state": house.directory.unavailable.get(provider.name, "ready"),
     }

@@ -14,7 +14,6 @@ from pointsman.access.keys import KeyRing
 from pointsman.catalog import Catalog
 from pointsman.catalog import load as load_catalog
 from pointsman.compose.embedded import Embedded, embedded
-from pointsman.compose.facts import DIALECTS
 from pointsman.compose.house import House, Pieces, data_folder
 from pointsman.compose.local import Machine
 from pointsman.compose.reach import is_loopback, keys_required, plain_host
@@ -22,6 +21,7 @@ from pointsman.config.crosscheck import Known
 from pointsman.config.load import Loaded, load, load_mapping, store_url
 from pointsman.config.watch import Source
 from pointsman.core.clock import SystemClock, SystemIds
+from pointsman.core.dialects import TRANSLATED
 from pointsman.core.errors import MissingExtra
 from pointsman.observe.metrics import Metrics
 from pointsman.routing.planner import iso_date
@@ -107,7 +107,7 @@ def _known(catalog: Catalog) -> Known:
     rows = catalog.providers()
     return Known(
         providers=frozenset([*(name for row in rows for name in (row.name, *row.aliases)), *_ALWAYS_THERE]),
-        dialects=DIALECTS.union(*((row.dialect, *row.also) for row in rows)),
+        dialects=TRANSLATED.union(*((row.dialect, *row.also) for row in rows)),
     )
 
 

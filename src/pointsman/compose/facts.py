@@ -9,15 +9,12 @@ from typing import TypeVar
 import msgspec
 
 from pointsman.catalog import Catalog, ModelRow, ProviderRow
+from pointsman.compose.endpoints import endpoints
 from pointsman.config import schema
-from pointsman.core.dialects import CHAT
-from pointsman.core.errors import ConfigError
-from pointsman.core.model import Ability, Endpoint, Model, Price, Provider, TimeLimits
+from pointsman.core.model import Ability, Model, Price, Provider, TimeLimits
 from pointsman.core.money import picos_per_token, usd
 
 T = TypeVar("T")
-DIALECTS = frozenset({CHAT})
-"""The dialects that this version speaks."""
 _PICOS_PER_USD = 1_000_000_000_000
 
 
@@ -29,42 +26,24 @@ def provider_of(
     Raises:
         ConfigError: neither the configuration nor the catalogue says where it is.
     """
-    dialect = said.dialect or (spoken(row) if row else "")
-    url, lacking = said.base_url or "", ""
-    if not url and row is not None:
-        try:
-            url = row.url(env, dialect)
-        except KeyError:
-            offered = " or ".join(f"`{one}`" for one in (row.dialect, *row.also))
-            raise ConfigError(
-                f"provider `{name}` is not known to speak `{dialect}`",
-                hint=f"the catalogue has {offered}; with another, give `base_url` too",
-            ) from None
-        except ConfigError as error:
-            url, lacking = row.base_url, error.bare
-    if dialect and dialect not in DIALECTS:
-        lacking = unspoken(dialect)
-    if not dialect or not url:
-        raise ConfigError(
-            f"provider `{name}` is not in the catalogue", hint="give it `dialect` and `base_url`, or correct the name"
-        )
+    asked = endpoints(name, said, row, env)
+    main, lacking = asked.main, asked.lacking
     variables = (said.api_key_env,) if said.api_key_env is not None else (row.key_variables if row else ())
     variable = next((v for v in variables if v and env.get(v)), variables[0] if variables else "")
     if variable and not env.get(variable) and said.credentials == "own" and not lacking:
         lacking = f"${variable} is not set"
-    translated = row is not None and dialect != row.dialect and row.auth_header != "api-key"
-    headers = {**(row.headers if row and not translated else {}), **said.headers}
     provider = Provider(
         name=name,
-        dialect=dialect,
-        base_url=url.rstrip("/"),
+        dialect=main.dialect,
+        base_url=main.base_url,
         api_key_env=variable,
-        auth_header=_first(said.auth_header, row.auth_header if row and not translated else None, "authorization"),
-        auth_prefix=_first(said.auth_prefix, row.auth_prefix if row and not translated else None, "Bearer "),
+        auth_header=main.auth_header,
+        auth_prefix=main.auth_prefix,
         credentials=said.credentials,
-        headers=tuple(headers.items()),
-        also=_also(said, row, env, dialect),
+        headers=main.headers,
+        also=asked.also,
         private=_either(said.private, row.private and not said.base_url if row else False),
+        cache_marks=said.cache_marks,
         stream_usage=_either(said.stream_usage, row.stream_usage if row else True),
         jurisdiction=_first(said.jurisdiction, row.jurisdiction if row else None, ""),
         regions=said.regions if said.regions is not None else (row.regions if row else ()),
@@ -75,42 +54,6 @@ def provider_of(
         limits=limits_of(said.timeouts, TimeLimits()),
     )
     return provider, lacking
-
-
-def _also(said: schema.Provider, row: ProviderRow | None, env: Mapping[str, str], main: str) -> tuple[Endpoint, ...]:
-    """Where else a provider of the catalogue is asked, in other dialects; another URL or dialect is said on purpose."""
-    if row is None or said.base_url or said.dialect:
-        return ()
-    found = []
-    for dialect in (row.dialect, *row.also):
-        if dialect == main or dialect not in DIALECTS:
-            continue
-        try:
-            url = row.url(env, dialect)
-        except ConfigError:
-            continue  # a variable of its URL is missing; the main one is asked
-        own = dialect == row.dialect or row.auth_header == "api-key"
-        headers = {**(row.headers if own else {}), **said.headers}
-        found.append(
-            Endpoint(
-                dialect=dialect,
-                base_url=url,
-                auth_header=row.auth_header if own else "authorization",
-                auth_prefix=row.auth_prefix if own else "Bearer ",
-                headers=tuple(headers.items()),
-            )
-        )
-    return tuple(found)
-
-
-def unspoken(dialect: str) -> str:
-    """Why a provider of a dialect that this version lacks cannot be asked."""
-    return f"speaks {dialect}, which this version does not"
-
-
-def spoken(row: ProviderRow) -> str:
-    """The dialect to speak with a provider: its own if we have it, else `openai-chat` where it offers that too."""
-    return row.dialect if row.dialect in DIALECTS or "openai-chat" not in row.also else "openai-chat"
 
 
 def limits_of(said: schema.Timeouts, default: TimeLimits) -> TimeLimits:

@@ -18,6 +18,7 @@ import msgspec
 from pointsman.access.keys import KeyRing
 from pointsman.catalog import Catalog
 from pointsman.compose.certificates import check_certificates
+from pointsman.compose.dialects import Dialects
 from pointsman.compose.local import Machine
 from pointsman.compose.names import Found, Names
 from pointsman.compose.prices import PriceKeeper
@@ -40,8 +41,6 @@ from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
-from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.passage import Passages
 
 if TYPE_CHECKING:
     from pointsman.insight.queries import Questions
@@ -83,7 +82,7 @@ class House:
         self.pieces = pieces
         self.loaded = pieces.loaded
         self.catalog = pieces.catalog
-        self.dialect = OpenAIChat()
+        self.dialects = Dialects()
         self._sending = Sending(pieces.env)
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory)
@@ -101,7 +100,7 @@ class House:
 
     async def walk(self, arrival: Arrival, reply: Reply) -> PointsmanError | None:
         """A chat completion from this process itself: no key is asked for."""
-        return await self.own_line.walk(arrival, "chat.completions", self.dialect, reply)
+        return await self.own_line.walk(arrival, "chat.completions", self.dialects.chat, reply)
 
     def explain(self, body: bytes) -> Plan:
         """The plan for a request; sends nothing.
@@ -109,7 +108,7 @@ class House:
         Raises:
             CallerError, GatewayError: as the call itself would.
         """
-        incoming = self.dialect.read_request(body, "chat.completions")
+        incoming = self.dialects.chat.read_request(body, "chat.completions")
         return self.planner.plan(incoming.model, incoming.needs, now=self.pieces.clock.now(), draw=0.0)
 
     def names(self) -> list[str]:
@@ -267,7 +266,7 @@ class House:
         """The line for callers over HTTP, and the one for this process itself."""
         pieces = self.pieces
         parts = Parts(
-            passages=Passages([self.dialect]),
+            passages=self.dialects.passages,
             router=self.planner,
             sender=self._sending,
             carrier=pieces.carrier,

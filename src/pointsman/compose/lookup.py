@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 from pointsman.catalog import Catalog
-from pointsman.compose.facts import DIALECTS, spoken
+from pointsman.compose.endpoints import spoken
 from pointsman.config.check import End
 from pointsman.config.names import nearest
+from pointsman.core.dialects import TRANSLATED
 
 
 class CatalogueLookUp:
@@ -25,7 +26,7 @@ class CatalogueLookUp:
         """The dialect to be spoken with the provider, where this version cannot; `said` is the configuration's."""
         row = self._catalog.provider(provider)
         dialect = said or (spoken(row) if row is not None else "")
-        return "" if dialect in DIALECTS else dialect
+        return "" if dialect in TRANSLATED else dialect
 
     def private(self, provider: str) -> bool:
         """Whether data sent there stay on the premises."""

@@ -17,6 +17,7 @@ from pointsman.core.money import usd_per_million
 from pointsman.observe.merging import merge
 from pointsman.routing.directory import Route
 from pointsman.server.app import App
+from pointsman.wire.openai_chat.models import Listed
 
 
 class HouseState:
@@ -76,14 +77,13 @@ class HouseState:
         )
         return text if self._peers is None else self._peers.with_former(text)
 
-    def models_body(self) -> bytes:
-        """Every route and model in OpenAI's shape."""
+    def entries(self) -> list[Listed]:
+        """Every route and model, as lists of models show them."""
         house = self._house
-        items = [_item(route.name, None, route.description) for route in house.directory.routes.values()]
-        items += [_item(model.name, model, "") for model in house.listed()]
-        return msgspec.json.encode({"object": "list", "data": items})
+        entries = [_route_entry(route) for route in house.directory.routes.values()]
+        return entries + [Listed(id=model.name, owner=model.provider.name, model=model) for model in house.listed()]
 
-    def model_body(self, name: str) -> bytes:
+    def entry(self, name: str) -> Listed:
         """One of them, or any other name that would be served.
 
         Raises:
@@ -91,8 +91,8 @@ class HouseState:
         """
         route = self._house.directory.resolve(name)
         if route.kind != "model":
-            return msgspec.json.encode(_item(route.name, None, route.description))
-        return msgspec.json.encode(_item(name, route.models[0], ""))
+            return _route_entry(route)
+        return Listed(id=name, owner=route.models[0].provider.name, model=route.models[0])
 
     def _in_flight(self) -> int:
         """Requests being answered, without the one that asks."""
@@ -142,20 +142,5 @@ def words(model: Model) -> list[str] | None:
     return [(ability.name or "").lower() for ability in model.abilities]
 
 
-def _item(name: str, model: Model | None, description: str) -> dict[str, Any]:
-    """One entry of the list; the four fields of OpenAI's, then what OpenRouter's clients read."""
-    item: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "pointsman"}
-    if model is None:
-        return {**item, "description": description} if description else item
-    item["owned_by"] = model.provider.name
-    if model.context:
-        item["context_length"] = model.context
-    if model.price is not None:
-        item["pricing"] = {
-            "prompt": f"{usd_per_million(model.price.input) / 1_000_000:f}",
-            "completion": f"{usd_per_million(model.price.output) / 1_000_000:f}",
-        }
-    abilities = words(model)
-    if abilities is not None:
-        item["abilities"] = abilities
-    return item
+def _route_entry(route: Route) -> Listed:
+    return Listed(id=route.name, owner="pointsman", description=route.description)

@@ -15,7 +15,9 @@ from pointsman.server.health import OWN_METRICS, Health
 from pointsman.server.http1 import Limits
 from pointsman.server.reading import Reading
 from pointsman.server.surfaces import data_path, models
-from pointsman.server.table import Table
+from pointsman.server.table import Handler, Table
+from pointsman.wire.model_lists import list_writers
+from pointsman.wire.port import Spoken, Surface
 
 
 def application(house: House, state: HouseState | None = None) -> App:
@@ -31,7 +33,7 @@ def application(house: House, state: HouseState | None = None) -> App:
     )
     app = App(
         table=table(house, state),
-        dialect=house.dialect,
+        dialect=house.dialects.of_path,
         limits=limits,
         guard=Guard(lambda: house.pieces.keys.demanded, said.host, Cors(said.cors), secure=said.tls is not None),
         root_path=said.root_path,
@@ -47,15 +49,15 @@ def table(house: House, state: HouseState) -> Table:
     def admitted(arrival: Arrival) -> Principal:
         return admit(house.line.parts, arrival)
 
-    every, one = models(state, admitted)
+    every, one = models(state, list_writers(), admitted)
     reading = Reading(house.questions, admitted, house.pieces.clock)
     health = Health(state, admitted)
     files = Files("pointsman.dashboard", house.loaded.config.server.root_path)
     return Table(
         {
-            "/v1/chat/completions": {"POST": data_path(lambda: house.line, "chat.completions", house.dialect)},
-            "/v1/completions": {"POST": data_path(lambda: house.line, "completions", house.dialect)},
+            **_calls(house),
             "/v1/models": {"GET": every},
+            "/v1beta/models": {"GET": every},
             "/v1/generation": {"GET": reading.generation},
             "/health": {"GET": health.live},
             "/ready": {"GET": health.ready},
@@ -69,7 +71,22 @@ def table(house: House, state: HouseState) -> Table:
         },
         {
             "/v1/models/": {"GET": one},
+            "/v1beta/models/": {"GET": one},
             "/api/calls/": {"GET": reading.call},
             "/static/": {"GET": files.static},
         },
     )
+
+
+def _calls(house: House) -> dict[str, dict[str, Handler]]:
+    """The paths of calls to models."""
+    dialects = house.dialects
+
+    def path(surface: Surface, dialect: Spoken) -> dict[str, Handler]:
+        return {"POST": data_path(lambda: house.line, surface, dialect)}
+
+    return {
+        "/v1/chat/completions": path("chat.completions", dialects.chat),
+        "/v1/completions": path("completions", dialects.chat),
+        "/v1/embeddings": path("embeddings", dialects.embeddings),
+    }

@@ -60,6 +60,10 @@ class Provider(_Section, frozen=True, kw_only=True):
         Url | None,
         Meta(description="Where; paths such as `/chat/completions` follow. Needed like `dialect`."),
     ] = None
+    also: Annotated[
+        dict[Label, Url],
+        Meta(description="Other dialects that it speaks, with their URLs: `{openai-responses: https://…/v1}`."),
+    ] = field(default_factory=dict)
     api_key_env: Annotated[
         EnvName | None,
         Meta(description="Name of the environment variable that holds the key; empty text where none is needed."),
@@ -77,6 +81,9 @@ class Provider(_Section, frozen=True, kw_only=True):
     )
     private: Annotated[bool | None, Meta(description="Data sent there never leave the premises.")] = None
     stream_usage: Annotated[bool | None, Meta(description="Takes `stream_options.include_usage`.")] = None
+    cache_marks: Annotated[
+        bool, Meta(description="Takes `cache_control` in chat, as gateways in front of Anthropic's models do.")
+    ] = False
     jurisdiction: Annotated[Label | None, Meta(description="Whose law binds the provider, e.g. `EU`.")] = None
     regions: Annotated[tuple[Label, ...] | None, Meta(description="Where it computes.")] = None
     retention: Annotated[Label | None, Meta(description="How long it keeps content, e.g. `none` or `30 days`.")] = None

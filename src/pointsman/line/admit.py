@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+
 from pointsman.core.call import Arrival
 from pointsman.core.errors import InvalidKey, InvalidRequest, MissingKey
 from pointsman.core.ports import NOBODY, Principal
 from pointsman.line.parts import NO_WISHES, Parts, Wishes
 
 _LABEL = 200
+_QUERY_KEY = re.compile(r"(?:^|&)key=([^&]+)")
 _WISHES = frozenset((b"x-pointsman-timeout", b"x-pointsman-retries", b"x-pointsman-session", b"x-pointsman-tags"))
 
 
@@ -44,8 +48,11 @@ def bearer(arrival: Arrival) -> str:
     value = lookup.get(b"authorization")
     if value and value[:7].lower() == b"bearer ":
         return value[7:].strip().decode("latin-1")
-    other = lookup.get(b"x-api-key") or lookup.get(b"api-key")
-    return other.decode("latin-1") if other else ""
+    other = lookup.get(b"x-api-key") or lookup.get(b"x-goog-api-key") or lookup.get(b"api-key")
+    if other:
+        return other.decode("latin-1")
+    found = _QUERY_KEY.search(arrival.query)  # Google's clients may put it there
+    return unquote(found[1]) if found else ""
 
 
 def wishes(arrival: Arrival) -> Wishes:

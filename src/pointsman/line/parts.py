@@ -12,6 +12,7 @@ from pointsman.core.clock import Clock, Draw, Ids
 from pointsman.core.model import Model, TimeLimits
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
+from pointsman.line.keeping import Patience
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Spoken
 
@@ -54,6 +55,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     ids: Ids
     draw: Draw
     keep_content: bool = False
+    patience: Patience = Patience()
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import NamedTuple
 
 from pointsman.core.errors import UpstreamError
 from pointsman.core.model import Model
 from pointsman.core.money import usd_text
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply, UpstreamResponse
+from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Won
 from pointsman.line.trail import Trail
 
@@ -44,7 +46,31 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
     await reply.whole(200, headers, body)
 
 
-async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
+def early_head(call: Call, plan: Plan) -> list[tuple[bytes, bytes]]:
+    """The headers of a stream that has to begin before it is known who answers."""
+    return [
+        (b"x-request-id", call.id.encode()),
+        (b"x-pointsman-route", header_value(plan.route)),
+        *_STREAM,
+    ]
+
+
+async def deliver_count(call: Call, plan: Plan, body: bytes, reply: Reply) -> None:
+    """Send an estimate of a request's tokens, which no provider was asked for."""
+    await reply.whole(
+        200,
+        [
+            (b"x-request-id", call.id.encode()),
+            (b"x-pointsman-model", header_value(plan.steps[0].model.name)),
+            (b"x-pointsman-route", header_value(plan.route)),
+            (b"x-pointsman-warning", b"an estimate: the provider does not count tokens"),
+            _JSON,
+        ],
+        body,
+    )
+
+
+async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: Delivery) -> None:
     """Send a stream to its end.
 
     Raises:
@@ -52,13 +78,17 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, trail: 
     """
     relay = won.relay
     assert relay is not None  # noqa: S101 - deliver_stream is for streams
-    headers = heads.of(call, plan, won, trail)
-    headers += _STREAM
-    headers.append(_timing(trail.content(call.arrival.received), trail.waited))
-    await reply.start(200, headers)
+    trail, reply, keeper = run
+    own = trail.content(call.arrival.received)
+    if not reply.started:
+        headers = heads.of(call, plan, won, trail)
+        headers += _STREAM
+        headers.append(_timing(own, trail.waited))
+        await reply.start(200, headers)
     await reply.write(won.body)
+    keeper.spoke()
     ended = won.ended
-    next_chunk, feed, write = won.response.next_chunk, relay.feed, reply.write
+    next_chunk, feed, write, spoke = won.response.next_chunk, relay.feed, reply.write, keeper.spoke
     try:
         while not ended:
             chunk = await next_chunk()
@@ -66,6 +96,7 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, trail: 
                 out = feed(chunk)
                 if out:
                     await write(out)
+                    spoke()
                 if not relay.done:
                     continue
             await write(relay.close())
@@ -77,6 +108,14 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, trail: 
     if relay.done:
         await _linger(won.response)  # before the caller, who has it all, is told to go: his leaving would cut this off
     await reply.end()
+
+
+class Delivery(NamedTuple):
+    """What a stream's delivery needs besides what is delivered."""
+
+    trail: Trail
+    reply: Reply
+    keeper: Keeper
 
 
 async def _linger(response: UpstreamResponse) -> None:

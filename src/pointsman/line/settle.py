@@ -10,7 +10,7 @@ from pointsman.core.ports import NOBODY
 from pointsman.core.usage import Usage
 from pointsman.line.parts import NO_WISHES, Parts, Won
 from pointsman.line.trail import Trail
-from pointsman.wire.port import AnswerFacts, Incoming, Spoken, Surface
+from pointsman.wire.port import COUNTING, AnswerFacts, Incoming, Spoken, Surface
 
 _LABEL = 200
 _DETAIL = 2_000
@@ -47,8 +47,11 @@ class Run:
             self.cost = trail.cost
             if self.cost is None and price is not None and facts.usage is not None:
                 self.cost = price.cost(facts.usage)
+            if self.surface in COUNTING:
+                self.cost = 0  # no provider takes anything for it
             trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=self.cost)
         else:
+            self.cost = 0 if error is None else None  # answered by nobody but us
             trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)
         self.parts.recorder.record(self._outcome(error, facts))
 

@@ -20,12 +20,14 @@ from pointsman.core.errors import (
     UpstreamError,
     UpstreamRefused,
 )
+from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply
 from pointsman.line import executor, relay
 from pointsman.line.admit import admit, wishes
+from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts
 from pointsman.line.settle import Run
-from pointsman.wire.port import Spoken, Surface
+from pointsman.wire.port import COUNTING, Spoken, Surface
 
 _log = logging.getLogger("pointsman.line")
 
@@ -79,15 +81,34 @@ class Line:
         )
         run.draw = draw = parts.draw.random()
         run.plan = plan = parts.router.plan(incoming.model, incoming.needs, now=run.started, draw=draw)
-        run.won = won = await executor.run(parts, call, plan, run.trail)
-        try:
-            if won.relay is None:
+        if incoming.surface in COUNTING:
+            way = parts.passages.between(run.dialect.name, plan.steps[0].dialect)
+            if not way.counts:
+                body = way.estimate(incoming.needs.input_tokens)
+                await relay.deliver_count(call, plan, body, reply)
+                run.settle(None)
+                return
+        if incoming.stream:
+            await self._stream(call, plan, run, reply)
+        else:
+            run.won = won = await executor.run(parts, call, plan, run.trail)
+            try:
                 await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
-            else:
-                await relay.deliver_stream(self._heads, call, plan, won, run.trail, reply)
-        finally:
-            await won.response.aclose()
+            finally:
+                await won.response.aclose()
         run.settle(None)
+
+    async def _stream(self, call: Call, plan: Plan, run: Run, reply: Reply) -> None:
+        parts = self.parts
+        keeper = Keeper(reply, lambda: relay.early_head(call, plan), call.dialect.keep_alive(), parts.patience)
+        try:
+            run.won = won = await executor.run(parts, call, plan, run.trail)
+            try:
+                await relay.deliver_stream(self._heads, call, plan, won, relay.Delivery(run.trail, reply, keeper))
+            finally:
+                await won.response.aclose()
+        finally:
+            await keeper.stop()
 
 
 async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
@@ -96,6 +117,9 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
     A provider's own error body passes untouched to a caller of its own dialect.
     """
     if reply.started:
+        if run.won is None:  # headers and signs of life went out, and no content
+            await reply.write(run.dialect.write_stream_error(error, run.id))
+            await reply.end()
         return
     if isinstance(error, UpstreamError) and not error.hint and not isinstance(error, NoCredentials):
         error.hint = f"pointsman logs {run.id}"

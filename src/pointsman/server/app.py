@@ -28,15 +28,15 @@ _ALWAYS = frozenset({"/health", "/ready", "/metrics"})
 class App:
     """Serves requests; satisfies the protocol's `Application`.
 
-    `on_turned_away` hears of each that was one too many; `root_path` is the part of the path that a proxy in front
-    keeps.
+    `dialect` gives the dialect of a path; `on_turned_away` hears of each call that was one too many; `root_path` is the
+    part of the path that a proxy in front keeps.
     """
 
     def __init__(
         self,
         *,
         table: Table,
-        dialect: Spoken,
+        dialect: Callable[[str], Spoken],
         limits: Limits,
         guard: Guard,
         root_path: str = "",
@@ -80,14 +80,13 @@ class App:
 
     def refuse(self, error: PointsmanError, path: str) -> tuple[int, Headers, bytes]:
         """The answer to a request that never became whole, in the dialect of its path."""
-        # One dialect so far; the others are chosen by path when they exist.
         request_id = new_id()
         headers = [_JSON, (b"x-request-id", request_id.encode())]
         if isinstance(error, Overloaded):
             headers.append((b"retry-after", b"1"))
         elif isinstance(error, MethodNotAllowed):
             headers.append((b"allow", self._table.allowed(path).encode()))
-        return error.status, headers, self._dialect.write_error(error, request_id)
+        return error.status, headers, self._dialect(normal(path)).write_error(error, request_id)
 
     async def _print(self, error: PointsmanError, path: str, reply: Reply) -> None:
         if not reply.started:

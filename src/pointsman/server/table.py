@@ -1,4 +1,4 @@
-"""The table of paths. Paths answer with and without `/v1`, also with a doubled one; nothing else is decided here.
+"""The table of paths. Paths answer with and without `/v1`, also with several; nothing else is decided here.
 
 Handlers are looked up by method and normal path; a path that exists with another method is a 405, not a 404.
 """
@@ -6,6 +6,7 @@ Handlers are looked up by method and normal path; a path that exists with anothe
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from pointsman.core.call import Arrival
@@ -62,12 +63,26 @@ class Table:
         raise NotFound(f"There is nothing at {path[:_SUGGESTION_LENGTH]}", hint=hint)
 
 
+_SURFACES = (
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/messages",
+    "/embeddings",
+    "/models",
+    "/generation",
+)
+_VERSIONS = re.compile(r"(?:/v1(?:beta\d?|alpha)?)+(?=/v1(?:beta\d?|alpha)?(?:/|$))")
+"""Versions in front of another: a client's base URL had one, and the client wrote its own behind it."""
+
+
 def normal(path: str) -> str:
-    """A path in the form of the table: with one `/v1` where the table has one, without a trailing slash."""
+    """A path in the form of the table: with one version where the table has one, without a trailing slash."""
     path = "/" + path.strip("/")
-    while path.startswith("/v1/v1/"):
-        path = path[3:]
-    for surface in ("/chat/completions", "/completions", "/models", "/generation"):
+    if path.startswith("/v1"):
+        repeated = _VERSIONS.match(path)
+        return path[repeated.end() :] if repeated else path
+    for surface in _SURFACES:
         if path == surface or path.startswith(surface + "/"):
             return "/v1" + path
     return path

@@ -348,6 +348,10 @@ class Passage(Protocol):
         """Whether the provider can be asked how many tokens a request has."""
         ...
 
+    def estimate(self, tokens: int) -> bytes:
+        """The answer to that question where `counts` is False and we have to say a number of our own."""
+        ...
+
     def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
         """The request as the provider gets it. Raises as `BothSides.write_request`."""
         ...

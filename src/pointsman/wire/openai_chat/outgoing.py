@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pointsman.core.chat import Dropped
+from pointsman.core.dialects import CHAT
 from pointsman.core.errors import UnsupportedParameter
 from pointsman.core.model import Model
 from pointsman.wire.port import Incoming, Outgoing
@@ -22,7 +23,7 @@ _TWINS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_t
 def write_request(incoming: Incoming, model: Model) -> Outgoing:
     """Write a request for a model of this dialect. Raises as `port.Dialect.write_request`."""
     fields, dropped = fit(incoming.fields, model, asks_usage=incoming.stream and not incoming.shows_usage)
-    return Outgoing(path=_PATHS[incoming.surface], body=_ENCODER.encode(fields), dropped=dropped)
+    return Outgoing(path=_PATHS[incoming.surface], body=_ENCODER.encode(fields), dropped=dropped, dialect=CHAT)
 
 
 def fit(fields: dict[str, Any], model: Model, *, asks_usage: bool) -> tuple[dict[str, Any], tuple[Dropped, ...]]:

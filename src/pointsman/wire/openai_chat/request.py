@@ -114,7 +114,7 @@ _WORDS_OF = {
 def read_request(body: bytes, surface: Surface) -> Incoming:
     """Read a caller's request. Raises as `port.Dialect.read_request`."""
     fields = read_fields(body)
-    model = _model(fields)
+    model = model_name(fields)
     stream = bool(_optional(fields, "stream", _FLAG, "true or false"))
     read = _completion_needs if surface == "completions" else _chat_needs
     options = _optional(fields, "stream_options", _STREAM_OPTIONS, "an object") if stream else None
@@ -203,7 +203,12 @@ def _optional(fields: Fields, name: str, decoder: msgspec.json.Decoder[Any], exp
         _refuse(name, expected, raw)
 
 
-def _model(fields: Fields) -> str:
+def model_name(fields: Fields) -> str:
+    """The name that a request asks for.
+
+    Raises:
+        InvalidRequest: there is none, or none that could be one.
+    """
     raw = fields.get("model")
     if raw is not None:
         try:
