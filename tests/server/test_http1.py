@@ -37,7 +37,7 @@ async def serving(handler: Handler = echo, limits: Limits = SMALL, cors: tuple[s
     methods = dict.fromkeys(("GET", "POST"), handler)
     app = App(
         table=Table({"/x": methods}, {"/v1/models/": methods}),
-        dialect=OpenAIChat(),
+        dialect=lambda _: OpenAIChat(),
         limits=limits,
         guard=Guard(lambda: True, "127.0.0.1", Cors(cors)),
     )

@@ -34,6 +34,7 @@ from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
 from pointsman.core.model import Model
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Carrier, Reply
+from pointsman.line.keeping import Patience
 from pointsman.line.parts import Parts
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
@@ -276,6 +277,7 @@ class House:
             ids=pieces.ids,
             draw=SystemDraw(),
             keep_content=loaded.config.store_content,
+            patience=Patience(first=loaded.config.server.keep_alive, every=loaded.config.server.keep_alive),
         )
         return Line(parts), Line(msgspec.structs.replace(parts, keys=Everybody()))
 

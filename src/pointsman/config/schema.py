@@ -192,6 +192,10 @@ class Server(_Section, frozen=True, kw_only=True):
     max_body: Annotated[Size, Meta(description="Largest request body.")] = 32 * 1024 * 1024
     header_timeout: Annotated[Seconds, Meta(description="Until a request's headers are complete.")] = 10.0
     body_timeout: Annotated[Seconds, Meta(description="Until its body is complete.")] = 60.0
+    keep_alive: Annotated[
+        Seconds,
+        Meta(description="Silence after which a stream's caller gets its headers, then a sign of life each time."),
+    ] = 10.0
     workers: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Processes.")] = 1
     max_in_flight: Annotated[
         Count, Meta(description="Calls served at once in a process; more are refused with 503.")

@@ -10,10 +10,12 @@ from pointsman.core.chat import (
     Answer,
     Block,
     Choice,
+    Citation,
     Dropped,
     Encoded,
     Finish,
     Media,
+    Opaque,
     Reasoning,
     Refusal,
     Text,
@@ -26,11 +28,20 @@ from pointsman.wire.losses import name_of
 from pointsman.wire.openai_chat import reasoning
 from pointsman.wire.openai_chat.answer import NAME, read_answer
 from pointsman.wire.openai_chat.core_messages import read_blocks
-from pointsman.wire.openai_chat.core_parts import data_url, read_citations, read_part, write_call, write_citations
+from pointsman.wire.openai_chat.core_parts import (
+    data_url,
+    list_citations,
+    read_citations,
+    read_part,
+    with_listed,
+    write_call,
+    write_citations,
+)
+from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_count
 from pointsman.wire.port import Incoming, Outgoing
-from pointsman.wire.raw import Fields, list_of, object_of, text_in, text_of, value_of, whole_object
+from pointsman.wire.raw import Fields, dump, list_of, object_of, text_in, text_of, value_of, whole_object
 from pointsman.wire.tool_names import made_id
 
 FINISHES = Finishes(
@@ -70,16 +81,17 @@ def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
     """An answer in no dialect. Raises as `port.ProviderSide.read_whole`."""
     fields = answer_fields(body)
     usage = value_of(fields.get("usage"))
+    listed = list_citations(value_of(fields["citations"])) if "citations" in fields else ()
     return Answer(
         id=text_in(fields, "id"),
         model=text_in(fields, "model"),
         created=as_count(value_of(fields.get("created"))),
-        choices=tuple([_read_choice(raw, outgoing) for raw in list_of(fields.get("choices"))]),
+        choices=tuple([_read_choice(raw, outgoing, listed) for raw in list_of(fields.get("choices"))]),
         usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
     )
 
 
-def _read_choice(raw: msgspec.Raw, outgoing: Outgoing) -> Choice:
+def _read_choice(raw: msgspec.Raw, outgoing: Outgoing, listed: tuple[Citation, ...]) -> Choice:
     fields = object_of(raw)
     if fields is None:
         raise UpstreamGarbage("The provider's answer has a choice that is not an object.")
@@ -87,7 +99,7 @@ def _read_choice(raw: msgspec.Raw, outgoing: Outgoing) -> Choice:
     text = text_of(fields.get("text"))
     blocks: tuple[Block, ...] = (Text(text=text),) if text else ()
     if message is not None:
-        blocks = _with_more(read_blocks(message), message)
+        blocks = _with_more(read_blocks(with_text(message)), message, listed)
     word = text_of(fields.get("finish_reason"))
     logprobs = fields.get("logprobs")
     return Choice(
@@ -111,9 +123,20 @@ def stopped_by(fields: Fields) -> str:
     return text_in(fields, "stop_reason") or text_in(fields, "matched_stop")
 
 
-def _with_more(blocks: tuple[Block, ...], message: Fields) -> tuple[Block, ...]:
-    """With what stands beside a message's content: citations of its text, images."""
+def with_text(message: Fields) -> Fields:
+    """A message whose content is a text where it is none: Cloudflare sends the JSON that was asked for as an object."""
+    content = message.get("content")
+    if content is not None and object_of(content) is not None:
+        return {**message, "content": dump(bytes(content).decode())}
+    return message
+
+
+def _with_more(blocks: tuple[Block, ...], message: Fields, listed: tuple[Citation, ...]) -> tuple[Block, ...]:
+    """With what stands beside a message's content: its text where it is spoken, citations of its text, images."""
+    if "audio" in message and (audio := object_of(message["audio"])):
+        blocks = _spoken(blocks, audio, message["audio"])
     citations = read_citations(list_of(message.get("annotations"))) if "annotations" in message else ()
+    citations = with_listed(citations, listed) if listed else citations
     if citations:
         at = next((at for at, block in enumerate(blocks) if isinstance(block, Text)), None)
         if at is not None:
@@ -123,6 +146,14 @@ def _with_more(blocks: tuple[Block, ...], message: Fields) -> tuple[Block, ...]:
         images = (read_part(raw) for raw in list_of(message["images"]))
         blocks = (*blocks, *(image for image in images if isinstance(image, Media)))
     return blocks
+
+
+def _spoken(blocks: tuple[Block, ...], audio: Fields, raw: msgspec.Raw) -> tuple[Block, ...]:
+    """With the words of a spoken answer, and the sound, which no other dialect has a place for, to be lost by name."""
+    words = text_in(audio, "transcript")
+    if words and not any(isinstance(block, Text) for block in blocks):
+        blocks = (*blocks, Text(text=words))
+    return (*blocks, Opaque(dialect=DIALECT, kind="audio", raw=raw)) if text_in(audio, "data") else blocks
 
 
 def _in_callers_names(blocks: tuple[Block, ...], outgoing: Outgoing) -> tuple[Block, ...]:

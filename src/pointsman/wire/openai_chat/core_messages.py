@@ -103,8 +103,7 @@ def read_blocks(fields: Fields) -> tuple[Block, ...]:
     if "tool_calls" in fields:
         blocks += [read_call(raw) for raw in list_of(fields["tool_calls"])]
     old = object_of(fields.get("function_call"))
-    if old:
-        name = text_in(old, "name")
+    if old and (name := text_in(old, "name")):  # Snowflake sends one without a name beside every answer
         blocks.append(ToolCall(id=name, name=name, arguments=text_in(old, "arguments") or "{}"))
     return tuple(blocks)
 

@@ -13,7 +13,7 @@ from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark, write_mark
 from pointsman.wire.extras import keep, leftover, of_dialect
 from pointsman.wire.openai_chat.request import DIALECT
-from pointsman.wire.parse import as_count, as_text
+from pointsman.wire.parse import as_count, as_list, as_text
 from pointsman.wire.raw import Fields, dump, object_of, rest, text_in, text_of, value_of
 from pointsman.wire.tool_names import CHAT_ID, fitted_id
 
@@ -210,6 +210,17 @@ def read_citations(raws: list[msgspec.Raw]) -> tuple[Citation, ...]:
         if isinstance(inner, dict):
             found.append(_citation(inner))
     return tuple(found)
+
+
+def list_citations(urls: Any) -> tuple[Citation, ...]:
+    """Addresses of pages that stand beside the choices (Perplexity, xAI), for numbers in the text."""
+    return tuple([Citation(url=url) for url in as_list(urls) if isinstance(url, str) and url])
+
+
+def with_listed(citations: tuple[Citation, ...], listed: tuple[Citation, ...]) -> tuple[Citation, ...]:
+    """Citations with those of a list that are not among them."""
+    known = {citation.url for citation in citations}
+    return (*citations, *(citation for citation in listed if citation.url not in known))
 
 
 def _citation(inner: dict[str, Any]) -> Citation:

@@ -241,7 +241,7 @@ def _write(request: Request, model: Model, style: Style, lost: list[Dropped]) ->
         fields["response_format"] = _write_format(request.response_format)
     plain: dict[str, Any] = {name: getattr(request, name) for name in (*_NUMBERS, "seed")}
     plain |= {"max_completion_tokens": request.max_output, "user": request.user or None}
-    plain |= {"stop": list(request.stop) or None, "reasoning_effort": _effort(request, model, lost) or None}
+    plain |= {"stop": list(request.stop) or None, "reasoning_effort": effort_of(request, model, lost) or None}
     plain["n"] = request.choices if request.choices != 1 else None
     fields |= {name: value for name, value in plain.items() if value is not None}
     if request.top_k is not None:
@@ -297,7 +297,7 @@ def _write_tool(tool: Tool, style: Style) -> dict[str, Any]:
 _EFFORTS = ((1_024, "minimal"), (6_000, "low"), (16_000, "medium"))
 
 
-def _effort(request: Request, model: Model, lost: list[Dropped]) -> str:
+def effort_of(request: Request, model: Model, lost: list[Dropped]) -> str:
     """The effort, also from a budget of tokens, which chat does not have."""
     if model.abilities is not None and Ability.REASONING not in model.abilities:
         if request.reasoning_effort or request.reasoning_budget:

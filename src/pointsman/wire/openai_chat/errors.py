@@ -14,7 +14,7 @@ _ENCODER = msgspec.json.Encoder()
 
 def write_error(error: PointsmanError, request_id: str) -> bytes:
     """An error body: OpenAI's four fields, and ours beside them under `pointsman`."""
-    return _ENCODER.encode(_body(error, request_id))
+    return _ENCODER.encode({"error": error_fields(error, request_id)})
 
 
 def write_stream_error(error: PointsmanError, request_id: str) -> bytes:
@@ -22,7 +22,8 @@ def write_stream_error(error: PointsmanError, request_id: str) -> bytes:
     return b"data: " + write_error(error, request_id) + b"\n\n"
 
 
-def _body(error: PointsmanError, request_id: str) -> dict[str, Any]:
+def error_fields(error: PointsmanError, request_id: str) -> dict[str, Any]:
+    """OpenAI's four fields, and ours beside them."""
     ours: dict[str, Any] = {
         "code": error.code,
         "fault": error.fault,
@@ -37,13 +38,11 @@ def _body(error: PointsmanError, request_id: str) -> dict[str, Any]:
     if wait is not None:
         ours["retry_after"] = wait
     return {
-        "error": {
-            "message": error.message,
-            "type": _type(error.status),
-            "param": error.param,
-            "code": error.kind if isinstance(error, UpstreamRefused) else error.code,
-            "pointsman": ours,
-        }
+        "message": error.message,
+        "type": _type(error.status),
+        "param": error.param,
+        "code": error.kind if isinstance(error, UpstreamRefused) else error.code,
+        "pointsman": ours,
     }
 
 

@@ -67,7 +67,7 @@ def _entry(entry: Listed) -> dict[str, Any]:
 
 def _facts(model: Model) -> dict[str, Any]:
     """What is known of a model; nothing is said where nothing is known, and no price is ever taken for free."""
-    fields: dict[str, Any] = {"context_length": model.context or None, "pricing": None}
+    fields: dict[str, Any] = {"context_length": model.context or None}
     if model.price is not None:
         fields["pricing"] = _pricing(model.price)
     top: dict[str, Any] = {"context_length": model.context or None, "max_completion_tokens": model.max_output or None}

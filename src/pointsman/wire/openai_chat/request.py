@@ -69,6 +69,9 @@ class _Bulk(msgspec.Struct):
     response_format: msgspec.Raw = msgspec.Raw()
     prediction: msgspec.Raw = msgspec.Raw()
     suffix: msgspec.Raw = msgspec.Raw()
+    input: msgspec.Raw = msgspec.Raw()
+    instructions: msgspec.Raw = msgspec.Raw()
+    text: msgspec.Raw = msgspec.Raw()
 
 
 _FIELDS = msgspec.json.Decoder(Fields)

@@ -34,8 +34,9 @@ from pointsman.core.chat import (
 from pointsman.core.errors import UpstreamCut, UpstreamGarbage
 from pointsman.wire import sse
 from pointsman.wire.openai_chat.core_answers import meaning
-from pointsman.wire.openai_chat.core_parts import read_citations, read_part, seal_of
+from pointsman.wire.openai_chat.core_parts import list_citations, read_citations, read_part, seal_of, with_listed
 from pointsman.wire.openai_chat.reasoning import DETAILS, TEXTS, THINKING, read_details, read_thinking
+from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads, loads_object
 from pointsman.wire.port import Outgoing
@@ -55,7 +56,7 @@ class ChatReader:
         self._choices: dict[int, _Choice] = {}
         self._head: AnswerStart | None = None
         self._done = False
-        self._pending: list[Event] = []
+        self._listed: tuple[Citation, ...] = ()  # pages that Perplexity and xAI name beside the choices
 
     @property
     def done(self) -> bool:
@@ -135,12 +136,15 @@ class ChatReader:
                 created=as_count(chunk.get("created")),
             )
             events.append(self._head)
+        if chunk.get("citations"):
+            self._listed = list_citations(chunk["citations"])
         for value in choices:
             fields = as_dict(value)
             index = as_count(fields.get("index"))
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice(index, self._names)
+            choice.listed = self._listed
             choice.take(fields, events)
         usage = chunk.get("usage") or as_dict(chunk.get("x_groq")).get("usage")
         if isinstance(usage, dict) and usage and (used := usage_of(usage)) is not None:
@@ -162,6 +166,8 @@ class _Choice:
         self._by_place: dict[int, _Call] = {}
         self._last: _Call | None = None
         self._citations: list[Citation] = []
+        self.listed: tuple[Citation, ...] = ()
+        self._sound = False
 
     def take(self, fields: dict[str, Any], events: list[Event]) -> None:
         delta = fields.get("delta")
@@ -170,7 +176,7 @@ class _Choice:
         if delta and not self._ended:
             self._delta(delta, events)
         text = fields.get("text")
-        if isinstance(text, str) and text:
+        if isinstance(text, str) and text and "delta" not in fields:  # Together says it twice
             self._grow(Text, text, events)
         logprobs = fields.get("logprobs")
         if isinstance(logprobs, dict) and logprobs.get("content"):
@@ -196,14 +202,23 @@ class _Choice:
         for value in as_list(delta.get("tool_calls")):
             self._call(as_dict(value), events)
         old = delta.get("function_call")
-        if isinstance(old, dict):
+        if isinstance(old, dict) and (old.get("name") or old.get("arguments")):
             self._call({"index": 0, "id": as_text(old.get("name")) or None, "function": old}, events)
         if delta.get("annotations"):
             self._citations += read_citations([dump(value) for value in as_list(delta["annotations"])])
+        if "audio" in delta:
+            self._spoken(as_dict(delta["audio"]), events, told=bool(content))
         for image in as_list(delta.get("images")):
             block = read_part(dump(image))
             if isinstance(block, Media):
                 self._whole(block, events)
+
+    def _spoken(self, audio: dict[str, Any], events: list[Event], *, told: bool) -> None:
+        """The words of a spoken answer; of the sound only that there was some."""
+        words = as_text(audio.get("transcript"))
+        if words and not told:
+            self._grow(Text, words, events)
+        self._sound = self._sound or bool(audio.get("data"))
 
     def _sealed(self, delta: dict[str, Any], events: list[Event], *, told: bool) -> None:
         """Thinking with what makes it of use to its maker; the text may have come under a plain name too."""
@@ -257,9 +272,10 @@ class _Choice:
         if self._open is not None:
             kind, index = self._open
             self._open = None
-            citations = tuple(self._citations) if kind is Text else ()
-            if citations:
-                self._citations = []
+            citations: tuple[Citation, ...] = ()
+            if kind is Text and (self._citations or self.listed):
+                citations = with_listed(tuple(self._citations), self.listed)
+                self._citations, self.listed = [], ()
             events.append(BlockEnd(choice=self.index, index=index, citations=citations))
 
     def _next(self) -> int:
@@ -311,6 +327,8 @@ class _Choice:
             return
         self._ended = True
         self._stop(events)
+        if self._sound:
+            self._whole(Opaque(dialect=DIALECT, kind="audio", raw=dump(None)), events)
         calls = [call for call in self._calls if call.named]
         for call in calls:
             if not call.some:

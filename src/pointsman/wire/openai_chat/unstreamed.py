@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pointsman.wire.openai_chat.core_answers import answer_fields
+from pointsman.wire.openai_chat.core_answers import answer_fields, with_text
 from pointsman.wire.port import Incoming
 from pointsman.wire.raw import Fields, list_of, object_of, rest
 
@@ -31,7 +31,7 @@ def as_stream(body: bytes, incoming: Incoming) -> bytes:
     out = []
     for raw in list_of(fields.get("choices")):
         choice = object_of(raw) or {}
-        more = rest(choice, ("message", "finish_reason", "index"))
+        more = rest(choice, ("message", "delta", "finish_reason", "index"))
         index = choice.get("index", msgspec.Raw(b"0"))
         delta = _delta(object_of(choice.get("message")))
         out.append(_event({**head, "choices": [{"index": index, "delta": delta, **more, "finish_reason": None}]}))
@@ -44,7 +44,7 @@ def as_stream(body: bytes, incoming: Incoming) -> bytes:
 
 def _delta(message: Fields | None) -> dict[str, Any]:
     """A message as one delta; its tool calls get the index that deltas need."""
-    delta: dict[str, Any] = dict(message or {})
+    delta: dict[str, Any] = dict(with_text(message or {}))
     calls = [object_of(raw) or {} for raw in list_of(delta.get("tool_calls"))]
     if calls:
         delta["tool_calls"] = [{"index": at, **rest(call, ("index",))} for at, call in enumerate(calls)]

@@ -40,6 +40,7 @@ class Fields(msgspec.Struct):
     reasoning_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     prompt_cache_hit_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     cached_tokens: msgspec.UnsetType | Any = msgspec.UNSET
+    num_cached_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     cache_read_input_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     cache_creation_input_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     cache_creation: msgspec.UnsetType | Any = msgspec.UNSET
@@ -54,11 +55,12 @@ _RARE = attrgetter(
     "reasoning_tokens",
     "prompt_cache_hit_tokens",
     "cached_tokens",
+    "num_cached_tokens",
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
     "cache_creation",
 )
-_ALL_UNSET = (msgspec.UNSET,) * 8
+_ALL_UNSET = (msgspec.UNSET,) * 9
 
 
 def normal_form(fields: Fields) -> Usage | None:
@@ -112,9 +114,10 @@ def _read(raw: dict[str, Any]) -> Usage | None:
 def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], parts: tuple[int, int, int]) -> Usage:
     """Whatever the provider's arithmetic, ours.
 
-    Providers differ in whether reasoning is part of `completion_tokens` (xAI, Google: beside it) and whether cached
-    tokens are part of `prompt_tokens` (gateways in front of Anthropic: sometimes beside it). `total_tokens` decides
-    the first; a cached part larger than its whole decides the second.
+    Providers differ in whether reasoning is part of `completion_tokens` (xAI, Google: beside it), whether cached
+    tokens are part of `prompt_tokens` (gateways in front of Anthropic: sometimes beside it), and whether sound is
+    (Mistral: beside it). `total_tokens` decides the first and the last; a cached part larger than its whole decides
+    the second.
 
     `prompt`, `output` and `total` are as stated; `cache` is read, written for a short time, written for a long one;
     `parts` is reasoning, audio heard, audio spoken.
@@ -125,7 +128,9 @@ def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], p
     if cached > prompt:
         prompt += cached
     beside = total - prompt - output
-    if beside > 0:
+    if beside > 0 and beside == heard:
+        prompt += heard
+    elif beside > 0:
         output += beside
         reasoning = reasoning or beside
     reasoning = min(reasoning, output)
@@ -147,6 +152,7 @@ def _cache(raw: dict[str, Any], part: dict[str, Any]) -> tuple[int, int, int]:
         part.get("cached_tokens"),
         raw.get("prompt_cache_hit_tokens"),  # DeepSeek
         raw.get("cached_tokens"),  # Moonshot
+        raw.get("num_cached_tokens"),  # Mistral, once
         raw.get("cache_read_input_tokens"),  # gateways in front of Anthropic
     )
     write = stated(
