@@ -101,6 +101,10 @@ def fields(event: bytes) -> tuple[bytes, bytes | None]:
     """An event's name (empty if none) and its data; None if it has no data line (a comment, a lone `id:`)."""
     if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and event.find(b"\r") < 0:
         return b"", event[6:-2]
+    if event.startswith(b"event: ") and event.endswith(b"\n\n") and event.find(b"\r") < 0:
+        end = event.find(b"\n")
+        if event.startswith(b"data: ", end + 1) and event.find(b"\n", end + 1) == len(event) - 2:
+            return event[7:end], event[end + 7 : -2]
     name, data = b"", None
     for line in event.removeprefix(_BOM).splitlines():
         field, _, value = line.partition(b":")
