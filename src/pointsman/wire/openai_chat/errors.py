@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from pointsman.core.errors import AllAttemptsFailed, PointsmanError, UpstreamRefused
+from pointsman.core.errors import PointsmanError, UpstreamRefused
+from pointsman.wire.our_errors import ours
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _ENCODER = msgspec.json.Encoder()
@@ -24,25 +25,12 @@ def write_stream_error(error: PointsmanError, request_id: str) -> bytes:
 
 def error_fields(error: PointsmanError, request_id: str) -> dict[str, Any]:
     """OpenAI's four fields, and ours beside them."""
-    ours: dict[str, Any] = {
-        "code": error.code,
-        "fault": error.fault,
-        "retryable": error.retryable,
-        "request_id": request_id,
-    }
-    if error.hint:
-        ours["hint"] = error.hint
-    if isinstance(error, AllAttemptsFailed):
-        ours["attempts"] = list(error.tried)
-    wait = error.retry_after if isinstance(error, UpstreamRefused | AllAttemptsFailed) else None
-    if wait is not None:
-        ours["retry_after"] = wait
     return {
         "message": error.message,
         "type": _type(error.status),
         "param": error.param,
         "code": error.kind if isinstance(error, UpstreamRefused) else error.code,
-        "pointsman": ours,
+        "pointsman": ours(error, request_id),
     }
 
 
