@@ -72,6 +72,8 @@ class _Bulk(msgspec.Struct):
     input: msgspec.Raw = msgspec.Raw()
     instructions: msgspec.Raw = msgspec.Raw()
     text: msgspec.Raw = msgspec.Raw()
+    system: msgspec.Raw = msgspec.Raw()
+    output_config: msgspec.Raw = msgspec.Raw()
 
 
 _FIELDS = msgspec.json.Decoder(Fields)
