@@ -31,10 +31,11 @@ from pointsman.config.watch import Source, Watcher
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock, Ids, SystemDraw
 from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
-from pointsman.core.model import Model
+from pointsman.core.model import Model, Provider
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Carrier, Reply
 from pointsman.line.keeping import Patience
+from pointsman.line.opaque import OpaqueLine
 from pointsman.line.parts import Parts
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
@@ -88,6 +89,7 @@ class House:
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory)
         self.line, self.own_line = self._lines(pieces.loaded)
+        self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat)
         self._found: tuple[Found, ...] = ()
         self._watcher: Watcher | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -102,6 +104,11 @@ class House:
     async def walk(self, arrival: Arrival, reply: Reply) -> PointsmanError | None:
         """A chat completion from this process itself: no key is asked for."""
         return await self.own_line.walk(arrival, "chat.completions", self.dialects.chat, reply)
+
+    def provider(self, name: str) -> tuple[Provider, str] | None:
+        """A configured provider, and why it cannot be asked now (empty if it can)."""
+        provider = self.directory.providers.get(name)
+        return None if provider is None else (provider, self.directory.unavailable.get(name, ""))
 
     def explain(self, body: bytes) -> Plan:
         """The plan for a request; sends nothing.
@@ -251,6 +258,7 @@ class House:
         self.loaded, self.directory = loaded, directory
         self.planner = Planner(directory)
         self.line, self.own_line = self._lines(loaded)
+        self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat)
         self._expect()
 
     def _expect(self) -> None:

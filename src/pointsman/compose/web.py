@@ -14,7 +14,7 @@ from pointsman.server.guard import Guard
 from pointsman.server.health import OWN_METRICS, Health
 from pointsman.server.http1 import Limits
 from pointsman.server.reading import Reading
-from pointsman.server.surfaces import data_path, models
+from pointsman.server.surfaces import data_path, models, opaque
 from pointsman.server.table import Handler, Table
 from pointsman.wire.model_lists import list_writers
 from pointsman.wire.port import Spoken, Surface
@@ -73,6 +73,7 @@ def table(house: House, state: HouseState) -> Table:
             "/v1/models/": {"GET": one},
             "/v1beta/models/": {"GET": one},
             "/api/calls/": {"GET": reading.call},
+            "/passthrough/": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), opaque(lambda: house.opaque)),
             "/static/": {"GET": files.static},
         },
     )

@@ -31,6 +31,7 @@ class Run:
         self.trail = Trail(parts.clock)
         self.principal = NOBODY
         self.incoming: Incoming | None = None
+        self.asked = ""  # what was asked for, where no dialect read it
         self.wishes = NO_WISHES
         self.plan: Plan | None = None
         self.won: Won | None = None
@@ -51,7 +52,7 @@ class Run:
                 self.cost = 0  # no provider takes anything for it
             trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=self.cost)
         else:
-            self.cost = 0 if error is None else None  # answered by nobody but us
+            self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
             trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)
         self.parts.recorder.record(self._outcome(error, facts))
 
@@ -92,7 +93,7 @@ class Run:
             first_byte=trail.out,
             surface=self.surface,
             dialect=self.dialect.name,
-            asked=incoming.model[:_LABEL] if incoming is not None else "",
+            asked=(incoming.model if incoming is not None else self.asked)[:_LABEL],
             key=self.principal.id,
             status=status_of(error),
             http_status=200 if won is not None else (error.status if error is not None else 200),

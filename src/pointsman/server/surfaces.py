@@ -9,6 +9,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.dialects import CHAT, GEMINI, MESSAGES
 from pointsman.core.errors import NotFound
 from pointsman.core.ports import Principal, Reply
+from pointsman.line.opaque import OpaqueLine
 from pointsman.line.walk import Line
 from pointsman.server.table import Handler
 from pointsman.wire.model_lists import ListWriter
@@ -60,6 +61,15 @@ def gemini_path(line: Callable[[], Line], dialect: Spoken) -> Handler:
                 hint="POST /v1beta/models/{model}:generateContent",
             )
         return line().walk(arrival, surface, dialect, reply)
+
+    return handle
+
+
+def opaque(line: Callable[[], OpaqueLine]) -> Handler:
+    """A handler of what is passed through unread."""
+
+    def handle(arrival: Arrival, reply: Reply) -> Awaitable[object]:
+        return line().walk(arrival, reply)
 
     return handle
 

@@ -29,6 +29,7 @@ Surface = Literal[
     "gemini.count_tokens",
     "responses.input_tokens",
     "embeddings",
+    "passthrough",
 ]
 """What a caller called."""
 COUNTING: frozenset[Surface] = frozenset({"messages.count_tokens", "gemini.count_tokens", "responses.input_tokens"})

@@ -1,0 +1,171 @@
+"""What no dialect of ours reads: carried to a configured provider and back as it is, authenticated and recorded.
+
+Images, audio, rerank, batches, files, a vendor's newest endpoint: the caller names the provider in the path and speaks
+its language. The gateway adds the key, the limits and the record; it looks into nothing, so there is no usage and no
+cost, and nobody else is asked when the provider fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from pointsman.core.call import Arrival
+from pointsman.core.errors import (
+    CallerGone,
+    InternalError,
+    InvalidRequest,
+    NoCredentials,
+    NotFound,
+    PointsmanError,
+    UpstreamRefused,
+)
+from pointsman.core.model import Model, Provider
+from pointsman.core.ports import Headers, Reply, UpstreamRequest, UpstreamResponse
+from pointsman.line.admit import admit, wishes
+from pointsman.line.parts import Parts
+from pointsman.line.settle import Run
+from pointsman.wire.port import Outgoing, Spoken
+
+PREFIX = "/passthrough/"
+_BODYLESS = frozenset({204, 304})
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_OWN = frozenset((b"content-type", b"accept"))
+"""Of the caller's headers, besides those that the provider's dialect understands."""
+_HIDDEN = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"keep-alive",
+        b"set-cookie",
+        b"server",
+        b"date",
+        b"alt-svc",
+        b"strict-transport-security",
+    )
+)
+"""Of the provider's headers, what is about its connection, its site or its body as it travelled."""
+
+
+class OpaqueLine:
+    """Serves `/passthrough/{provider}/{path}`.
+
+    Args:
+        parts: the line's.
+        provider: a configured provider by name, and why it cannot be asked (empty if it can); None if there is none.
+        dialect: in which errors of ours are told.
+    """
+
+    def __init__(self, parts: Parts, provider: Callable[[str], tuple[Provider, str] | None], dialect: Spoken) -> None:
+        self._parts = parts
+        self._provider = provider
+        self._dialect = dialect
+        self._models: dict[str, Model] = {}
+
+    async def walk(self, arrival: Arrival, reply: Reply) -> None:
+        """Serve one call. Raises nothing of ours once the answer has begun; before that, the caller is told."""
+        run = Run(self._parts, arrival, "passthrough", self._dialect)
+        try:
+            await self._serve(run, reply)
+        except PointsmanError as error:
+            run.settle(error)
+            if reply.started:
+                return
+            headers = ((b"x-request-id", run.id.encode()), (b"content-type", b"application/json"))
+            await reply.whole(error.status, headers, self._dialect.write_error(error, run.id))
+        except asyncio.CancelledError:
+            run.settle(CallerGone("The caller left before the answer was complete"))
+            raise
+        except Exception:
+            run.settle(InternalError("The gateway failed on this request"))
+            raise
+
+    async def _serve(self, run: Run, reply: Reply) -> None:
+        parts, arrival = self._parts, run.arrival
+        run.principal = admit(parts, arrival)
+        run.wishes = wishes(arrival)
+        model, path = self._target(arrival)
+        run.asked = model.name
+        request = self._request(arrival, model, path)
+        run.trail.begin(model, request.headers)
+        asked = parts.clock.monotonic()
+        try:
+            response = await parts.carrier.send(request)
+        finally:
+            run.trail.waited += parts.clock.monotonic() - asked
+        try:
+            await self._relay(run, model, response, reply)
+        finally:
+            await response.aclose()
+
+    def _target(self, arrival: Arrival) -> tuple[Model, str]:
+        """Whom the path names, and the path at that provider.
+
+        Raises:
+            NotFound: no such provider.
+            InvalidRequest: a path that leads elsewhere than below the provider's URL.
+            UpstreamError: the provider cannot be asked.
+        """
+        name, _, rest = arrival.path.removeprefix(PREFIX).partition("/")
+        found = self._provider(name)
+        if found is None:
+            raise NotFound(f"No provider `{name[:60]}` is configured", hint="`pointsman models --providers` lists them")
+        provider, lacking = found
+        if lacking:
+            raise NoCredentials(f"{name} cannot be asked: {lacking}", hint="`pointsman doctor` says more")
+        if any(part in ("..", ".") for part in rest.split("/")) or "\\" in rest or "//" in rest or rest[:1] == "/":
+            raise InvalidRequest("The path behind the provider has to lead below its URL", param="path")
+        model = self._models.get(name)
+        if model is None or model.provider is not provider:
+            model = self._models[name] = Model(name=f"{name}/*", provider=provider, upstream="*")
+        return model, _below(provider.base_url, rest)
+
+    def _request(self, arrival: Arrival, model: Model, path: str) -> UpstreamRequest:
+        if arrival.method not in _METHODS:
+            raise InvalidRequest(f"{arrival.method} is not passed through")
+        if arrival.query:
+            path = f"{path}?{arrival.query}"
+        outgoing = Outgoing(path=path, body=arrival.body)
+        request = self._parts.sender.prepare(model, outgoing, arrival, model.provider.limits)
+        own = {name: value for name, value in arrival.headers if name in _OWN}
+        headers = (*(line for line in request.headers if line[0] not in own), *own.items())
+        return msgspec.structs.replace(request, method=arrival.method, headers=headers)
+
+    async def _relay(self, run: Run, model: Model, response: UpstreamResponse, reply: Reply) -> None:
+        status = response.status
+        headers = [
+            (b"x-request-id", run.id.encode()),
+            (b"x-pointsman-provider", model.provider.name.encode("ascii", "replace")),
+            *_shown(response.headers),
+        ]
+        run.trail.content(run.arrival.received)
+        if status in _BODYLESS:
+            await reply.whole(status, headers, b"")
+        else:
+            await self._stream(response, status, headers, reply)
+        if status >= 400:
+            raise UpstreamRefused(f"{model.provider.name} answered {status}", status=status, retryable=status >= 500)
+        run.trail.finish(status=status)
+        run.settle(None)
+
+    async def _stream(self, response: UpstreamResponse, status: int, headers: Headers, reply: Reply) -> None:
+        """The body as it comes; one that is cut is cut for the caller too."""
+        await reply.start(status, headers)
+        while chunk := await response.next_chunk():
+            await reply.write(chunk)
+        await reply.end()
+
+
+def _below(base_url: str, rest: str) -> str:
+    """A path below a provider's URL; its version may be repeated, as in the vendor's own documentation."""
+    version = base_url.rstrip("/").rpartition("/")[2]
+    first, _, behind = rest.partition("/")
+    return f"/{behind}" if first == version and version.startswith("v") else f"/{rest}"
+
+
+def _shown(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name not in _HIDDEN and name != b"x-request-id"]
