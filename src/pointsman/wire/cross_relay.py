@@ -29,15 +29,21 @@ from pointsman.wire.port import AnswerFacts, StreamReader, StreamWriter
 
 
 class CrossRelay:
-    """`port.Relay` across two dialects."""
+    """`port.Relay` across two dialects.
+
+    Args:
+        reader, writer: of the provider's and of the caller's dialect.
+        price: of the model that answers.
+        made: time and id for a stream whose provider says none.
+    """
 
     __slots__ = (
         "_closed",
-        "_created",
         "_failure",
         "_finish",
         "_has_content",
         "_id",
+        "_made",
         "_model",
         "_price",
         "_reader",
@@ -46,11 +52,11 @@ class CrossRelay:
         "_written",
     )
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter, price: Price | None, created: int) -> None:
+    def __init__(self, reader: StreamReader, writer: StreamWriter, price: Price | None, made: AnswerStart) -> None:
         self._reader = reader
         self._writer = writer
         self._price = price
-        self._created = created
+        self._made = made
         self._usage: Usage | None = None
         self._id = self._model = self._finish = ""
         self._has_content = self._closed = False
@@ -88,8 +94,8 @@ class CrossRelay:
             raise self._failure from None
         if not events:
             return b""
-        self._note(events)
-        return self._writer.write(self._dated(events))
+        self._note(self._headed(events))
+        return self._writer.write(events)
 
     def close(self) -> bytes:
         """End of the body. Raises as `port.Relay.close`."""
@@ -103,15 +109,20 @@ class CrossRelay:
             self._failure = foreign(failure)
             raise self._failure from None
         self._closed = True
-        self._note(events)
+        self._note(self._headed(events))
         usage, price = self._usage, self._price
         cost = price.cost(usage) if price is not None and usage is not None else None
-        return self._writer.write(self._dated(events)) + self._writer.close(usage, cost)
+        return self._writer.write(events) + self._writer.close(usage, cost)
 
-    def _dated(self, events: list[Event]) -> list[Event]:
-        """With a time in the stream's head, where the provider says none."""
-        if events and isinstance(head := events[0], AnswerStart) and not head.created:
-            events[0] = msgspec.structs.replace(head, created=self._created)
+    def _headed(self, events: list[Event]) -> list[Event]:
+        """With a time and an id in the stream's head, where the provider says none."""
+        if self._id:
+            return events
+        for at, event in enumerate(events):
+            if isinstance(event, AnswerStart):
+                head = events[at] = headed(event, self._made)
+                self._id, self._model = head.id, head.model
+                break
         return events
 
     def _note(self, events: Sequence[Event]) -> None:
@@ -127,11 +138,16 @@ class CrossRelay:
                     self._has_content = self._has_content or says_something(block)
                 case UsageReport(usage=usage):
                     self._usage = usage
-                case AnswerStart(id=answer_id, model=model):
-                    self._id, self._model = answer_id, model
                 case ChoiceEnd(finish=finish, finish_raw=raw):
                     self._finish = self._finish or raw or finish
                     self._has_content = True
+
+
+def headed(head: AnswerStart, made: AnswerStart) -> AnswerStart:
+    """A stream's head with a time and an id, which every dialect wants and not every provider says."""
+    if head.created and head.id:
+        return head
+    return msgspec.structs.replace(head, id=head.id or made.id, created=head.created or made.created)
 
 
 def foreign(error: UpstreamRefused | UpstreamGarbage) -> UpstreamRefused | UpstreamGarbage:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from pointsman.core.chat import Answer
+from pointsman.core.chat import Answer, AnswerStart
 from pointsman.core.errors import UpstreamRefused
 from pointsman.core.model import Model
 from pointsman.wire.cross_relay import CrossRelay, Told, facts_of
@@ -127,14 +127,21 @@ class Crossing:
         return relay, relay.feed(b"") + relay.close()
 
     def _answer(self, body: bytes, trip: Trip) -> Answer:
-        answer = self._provider.read_whole(body, trip.outgoing)
-        return answer if answer.created else msgspec.structs.replace(answer, created=trip.now // _NANOS)
+        answer, made = self._provider.read_whole(body, trip.outgoing), _made(trip)
+        if answer.created and answer.id:
+            return answer
+        return msgspec.structs.replace(answer, id=answer.id or made.id, created=answer.created or made.created)
 
     def _relay(self, reader: StreamReader, trip: Trip) -> Relay:
-        return CrossRelay(reader, self._caller.writer(trip.incoming), trip.price, trip.now // _NANOS)
+        return CrossRelay(reader, self._caller.writer(trip.incoming), trip.price, _made(trip))
 
     def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
         """See `port.ProviderSide.read_error`; the body is in the provider's dialect and stays here."""
         error = self._provider.read_error(status, headers, body, now)
         error.body = b""
         return error
+
+
+def _made(trip: Trip) -> AnswerStart:
+    """Time and id for an answer whose provider says none; who asks in another dialect cannot do without."""
+    return AnswerStart(id=f"pm-{trip.now:x}", model="", created=trip.now // _NANOS)
