@@ -20,7 +20,6 @@ from pointsman.wire.refusals import refusal_in, refusal_of
 _SAMPLES = 4  # events with text that are parsed before the stream is taken for an ordinary one
 _SAMPLE_EVERY = 16  # feeds, of which one is sampled to estimate the text in those that are not looked at
 _SAMPLE_STEP = 4096  # bytes of one feed, for each of which one event is sampled
-_FRAME = len(b"data: \n\n")
 
 
 class EventRelay:
@@ -198,7 +197,7 @@ class EventRelay:
         text = self._take(name, value)
         self._text += text
         if text and not self._plain:
-            self._measure(len(data) + _FRAME, text)
+            self._measure(len(event), text)
             self._warm -= 1
             self._plain = self._warm <= 0
         return self._shown(event, data, value)
@@ -209,13 +208,14 @@ class EventRelay:
         blank = b"\r\n\r\n" if events.find(b"\r\n\r\n") >= 0 else b"\n\n"
         for at in range(0, len(events), _SAMPLE_STEP):
             start = events.find(blank, at) + len(blank) if at else 0
-            _, data = sse.fields(events[start : events.find(blank, start) + len(blank)])
+            event = events[start : events.find(blank, start) + len(blank)]
+            _, data = sse.fields(event)
             try:
                 value = loads(data) if data else None
             except BAD_JSON:
                 continue
             if data and isinstance(value, dict) and (text := self._characters(value)):
-                self._measure(len(data) + _FRAME, text)
+                self._measure(len(event), text)
 
     def _measure(self, size: int, text: int) -> None:
         """Take an event as a sample of how much of its bytes is text."""
