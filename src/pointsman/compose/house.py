@@ -43,6 +43,7 @@ from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
+from pointsman.upstream.fetch import Fetcher
 
 if TYPE_CHECKING:
     from pointsman.insight.queries import Questions
@@ -86,6 +87,7 @@ class House:
         self.catalog = pieces.catalog
         self.dialects = Dialects()
         self._sending = Sending(pieces.env)
+        self._fetcher = Fetcher()
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory)
         self.line, self.own_line = self._lines(pieces.loaded)
@@ -188,6 +190,7 @@ class House:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await pieces.carrier.aclose()
+        await self._fetcher.aclose()
         await asyncio.to_thread(pieces.ledger.close)
         if self._questions is not None:
             await asyncio.to_thread(self._questions.close)
@@ -279,6 +282,7 @@ class House:
             router=self.planner,
             sender=self._sending,
             carrier=pieces.carrier,
+            fetcher=self._fetcher,
             keys=pieces.keys,
             recorder=Recorders(pieces.ledger, pieces.metrics),
             clock=pieces.clock,

@@ -6,7 +6,7 @@ takes outcomes. `Keys` says who is calling. Nothing here knows HTTP servers, dat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -79,6 +79,29 @@ class Carrier(Protocol):
             UpstreamCut: the connection ended before a head came (a stale kept connection is retried on a new one
                 by the carrier itself, once, when nothing of the answer had arrived).
             UpstreamGarbage: not HTTP.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class Fetched(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was fetched."""
+
+    media_type: str
+    data: bytes
+
+
+class Fetcher(Protocol):
+    """Fetches files that a caller named by URL, for providers that cannot."""
+
+    async def fetch(self, urls: Iterable[str]) -> Mapping[str, Fetched]:
+        """The files behind some URLs.
+
+        Raises:
+            InvalidRequest: one of them cannot be had, or may not be asked for.
         """
         ...
 

@@ -32,7 +32,7 @@ from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Trail
 from pointsman.line.words import in_our_terms, in_plain_words
-from pointsman.wire.port import AnswerFacts, Passage, Relay, Trip
+from pointsman.wire.port import NO_FILES, AnswerFacts, Outgoing, Passage, Relay, Trip
 
 _MAX_ATTEMPTS = 10
 _MAX_ERROR_BODY = 256 * 1024
@@ -65,7 +65,11 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
         if pause and last is not None and not await _rest(parts, pause, last, deadline, trail):
             break
         try:
-            asking = _prepare(parts, call, step, deadline)
+            way = parts.passages.between(call.dialect.name, step.dialect)
+            wanted = way.wants(call.incoming)
+            files = await parts.fetcher.fetch(wanted) if wanted else NO_FILES
+            outgoing = way.write_request(call.incoming, model, files)
+            asking = _prepare(parts, call, model, way, outgoing, deadline)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
             unasked[model.name] = error
             trail.skip(model, error)
@@ -111,15 +115,11 @@ class _Asking(NamedTuple):
     request: UpstreamRequest
 
 
-def _prepare(parts: Parts, call: Call, step: Step, deadline: int | None) -> _Asking:
-    """The request to a model. Raises as `Passage.write_request` and `Sender.prepare`; nothing is sent yet."""
-    model = step.model
-    way = parts.passages.between(call.dialect.name, step.dialect)
-    outgoing = way.write_request(call.incoming, model)
+def _prepare(parts: Parts, call: Call, model: Model, way: Passage, outgoing: Outgoing, deadline: int | None) -> _Asking:
+    """The request to a model. Raises as `Sender.prepare`; nothing is sent yet."""
     trip = Trip(incoming=call.incoming, outgoing=outgoing, price=model.price, now=call.started)
-    return _Asking(
-        model, way, trip, parts.sender.prepare(model, outgoing, call.arrival, _limits(parts, model, deadline))
-    )
+    request = parts.sender.prepare(model, outgoing, call.arrival, _limits(parts, model, deadline))
+    return _Asking(model, way, trip, request)
 
 
 def schedule(plan: Plan, retries: int | None) -> Sequence[tuple[Step, float]]:

@@ -11,7 +11,7 @@ from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock, Draw, Ids
 from pointsman.core.model import Model, TimeLimits
 from pointsman.core.plan import Needs, Plan
-from pointsman.core.ports import Carrier, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
+from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
 from pointsman.line.keeping import Patience
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Spoken
@@ -49,6 +49,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     router: Router
     sender: Sender
     carrier: Carrier
+    fetcher: Fetcher
     keys: Keys
     recorder: Recorder
     clock: Clock

@@ -21,15 +21,24 @@ _Info = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | 
 
 
 async def dial(
-    address: Address, context: ssl.SSLContext | None, factory: Callable[[], P], proxy: Proxy | None = None
+    address: Address,
+    context: ssl.SSLContext | None,
+    factory: Callable[[], P],
+    proxy: Proxy | None = None,
+    allowed: Callable[[str], bool] | None = None,
 ) -> P:
     """A protocol made by `factory`, connected. The caller bounds the time and may cancel.
+
+    `allowed` judges IP addresses: unless every one that the host has is allowed, nothing is connected to.
 
     Raises:
         ConnectFailed: with host, port and reason.
     """
     loop = asyncio.get_running_loop()
-    sock = await _reach(loop, address) if proxy is None else await _reach(loop, proxy.address, "the proxy's URL")
+    if proxy is None:
+        sock = await _reach(loop, address, allowed=allowed)
+    else:
+        sock = await _reach(loop, proxy.address, "the proxy's URL")
     try:
         if proxy is not None and context is not None:
             await _tunnel(loop, sock, address, proxy)
@@ -44,9 +53,16 @@ async def dial(
     return protocol
 
 
-async def _reach(loop: asyncio.AbstractEventLoop, address: Address, named_in: str = "`base_url`") -> socket.socket:
+async def _reach(
+    loop: asyncio.AbstractEventLoop,
+    address: Address,
+    named_in: str = "`base_url`",
+    allowed: Callable[[str], bool] | None = None,
+) -> socket.socket:
     try:
         infos = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        if allowed is not None and not all(allowed(str(info[4][0])) for info in infos):
+            raise ConnectFailed(f"{address.host} has an address that is not public: nothing was sent")
         return await _race(loop, _interleave(infos))
     except (socket.gaierror, UnicodeError) as error:
         why = f"the name {address.host!r} does not resolve: {error.args[-1]}"

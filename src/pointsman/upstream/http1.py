@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -65,10 +66,16 @@ class _Route:
 
 
 class Http1Carrier:
-    """Satisfies `core.ports.Carrier`. Belongs to the event loop that it is first used in."""
+    """Satisfies `core.ports.Carrier`. Belongs to the event loop that it is first used in.
 
-    def __init__(self, limits: PoolLimits | None = None) -> None:
+    Args:
+        limits: for each origin.
+        allowed: judges IP addresses, as `dial` takes it; None allows all.
+    """
+
+    def __init__(self, limits: PoolLimits | None = None, allowed: Callable[[str], bool] | None = None) -> None:
         self._closed = False
+        self._allowed = allowed
         self._contexts = TlsContexts()
         self._limits = limits or PoolLimits()
         self._loop: asyncio.AbstractEventLoop | None = None  # asking which one runs is a system call
@@ -137,7 +144,9 @@ class Http1Carrier:
         try:
             context = await self._contexts.get(ca_file) if address.secure else None
             loop = asyncio.get_running_loop()
-            connection = await dial(address, context, lambda: Connection(pool, address.label, loop), route.proxy)
+            connection = await dial(
+                address, context, lambda: Connection(pool, address.label, loop), route.proxy, self._allowed
+            )
         finally:
             pool.opened(connection)
         return connection

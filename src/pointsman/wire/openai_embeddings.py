@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from pointsman.core.dialects import EMBEDDINGS
 from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Ability, Model, Price
 from pointsman.core.plan import Needs
+from pointsman.core.ports import Fetched
 from pointsman.core.usage import Usage
 from pointsman.wire.openai_chat import errors
 from pointsman.wire.openai_chat.answer import NAME, with_cost
@@ -26,7 +27,7 @@ from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.request import model_name, read_fields
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_dict, as_text, loads_object
-from pointsman.wire.port import AnswerFacts, Heard, Incoming, Outgoing, Relay, Surface, Trip
+from pointsman.wire.port import NO_FILES, AnswerFacts, Heard, Incoming, Outgoing, Relay, Surface, Trip
 from pointsman.wire.raw import text_in
 from pointsman.wire.refusals import read_error, refusal_in
 
@@ -112,7 +113,11 @@ class EmbeddingsPassage:
         """Never asked."""
         raise NotImplementedError(tokens)
 
-    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+    def wants(self, incoming: Incoming) -> Sequence[str]:  # noqa: ARG002 - the port's
+        """Nothing."""
+        return ()
+
+    def write_request(self, incoming: Incoming, model: Model, files: Mapping[str, Fetched] = NO_FILES) -> Outgoing:  # noqa: ARG002 - the port's
         """See `port.Passage.write_request`."""
         return self._dialect.write_request(incoming, model)
 

@@ -8,11 +8,14 @@ import msgspec
 
 from pointsman.core.chat import Answer, AnswerStart
 from pointsman.core.errors import UpstreamRefused
-from pointsman.core.model import Model
+from pointsman.core.model import Ability, Model
+from pointsman.core.ports import Fetched
 from pointsman.wire.cross_relay import CrossRelay, Told, facts_of
 from pointsman.wire.events import events_of
+from pointsman.wire.media import urls_in, with_data
 from pointsman.wire.port import (
     COUNTING,
+    NO_FILES,
     AnswerFacts,
     BothSides,
     CallerSide,
@@ -28,6 +31,7 @@ from pointsman.wire.port import (
 )
 
 _NANOS = 1_000_000_000
+_FILES = int(Ability.VISION | Ability.DOCUMENTS | Ability.AUDIO_INPUT)
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -65,7 +69,11 @@ class Straight:
         """Never asked."""
         raise NotImplementedError(tokens)
 
-    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+    def wants(self, incoming: Incoming) -> Sequence[str]:  # noqa: ARG002 - the port's
+        """Nothing: a request passes as it is."""
+        return ()
+
+    def write_request(self, incoming: Incoming, model: Model, files: Mapping[str, Fetched] = NO_FILES) -> Outgoing:  # noqa: ARG002 - the port's
         """See `port.Passage.write_request`."""
         return self._dialect.write_request(incoming, model)
 
@@ -100,9 +108,17 @@ class Crossing:
         """See `port.Passage.estimate`."""
         return self._caller.write_count(tokens)
 
-    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+    def wants(self, incoming: Incoming) -> Sequence[str]:
+        """See `port.Passage.wants`."""
+        if not incoming.needs.images and not int(incoming.needs.abilities) & _FILES:
+            return ()
+        return urls_in(self._caller.to_core(incoming), self._provider.needs_data)
+
+    def write_request(self, incoming: Incoming, model: Model, files: Mapping[str, Fetched] = NO_FILES) -> Outgoing:
         """See `port.Passage.write_request`."""
         request = self._caller.to_core(incoming)
+        if files:
+            request = with_data(request, files)
         if incoming.surface in COUNTING:
             asked = self._provider.count_from_core(request, model)
             if asked is not None:

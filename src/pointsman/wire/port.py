@@ -9,14 +9,16 @@ it speaks another, the request becomes core values and is written anew, and so d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 import msgspec
 
-from pointsman.core.chat import Answer, Dropped, Encoded, Event, Request
+from pointsman.core.chat import Answer, Dropped, Encoded, Event, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.core.plan import Needs
+from pointsman.core.ports import Fetched
 from pointsman.core.usage import Usage
 
 Surface = Literal[
@@ -34,6 +36,9 @@ Surface = Literal[
 """What a caller called."""
 COUNTING: frozenset[Surface] = frozenset({"messages.count_tokens", "gemini.count_tokens", "responses.input_tokens"})
 """Those that ask for a number of tokens and for nothing else."""
+
+
+NO_FILES: Mapping[str, Fetched] = MappingProxyType({})
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,6 +279,10 @@ class ProviderSide(Refusing, Protocol):
         """
         ...
 
+    def needs_data(self, media: Media) -> bool:
+        """Whether a file that stands in a request as a URL has to be sent as data: providers cannot follow the URL."""
+        ...
+
     def count_from_core(self, request: Request, model: Model) -> Outgoing | None:
         """The question how many tokens a request has; None where `counts` is False."""
         ...
@@ -353,7 +362,11 @@ class Passage(Protocol):
         """The answer to that question where `counts` is False and we have to say a number of our own."""
         ...
 
-    def write_request(self, incoming: Incoming, model: Model) -> Outgoing:
+    def wants(self, incoming: Incoming) -> Sequence[str]:
+        """The URLs of a request whose files `write_request` has to be given."""
+        ...
+
+    def write_request(self, incoming: Incoming, model: Model, files: Mapping[str, Fetched] = NO_FILES) -> Outgoing:
         """The request as the provider gets it. Raises as `BothSides.write_request`."""
         ...
 

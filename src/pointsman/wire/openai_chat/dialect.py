@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pointsman.core.chat import Answer, Encoded, Request
+from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
@@ -72,6 +72,10 @@ class OpenAIChat:
     def from_core(self, request: Request, model: Model) -> Outgoing:
         """See `port.ProviderSide.from_core`."""
         return core_requests.from_core(request, model)
+
+    def needs_data(self, media: Media) -> bool:
+        """See `port.ProviderSide.needs_data`: chat points at images and videos, and at nothing else."""
+        return media.kind not in ("image", "video")
 
     def write_count(self, tokens: int) -> bytes:
         """See `port.CallerSide.write_count`; chat has no such question, so this is what OpenAI's other API says."""

@@ -1,0 +1,157 @@
+"""Files that a caller names by URL, for providers that cannot fetch them: images, documents, sounds.
+
+The URL is the caller's word, and the gateway stands where callers do not: so a name is resolved once, every one of its
+addresses has to be public, and the connection goes to one of those very addresses (no second look-up that could say
+something else). Each redirect is judged anew. Size, time and number are bounded. Nothing of ours goes along: no key, no
+cookie, no header of the caller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urljoin, urlsplit
+
+from pointsman.core.errors import ConnectFailed, InvalidRequest, UpstreamError
+from pointsman.core.model import TimeLimits
+from pointsman.core.ports import Carrier, Fetched, UpstreamRequest
+from pointsman.upstream.http1 import Http1Carrier, PoolLimits
+
+_MAX_BYTES = 20 * 1024 * 1024
+_MAX_REDIRECTS = 3
+_MAX_FILES = 20
+_MAX_URL = 4096
+_SECONDS = 20.0
+_LIMITS = TimeLimits(connect=5.0, first_byte=10.0, between_bytes=10.0, total=_SECONDS)
+_PORTS = frozenset({80, 443, 8080, 8443})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HEADERS = ((b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", b"pointsman"))
+# Ranges that lead to an IPv4 address inside the IPv6 one: NAT64 (RFC 6052, 8215), 6to4 (RFC 3056), Teredo (RFC 4380).
+_EMBEDDING = tuple(ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+    (b"ID3", "audio/mpeg"),
+)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet's, whatever way it is written.
+
+    Private, loopback, link-local (where cloud metadata live), shared, reserved and multicast ones are not, nor are
+    IPv6 forms that hold an IPv4 address and could lead to one of those.
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return is_public(str(ip.ipv4_mapped))
+        if any(ip in net for net in _EMBEDDING):
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
+
+
+class Fetcher:
+    """Fetches; satisfies `core.ports.Fetcher`.
+
+    Args:
+        carrier: instead of one that connects to public addresses alone; for tests.
+    """
+
+    def __init__(self, carrier: Carrier | None = None) -> None:
+        self._carrier = carrier or Http1Carrier(PoolLimits(max_idle=0), allowed=is_public)
+
+    async def fetch(self, urls: Iterable[str]) -> dict[str, Fetched]:
+        """The files behind some URLs.
+
+        Raises:
+            InvalidRequest: one of them cannot be had; it says which and why.
+        """
+        wanted = list(dict.fromkeys(urls))
+        if len(wanted) > _MAX_FILES:
+            raise InvalidRequest(f"The request names {len(wanted)} files by URL; at most {_MAX_FILES} are fetched.")
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return dict(zip(wanted, await asyncio.gather(*map(self._one, wanted)), strict=True))
+        except TimeoutError:
+            raise InvalidRequest(f"The files of the request did not arrive within {_SECONDS:g} s.") from None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._carrier.aclose()
+
+    async def _one(self, url: str) -> Fetched:
+        shown = _shown(url)
+        where = url
+        for _ in range(_MAX_REDIRECTS + 1):
+            _judge(where, shown)
+            request = UpstreamRequest(method="GET", url=where, headers=_HEADERS, limits=_LIMITS, max_answer=_MAX_BYTES)
+            try:
+                found = await self._get(request, shown)
+            except ConnectFailed as error:
+                raise _cannot(shown, error.message) from None
+            except UpstreamError as error:
+                raise _cannot(shown, error.message) from None
+            if isinstance(found, Fetched):
+                return found
+            where = urljoin(where, found)
+        raise _cannot(shown, f"it redirects more than {_MAX_REDIRECTS} times")
+
+    async def _get(self, request: UpstreamRequest, shown: str) -> Fetched | str:
+        """The file, or where it is said to be."""
+        response = await self._carrier.send(request)
+        try:
+            if response.status in _REDIRECTS:
+                return response.header(b"location").decode("latin-1")
+            if response.status != 200:
+                raise _cannot(shown, f"the server answered {response.status}")
+            body = await response.read()
+        finally:
+            await response.aclose()
+        kind = response.header(b"content-type").decode("latin-1").partition(";")[0].strip().lower()
+        return Fetched(media_type=sniffed(body) or kind or "application/octet-stream", data=body)
+
+
+def sniffed(body: bytes) -> str:
+    """The media type that a file's first bytes show; empty where they show none that is asked for here."""
+    if body[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(body[8:12], "")
+    return next((kind for magic, kind in _MAGIC if body.startswith(magic)), "")
+
+
+def _shown(url: str) -> str:
+    """A URL for people: without query and user, either of which may hold a secret."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"[:200]
+
+
+def _judge(url: str, shown: str) -> None:
+    """Raise for what is no URL of a file on the web."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise _cannot(shown, "it is no URL") from None
+    if len(url) > _MAX_URL:
+        raise _cannot(shown, "it is too long")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _cannot(shown, "only http and https URLs are fetched")
+    if parts.username is not None or parts.password is not None:
+        raise _cannot(shown, "it holds credentials")
+    if port not in _PORTS:
+        raise _cannot(shown, f"port {port} is none of a web server's")
+
+
+def _cannot(shown: str, why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The file at {shown} cannot be fetched: {why}", hint="send it as base64 data, or as a file that can be had"
+    )
