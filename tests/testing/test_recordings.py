@@ -2,58 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
 from pointsman.testing import Simulator, one_model
-
-ALWAYS = 0.97  # a key in this part of the recordings counts as steady; a few recordings are years old
-
-
-def records(folder: Path, name: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(folder / name, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            if record["fidelity"] == "wire":
-                yield record
-
-
-def paths(value: Any, at: str = "") -> set[tuple[str, str]]:
-    """Every key path with the type that stands there; list items share one path."""
-    found = {(at, type(value).__name__.replace("float", "number").replace("int", "number"))}
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            found |= paths(inner, f"{at}.{key}")
-    elif isinstance(value, list):
-        for inner in value:
-            found |= paths(inner, f"{at}[]")
-    return found
+from shapes import compare, events_of, records
 
 
 def chunks_of(text: str) -> list[Any]:
-    events = (line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:"))
-    return [json.loads(event) for event in events if event and event != "[DONE]"]
-
-
-def compare(simulated: list[Any], recorded: list[Any], *, steady: bool = True) -> None:
-    assert recorded
-    known = set().union(*(paths(body) for body in recorded))
-    made = set().union(*(paths(body) for body in simulated))
-    assert made - known == set()
-    if steady:
-        counts = Counter(path for body in recorded for path in {path for path, _ in paths(body)})
-        expected = {path for path, count in counts.items() if count >= ALWAYS * len(recorded)}
-        for body in simulated:
-            have = {path for path, _ in paths(body)}
-            lists = {path[: path.rfind("[]") + 2] for path in expected if "[]" in path} - have  # empty ones
-            assert {path for path in expected - have if path[: path.rfind("[]") + 2] not in lists} == set()
+    return [chunk for _, chunk in events_of(text)]
 
 
 ASKED = [

@@ -7,12 +7,31 @@ bytes go out and what breaks on the way is decided elsewhere and is the same for
 from __future__ import annotations
 
 import enum
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from pointsman.core.usage import Usage
+from pointsman.testing.limits import Left
 from pointsman.testing.script import SimModel
+from pointsman.wire.parse import BAD_JSON
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What arrived. `path` is below the version (`/v1`, `/v1beta`); names of headers are in lower case."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Headers = []
+    body: bytes = b""
+
+    def header(self, name: bytes) -> str:
+        """First value of a header, or empty."""
+        return next((value for key, value in self.headers if key == name), b"").decode("latin-1")
 
 
 class ToolUse(msgspec.Struct, kw_only=True):
@@ -20,6 +39,15 @@ class ToolUse(msgspec.Struct, kw_only=True):
 
     name: str
     arguments: str
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The arguments as an object; empty if they are none."""
+        try:
+            found = msgspec.json.decode(self.arguments)
+        except BAD_JSON:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 class Offer(msgspec.Struct, kw_only=True):
@@ -44,11 +72,20 @@ class Ask(msgspec.Struct, kw_only=True):
         parallel: several calls at once are fine.
         named: the caller forced one tool by name.
         schema: answer with JSON of this schema; `{}` is any object; None is text.
-        choices: answers wanted.
+        choices: answers wanted; 0 is none at all, where only tokens are counted or vectors are wanted.
         limit: longest answer in tokens.
         stream, usage: stream it; report usage in the stream.
         logprobs: alternatives wanted for each token; None is no log probabilities.
+        thinks: a model that can think does so here.
+        shows_thoughts: and what it thinks is shown.
+        sealed: thoughts are wanted in a form that only their maker reads.
+        unsigned: why the history is refused by a model that thinks; empty if it is fine.
+        cache: whether beginnings of prompts are kept: by themselves, not at all, or as the request's marks say.
+        texts: what vectors are wanted of.
+        dimensions: numbers in each vector; 0 leaves it to the model.
+        packed: vectors as base64.
         fields: top-level fields of the body.
+        echo: fields that the answer repeats.
     """
 
     surface: str
@@ -68,7 +105,16 @@ class Ask(msgspec.Struct, kw_only=True):
     stream: bool = False
     usage: bool = False
     logprobs: int | None = None
+    thinks: bool = True
+    shows_thoughts: bool = True
+    sealed: bool = False
+    unsigned: str = ""
+    cache: Literal["auto", "none", "5m", "1h"] = "auto"
+    texts: tuple[str, ...] = ()
+    dimensions: int = 0
+    packed: bool = False
     fields: frozenset[str] = frozenset()
+    echo: dict[str, Any] = {}
 
 
 class Part(msgspec.Struct, kw_only=True):
@@ -105,30 +151,45 @@ Frame = tuple[Mark, bytes]
 
 
 class Refusal(Exception):
-    """The simulated provider says no: HTTP status, its own code, words, and the field at fault."""
+    """The simulated provider says no.
 
-    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+    Attributes:
+        status: of HTTP, as most providers have it.
+        code: what is wrong, in OpenAI's word for it; dialects with words of their own translate it.
+        message: for people, where the dialect has no words of its own.
+        param: the field at fault.
+        subject: what it is about, e.g. the model's name.
+        wait: seconds until it is worth trying again.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, param: str | None = None, *, subject: str = "", wait: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.param = param
+        self.subject = subject
+        self.wait = wait
 
 
 class SimDialect(Protocol):
     """One wire format, from the provider's side."""
 
     name: str
+    version: str
+    """The last part of a base URL, e.g. `/v1`."""
 
-    def surface(self, method: str, path: str) -> str:
-        """Which endpoint a path (below `/v1`) is; empty if none of this dialect's."""
+    def surface(self, request: Request) -> str:
+        """Which endpoint was called; empty if none of this dialect's."""
         ...
 
-    def key(self, headers: list[tuple[bytes, bytes]]) -> str:
+    def key(self, request: Request) -> str:
         """The key that the client sent; empty if none."""
         ...
 
-    def read(self, body: bytes, surface: str) -> Ask:
+    def read(self, request: Request, surface: str) -> Ask:
         """Read a request.
 
         Raises:
@@ -136,12 +197,24 @@ class SimDialect(Protocol):
         """
         ...
 
-    def listing(self, surface: str, path: str, models: tuple[SimModel, ...]) -> bytes | None:
+    def listing(self, request: Request, surface: str, models: Sequence[SimModel]) -> bytes | None:
         """The list of models (or one of them); None if the surface is none.
 
         Raises:
             Refusal: no such model.
         """
+        ...
+
+    def answer_id(self, surface: str, number: int) -> str:
+        """What the answer to the request of that number is called."""
+        ...
+
+    def headers(self, number: int, left: Sequence[Left], now: int) -> Headers:
+        """Headers of that answer: a name for it, and what is left of quotas. `now` in nanoseconds since the epoch."""
+        ...
+
+    def content_type(self, ask: Ask) -> bytes:
+        """Of the answer."""
         ...
 
     def whole(self, ask: Ask, answer: Answer, model: SimModel) -> bytes:
@@ -152,10 +225,18 @@ class SimDialect(Protocol):
         """A streamed answer, frame by frame, up to its end mark."""
         ...
 
-    def error(self, refusal: Refusal) -> bytes:
+    def malformed(self, ask: Ask) -> bytes:
+        """A frame that breaks off in the middle of its JSON."""
+        ...
+
+    def status(self, refusal: Refusal) -> int:
+        """The HTTP status with which this dialect's providers say so."""
+        ...
+
+    def error(self, refusal: Refusal, request: Request) -> bytes:
         """The body of an error."""
         ...
 
-    def error_frame(self, refusal: Refusal) -> bytes:
-        """An error inside a stream."""
+    def error_frame(self, refusal: Refusal, ask: Ask, answer: Answer, place: int) -> bytes:
+        """An error inside a stream, after so many frames."""
         ...

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 
+import msgspec
+
 from pointsman.testing.script import PromptCache, Quota
 
 _MINUTE = 60e9
@@ -35,6 +37,15 @@ class Bucket:
         self.left -= amount
 
 
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of one quota: `kind` is `requests` or `tokens`, `reset` the seconds until it is full again."""
+
+    kind: str
+    limit: int
+    left: int
+    reset: float
+
+
 class QuotaState:
     """Both buckets of one quota."""
 
@@ -51,18 +62,14 @@ class QuotaState:
                 bucket.take(n)
         return wait
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """`x-ratelimit-…` as OpenAI prints them."""
+    def left(self) -> list[Left]:
+        """For each quota."""
         made = []
-        for word, bucket in ((b"requests", self._requests), (b"tokens", self._tokens)):
+        for kind, bucket in (("requests", self._requests), ("tokens", self._tokens)):
             if bucket is not None:
-                left = max(int(bucket.left), 0)
                 reset = (bucket.per_minute - bucket.left) / bucket.per_minute * 60
-                made += [
-                    (b"x-ratelimit-limit-" + word, b"%d" % bucket.per_minute),
-                    (b"x-ratelimit-remaining-" + word, b"%d" % left),
-                    (b"x-ratelimit-reset-" + word, b"%dms" % int(max(reset, 0) * 1000)),
-                ]
+                left = Left(kind=kind, limit=bucket.per_minute, left=max(int(bucket.left), 0), reset=max(reset, 0.0))
+                made.append(left)
         return made
 
 
@@ -73,10 +80,13 @@ class PrefixCache:
         self._settings = settings
         self._seen: OrderedDict[bytes, int] = OrderedDict()
 
-    def hit(self, prompt: str, now: int) -> int:
-        """Tokens of the prompt that come from the cache; the whole prompt is cached from now on (nanoseconds)."""
+    def hit(self, prompt: str, now: int) -> tuple[int, int]:
+        """Tokens of the prompt that come from the cache, and those that go there: it keeps the whole from now on.
+
+        `now` in nanoseconds.
+        """
         if len(prompt) < self._settings.min_tokens * _BLOCK // _BLOCK_TOKENS:
-            return 0
+            return 0, 0
         cached, unbroken = 0, True
         digest = hashlib.blake2b(digest_size=16)
         for start in range(0, len(prompt) - _BLOCK + 1, _BLOCK):
@@ -88,4 +98,6 @@ class PrefixCache:
             self._seen.move_to_end(key)
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-        return cached if cached >= self._settings.min_tokens else 0
+        if cached < self._settings.min_tokens:
+            cached = 0
+        return cached, len(prompt) // _BLOCK * _BLOCK_TOKENS - cached

@@ -39,7 +39,7 @@ class Mind:
     def _part(self, model: SimModel, ask: Ask, index: int) -> Part:
         rng = random.Random(unit(self._seed, model.name, ask.prompt, str(index)))  # noqa: S311 - repeatable on purpose
         part = Part()
-        if model.thinking is not None and ask.surface != "completions":
+        if model.thinking is not None and ask.thinks:
             part.thinking = filler(rng, model.thinking.tokens)
         if calls := _called(ask):
             part.calls = [_call(offer, rng) for offer in calls]
@@ -53,7 +53,7 @@ class Mind:
 
     def _text(self, model: SimModel, ask: Ask, rng: random.Random) -> list[str]:
         if ask.schema is not None:
-            return fragments(_json_of(ask.schema or {"type": "object"}, rng))
+            return fragments(_json_of(ask.schema, rng))
         if (fixed := model.answers.get(ask.text)) is not None:
             return tokens(fixed)
         if found := _REPEAT.match(ask.text):
@@ -76,14 +76,14 @@ def _called(ask: Ask) -> list[Offer]:
 
 
 def _call(offer: Offer, rng: random.Random) -> ToolUse:
-    return ToolUse(name=offer.name, arguments=_json_of({"type": "object", **offer.schema}, rng))
+    return ToolUse(name=offer.name, arguments=_json_of(offer.schema, rng))
 
 
 def _json_of(schema: dict[str, Any], rng: random.Random) -> str:
-    """JSON text that is valid for a schema. Raises Refusal: the schema is none."""
+    """JSON text that is valid for a schema, an object unless it says else. Raises Refusal: the schema is none."""
     try:
-        return msgspec.json.encode(valid_value(schema, rng)).decode()
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        return msgspec.json.encode(valid_value({"type": "object", **schema}, rng)).decode()
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise Refusal(400, "invalid_schema", f"Invalid schema: {error}") from None
 
 
@@ -93,9 +93,17 @@ def prompt_tokens(ask: Ask) -> int:
     return _MESSAGE_TOKENS + count_tokens(ask.prompt) + offers + _IMAGE_TOKENS * ask.images
 
 
-def usage_of(ask: Ask, parts: list[Part], cached: int) -> Usage:
+def usage_of(ask: Ask, parts: list[Part], cached: int, written: int) -> Usage:
     """Usage in the normal form: tokens counted as they were sent."""
     reasoning = sum(len(part.thinking) for part in parts)
     calls = sum(_CALL_TOKENS + count_tokens(call.arguments) for part in parts for call in part.calls)
-    text = sum(len(part.text) for part in parts)
-    return Usage(input=prompt_tokens(ask), cache_read=cached, output=text + calls + reasoning, reasoning=reasoning)
+    output = sum(len(part.text) for part in parts) + calls + reasoning
+    long = written if ask.cache == "1h" else 0
+    return Usage(
+        input=prompt_tokens(ask),
+        cache_read=cached,
+        cache_write=written - long,
+        cache_write_1h=long,
+        output=output,
+        reasoning=reasoning,
+    )

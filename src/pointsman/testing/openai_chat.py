@@ -1,76 +1,83 @@
-"""The dialect `openai-chat` from the provider's side: chat completions, old completions, the list of models."""
+"""The dialect `openai-chat` from the provider's side: chat completions, old completions, embeddings, the models."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from pointsman.core.usage import Usage
-from pointsman.testing.dialect import Answer, Ask, Frame, Mark, Offer, Part, Refusal, ToolUse
+from pointsman.testing.dialect import Answer, Ask, Frame, Headers, Mark, Offer, Part, Refusal, Request, ToolUse
+from pointsman.testing.embeddings import print_embeddings, read_embeddings
+from pointsman.testing.limits import Left
+from pointsman.testing.openai_common import (
+    MOST_TOKENS,
+    answer_headers,
+    bearer,
+    error_body,
+    misread,
+    models_listing,
+    models_surface,
+    needs,
+    read_object,
+    within,
+)
 from pointsman.testing.script import SimModel
 from pointsman.testing.words import fragments
-from pointsman.wire.parse import BAD_JSON
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 _FINGERPRINT = "fp_simulated"
-_TYPES = {401: "invalid_request_error", 429: "requests", 403: "insufficient_permissions"}
 _MOST_CHOICES = 128
-_MOST_TOKENS = 10_000_000
 _DONE = b"data: [DONE]\n\n"
+_SURFACES = {"/chat/completions": "chat", "/completions": "completions", "/embeddings": "embeddings"}
+_NEEDED = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
 
 
 class OpenAIChat:
     """`openai-chat`."""
 
     name = "openai-chat"
+    version = "/v1"
 
-    def surface(self, method: str, path: str) -> str:
-        """Which endpoint a path is."""
-        if method == "POST":
-            return {"/chat/completions": "chat", "/completions": "completions"}.get(path, "")
-        return "models" if path == "/models" or path.startswith("/models/") else ""
+    def surface(self, request: Request) -> str:
+        """Which endpoint was called."""
+        return _SURFACES.get(request.path, "") if request.method == "POST" else models_surface(request)
 
-    def key(self, headers: list[tuple[bytes, bytes]]) -> str:
+    def key(self, request: Request) -> str:
         """The bearer token."""
-        value = next((value for name, value in headers if name == b"authorization"), b"")
-        return value.decode("latin-1").removeprefix("Bearer ")
+        return bearer(request)
 
-    def listing(self, surface: str, path: str, models: tuple[SimModel, ...]) -> bytes | None:
+    def listing(self, request: Request, surface: str, models: Sequence[SimModel]) -> bytes | None:
         """`GET /models` and `/models/{id}`."""
-        if surface != "models":
-            return None
-        cards = [{"id": m.name, "object": "model", "created": 1700000000, "owned_by": "simulator"} for m in models]
-        wanted = path.removeprefix("/models").strip("/")
-        if not wanted:
-            return _encode({"object": "list", "data": cards})
-        for card in cards:
-            if card["id"] == wanted:
-                return _encode(card)
-        raise Refusal(404, "model_not_found", f"The model '{wanted}' does not exist", "model")
+        return models_listing(request, models) if surface == "models" else None
 
-    def read(self, body: bytes, surface: str) -> Ask:
+    def read(self, request: Request, surface: str) -> Ask:
         """Read a request."""
+        fields = read_object(request.body)
+        needs(fields, "model", _NEEDED[surface])
+        read = {"chat": _read_chat, "completions": _read_completions, "embeddings": read_embeddings}[surface]
         try:
-            fields = _decode(body)
-        except BAD_JSON:
-            fields = None
-        if not isinstance(fields, dict):
-            message = "We could not parse the JSON body of your request."
-            raise Refusal(400, "", message)
-        needed = "messages" if surface == "chat" else "prompt"
-        for name in ("model", needed):
-            if not fields.get(name):
-                raise Refusal(400, "missing_required_parameter", f"Missing required parameter: '{name}'.", name)
-        try:
-            return _read_chat(fields) if surface == "chat" else _read_completions(fields)
+            return read(fields)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
-            message = f"Invalid type or value in your request: {error}"
-            raise Refusal(400, "invalid_type", message) from None
+            raise misread(error) from None
+
+    def answer_id(self, surface: str, number: int) -> str:
+        """What the answer is called."""
+        return f"{'chatcmpl' if surface == 'chat' else 'cmpl'}-sim{number:020d}"
+
+    def headers(self, number: int, left: Sequence[Left], _now: int) -> Headers:
+        """`x-request-id` and `x-ratelimit-…`."""
+        return answer_headers(number, left)
+
+    def content_type(self, ask: Ask) -> bytes:
+        """An event stream, or JSON."""
+        return b"text/event-stream; charset=utf-8" if ask.stream else b"application/json"
 
     def whole(self, ask: Ask, answer: Answer, model: SimModel) -> bytes:
-        """A `chat.completion` or `text_completion`."""
+        """A `chat.completion` or `text_completion`, or a list of vectors."""
+        if ask.surface == "embeddings":
+            return print_embeddings(ask, answer, model)
         chat = ask.surface == "chat"
         head = {"id": answer.id, "object": "chat.completion" if chat else "text_completion", "created": answer.created}
         make = _choice if chat else _text_choice
@@ -94,17 +101,21 @@ class OpenAIChat:
         made.append((Mark.END, _DONE))
         return made
 
-    def error(self, refusal: Refusal) -> bytes:
-        """`{"error": {message, type, param, code}}`."""
-        kind = _TYPES.get(refusal.status, "invalid_request_error" if refusal.status < 500 else "server_error")
-        if refusal.code == "insufficient_quota":
-            kind = refusal.code
-        error = {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code or None}
-        return _encode({"error": error})
+    def malformed(self, _ask: Ask) -> bytes:
+        """A chunk that breaks off."""
+        return b'data: {"id":"broken","choices":[{"index":0,"del\n\n'
 
-    def error_frame(self, refusal: Refusal) -> bytes:
+    def status(self, refusal: Refusal) -> int:
+        """As it is."""
+        return refusal.status
+
+    def error(self, refusal: Refusal, _request: Request) -> bytes:
+        """`{"error": {message, type, param, code}}`."""
+        return error_body(refusal)
+
+    def error_frame(self, refusal: Refusal, _ask: Ask, _answer: Answer, _place: int) -> bytes:
         """The same as an event."""
-        return _data(self.error(refusal))
+        return _data(error_body(refusal))
 
 
 def _data(body: bytes) -> bytes:
@@ -121,11 +132,9 @@ def _read_chat(fields: dict[str, Any]) -> Ask:
         texts.extend(f"{call['function']['arguments']}" for call in message.get("tool_calls") or ())
     ask = _common(fields, "chat")
     ask.text, ask.last_role, ask.prompt, ask.images = text, role, "\n".join(texts), images
-    ask.limit = _within(fields, "max_completion_tokens", 1, _MOST_TOKENS) or _within(
-        fields, "max_tokens", 1, _MOST_TOKENS
-    )
+    ask.limit = within(fields, "max_completion_tokens", 1, MOST_TOKENS) or within(fields, "max_tokens", 1, MOST_TOKENS)
     if fields.get("logprobs"):
-        ask.logprobs = _within(fields, "top_logprobs", 0, 20) or 0
+        ask.logprobs = within(fields, "top_logprobs", 0, 20) or 0
     _read_tools(fields, ask)
     form = fields.get("response_format") or {}
     if form.get("type") == "json_schema":
@@ -141,7 +150,8 @@ def _read_completions(fields: dict[str, Any]) -> Ask:
         prompt = prompt[0] if isinstance(prompt[0], str) else " ".join(map(str, prompt))
     ask = _common(fields, "completions")
     ask.text = ask.prompt = prompt
-    ask.limit = _within(fields, "max_tokens", 1, _MOST_TOKENS) or 16
+    ask.thinks = False
+    ask.limit = within(fields, "max_tokens", 1, MOST_TOKENS) or 16
     return ask
 
 
@@ -153,20 +163,8 @@ def _common(fields: dict[str, Any], surface: str) -> Ask:
         raise Refusal(400, "invalid_value", message, "stream_options")
     ask = Ask(surface=surface, model=str(fields["model"]), stream=stream, fields=frozenset(fields))
     ask.usage = bool(options and options.get("include_usage"))
-    ask.choices = _within(fields, "n", 1, _MOST_CHOICES) or 1
+    ask.choices = within(fields, "n", 1, _MOST_CHOICES) or 1
     return ask
-
-
-def _within(fields: dict[str, Any], name: str, least: int, most: int) -> int | None:
-    """A whole number of the body; None if it is not there. Raises Refusal: out of range."""
-    value = fields.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Refusal(400, "invalid_type", f"Invalid type for '{name}': expected an integer.", name)
-    if not least <= value <= most:
-        raise Refusal(400, "invalid_value", f"Invalid '{name}': expected {least} to {most}, got {value}.", name)
-    return value
 
 
 def _text_of(content: Any) -> tuple[str, int]:

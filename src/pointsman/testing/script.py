@@ -77,15 +77,19 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """US dollars per million tokens."""
+    """US dollars per million tokens; `cache_write` for what a request asks to be kept, in dialects that bill it."""
 
     input: float
     output: float
     cached_input: float | None = None
+    cache_write: float | None = None
 
 
 class Thinking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Tokens of reasoning before the answer, and the field that shows them (`hidden`: only counted)."""
+    """Tokens of reasoning before the answer, and how they are shown.
+
+    `field` names the field of `openai-chat`; the other dialects have ways of their own. `hidden`: only counted.
+    """
 
     tokens: int
     field: Literal["reasoning_content", "reasoning", "hidden"] = "reasoning_content"
@@ -114,6 +118,7 @@ class SimModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         refuses: body fields answered with 400.
         tools, vision: abilities; without them a request that needs them gets 400.
         thinking: reasoning tokens.
+        dimensions: numbers in its vectors.
         stream_usage: `asked` obeys include_usage; `always` sends it unasked; `never`; `refused` 400s the field.
         cache: the simulated prompt cache.
         quota: for this model alone.
@@ -134,6 +139,7 @@ class SimModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tools: bool = True
     vision: bool = True
     thinking: Thinking | None = None
+    dimensions: int = 256
     stream_usage: Literal["asked", "always", "never", "refused"] = "asked"
     cache: PromptCache = PromptCache()
     quota: Quota = Quota()
@@ -146,6 +152,7 @@ class SimProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Attributes:
         name: in the path.
         dialect: wire format.
+        also: further wire formats, each on its own paths.
         models: what it serves.
         api_key: demanded if set.
         own_port: listens on a port of its own, which `refused` can close.
@@ -156,6 +163,7 @@ class SimProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     name: str
     dialect: str = "openai-chat"
+    also: tuple[str, ...] = ()
     models: tuple[SimModel, ...] = ()
     api_key: str = ""
     own_port: bool = False

@@ -22,7 +22,7 @@ from pointsman.testing.player import Player, Timeline
 from pointsman.testing.ports import Ports
 from pointsman.testing.script import Script, one_model
 from pointsman.testing.temper import Injected, Temper
-from pointsman.testing.trouble import at_once
+from pointsman.testing.trouble import at_once, refused
 
 _JSON = [(b"content-type", b"application/json")]
 
@@ -70,10 +70,14 @@ class Simulator:
         """For a client of all models, chosen by name."""
         return f"{self.root_url}/v1"
 
-    def url_of(self, provider: str) -> str:
-        """For a client of one provider: its own port if it has one, else a path of the shared one."""
+    def url_of(self, provider: str, dialect: str = "") -> str:
+        """For a client of one provider: its own port if it has one, else a path of the shared one.
+
+        With the version at its end, as the dialect (empty: the provider's main one) has it.
+        """
         own = self._ports.numbers().get(provider)
-        return f"{self.root_url}/p/{provider}/v1" if own is None else f"http://{self._host}:{own}/v1"
+        root = f"{self.root_url}/p/{provider}" if own is None else f"http://{self._host}:{own}"
+        return root + self._stages[provider].version(dialect)
 
     async def start(self) -> None:
         """Listen. Outages count from now.
@@ -169,18 +173,16 @@ class Simulator:
         self.journal.book(entry)
 
     def _timeline(self, entry: Entry, exchange: Exchange) -> Timeline:
-        stage, path = self._directory.find(exchange)
-        if stage is None:
-            return at_once(404, _JSON, self._directory.unknown(exchange))
+        stage, request = self._directory.find(exchange)
+        heard = stage.hear(request) if stage else None
+        if stage is None or heard is None:
+            return at_once(404, _JSON, self._directory.unknown(stage, exchange, request))
+        dialect, entry.surface = heard
         entry.provider = stage.provider.name
-        entry.surface = stage.dialect.surface(exchange.method, path)
-        if not entry.surface:
-            return at_once(404, _JSON, self._directory.unknown(exchange))
         try:
-            models = self._directory.models(exchange, stage)
-            listing = stage.dialect.listing(entry.surface, path, models)
+            listing = dialect.listing(request, entry.surface, self._directory.models(exchange, stage))
         except Refusal as refusal:
-            return at_once(refusal.status, _JSON, stage.dialect.error(refusal))
+            return refused(refusal, dialect, request, [])
         if listing is not None:
             return at_once(200, _JSON, listing)
-        return stage.play(entry, exchange.headers, exchange.body, self._since_start())
+        return stage.play(entry, request, dialect, self._since_start())

@@ -10,18 +10,18 @@ from pointsman.core.clock import Clock
 from pointsman.core.model import Price
 from pointsman.core.money import NANOS_PER_USD, picos_per_token
 from pointsman.core.usage import Usage
-from pointsman.testing.dialect import Answer, Ask, Part, Refusal, SimDialect
+from pointsman.testing.dialect import Answer, Ask, Headers, Part, Refusal, Request, SimDialect
 from pointsman.testing.faults import Fault
 from pointsman.testing.journal import Entry
-from pointsman.testing.limits import PrefixCache, QuotaState
+from pointsman.testing.limits import Left, PrefixCache, QuotaState
 from pointsman.testing.mind import Mind, prompt_tokens, usage_of
 from pointsman.testing.player import Timeline
 from pointsman.testing.rhythm import frame_times, whole_delay
 from pointsman.testing.script import Prices, SimModel, SimProvider
 from pointsman.testing.temper import Temper
 from pointsman.testing.trouble import (
-    at_once,
     instead,
+    refused,
     spoil_answer,
     spoil_frames,
     spoil_parts,
@@ -29,34 +29,25 @@ from pointsman.testing.trouble import (
     wait_headers,
 )
 
-_JSON = (b"content-type", b"application/json")
-_SSE = (b"content-type", b"text/event-stream; charset=utf-8")
-
-
-class Limited(Refusal):
-    """Over a quota; `seconds` until the next request may come."""
-
-    def __init__(self, seconds: float) -> None:
-        message = f"Rate limit reached. Please try again in {seconds:.3f}s."
-        super().__init__(429, "rate_limit_exceeded", message)
-        self.seconds = seconds
-
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that will be answered: what is asked of which model, what goes wrong, and headers of the answer."""
+    """A request that will be answered: what is asked of which model, how, what goes wrong, headers of the answer."""
 
+    dialect: SimDialect
     ask: Ask
     model: SimModel
     fault: Fault | None
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
 
 
 class Stage:
     """Plays one provider."""
 
-    def __init__(self, provider: SimProvider, dialect: SimDialect, mind: Mind, temper: Temper, clock: Clock) -> None:
+    def __init__(
+        self, provider: SimProvider, dialects: tuple[SimDialect, ...], mind: Mind, temper: Temper, clock: Clock
+    ) -> None:
         self.provider = provider
-        self.dialect = dialect
+        self.dialects = dialects
         self._mind = mind
         self._temper = temper
         self._clock = clock
@@ -71,44 +62,54 @@ class Stage:
         self._quotas = {model.name: QuotaState(model.quota) for model in self.provider.models}
         self._caches = {model.name: PrefixCache(model.cache) for model in self.provider.models}
 
-    def play(self, entry: Entry, headers: list[tuple[bytes, bytes]], body: bytes, since_start: float) -> Timeline:
+    def version(self, dialect: str) -> str:
+        """The last part of the base URL in a dialect; of the main one if empty. Raises KeyError: not spoken here."""
+        return {each.name: each.version for each in self.dialects}[dialect or self.provider.dialect]
+
+    def hear(self, request: Request) -> tuple[SimDialect, str] | None:
+        """The dialect and the surface that a request is in; None if this provider has no such path.
+
+        Where several dialects share a path (the list of models), the one whose kind of key came is meant.
+        """
+        heard = [(dialect, surface) for dialect in self.dialects if (surface := dialect.surface(request))]
+        return next((pair for pair in heard if pair[0].key(request)), heard[0] if heard else None)
+
+    def play(self, entry: Entry, request: Request, dialect: SimDialect, since_start: float) -> Timeline:
         """The answer to one POST; the journal's entry is filled in."""
         try:
-            self.admit(headers)
-            ask = self.dialect.read(body, entry.surface)
+            self._admit(dialect.key(request))
+            ask = dialect.read(request, entry.surface)
             entry.model, entry.stream = ask.model, ask.stream
             model = self._model(ask.model)
             fault = self._temper.fault(self.provider, model, stream=ask.stream, since_start=since_start)
             entry.fault = fault.name if fault else ""
-            if fault and (line := instead(fault, self.dialect, self._clock.now())) is not None:
+            if fault and (line := instead(fault, dialect, request, self._clock.now())) is not None:
                 return line
             self._check(model, ask)
             parts = self._mind.parts(model, ask)
-            limits = self._limit(model, ask)
-        except Limited as limited:
-            waits = wait_headers(limited.seconds, "seconds", 0) + wait_headers(limited.seconds, "ms", 0)
-            return at_once(429, [_JSON, *waits], self.dialect.error(limited))
+            left = self._limit(model, ask)
         except Refusal as refusal:
-            return at_once(refusal.status, [_JSON], self.dialect.error(refusal))
+            waits = wait_headers(refusal.wait, "seconds", 0) + wait_headers(refusal.wait, "ms", 0)
+            return refused(refusal, dialect, request, waits if refusal.wait else [])
         if fault:
             spoil_parts(fault, ask, parts)
-        identity = (b"x-request-id", b"req_sim%020d" % entry.number)
-        scene = Scene(ask=ask, model=model, fault=fault, headers=[identity, *limits])
+        headers = dialect.headers(entry.number, left, self._clock.now())
+        scene = Scene(dialect=dialect, ask=ask, model=model, fault=fault, headers=headers)
         return self._lay_out(scene, self._say(scene, parts, entry))
 
-    def admit(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Check the key. Raises Refusal: none, or a wrong one."""
-        if not self.provider.api_key or (key := self.dialect.key(headers)) == self.provider.api_key:
+    def _admit(self, key: str) -> None:
+        if not self.provider.api_key or key == self.provider.api_key:
             return
-        message = "Incorrect API key provided." if key else "You didn't provide an API key."
-        raise Refusal(401, "invalid_api_key", message)
+        if not key:
+            raise Refusal(401, "no_api_key", "You didn't provide an API key.")
+        raise Refusal(401, "invalid_api_key", "Incorrect API key provided.")
 
     def _model(self, name: str) -> SimModel:
         try:
             return self._models[name]
         except KeyError:
             message = f"The model `{name}` does not exist or you do not have access to it."
-            raise Refusal(404, "model_not_found", message) from None
+            raise Refusal(404, "model_not_found", message, subject=name) from None
 
     def _check(self, model: SimModel, ask: Ask) -> None:
         refused = [*model.refuses, *(["stream_options"] if model.stream_usage == "refused" else [])]
@@ -120,27 +121,29 @@ class Stage:
             raise Refusal(400, "unsupported_parameter", "tools is not supported in this model.", "tools")
         if ask.images and not model.vision:
             raise Refusal(400, "invalid_value", "This model does not take images.", "messages")
+        if ask.unsigned and model.thinking is not None:
+            raise Refusal(400, "missing_signature", ask.unsigned)
         tokens = prompt_tokens(ask)
         if tokens > model.context:
             message = f"This model's maximum context length is {model.context} tokens. Your messages have {tokens}."
-            raise Refusal(400, "context_length_exceeded", message, "messages")
+            raise Refusal(400, "context_length_exceeded", message, "messages", subject=f"{tokens}/{model.context}")
 
-    def _limit(self, model: SimModel, ask: Ask) -> list[tuple[bytes, bytes]]:
+    def _limit(self, model: SimModel, ask: Ask) -> list[Left]:
         tokens, now = prompt_tokens(ask), self._clock.monotonic()
         made = []
         for state in (self._quotas[model.name], self._quota):
             if wait := state.ask(tokens, now):
-                raise Limited(wait)
-            made += state.headers()
+                message = f"Rate limit reached. Please try again in {wait:.3f}s."
+                raise Refusal(429, "rate_limit_exceeded", message, wait=wait)
+            made += state.left()
         return made
 
     def _say(self, scene: Scene, parts: list[Part], entry: Entry) -> Answer:
         ask, model = scene.ask, scene.model
-        cached = self._caches[model.name].hit(ask.prompt, self._clock.monotonic())
-        usage = usage_of(ask, parts, cached)
+        usage = usage_of(ask, parts, *self._cached(model, ask))
         cost = self._bill(entry, model, usage)
         answer = Answer(
-            id=f"{'chatcmpl' if ask.surface == 'chat' else 'cmpl'}-sim{entry.number:020d}",
+            id=scene.dialect.answer_id(ask.surface, entry.number),
             created=self._clock.now() // 1_000_000_000,
             parts=parts,
             usage=usage,
@@ -150,18 +153,25 @@ class Stage:
             spoil_answer(scene.fault, answer)
         return answer
 
+    def _cached(self, model: SimModel, ask: Ask) -> tuple[int, int]:
+        if ask.cache == "none":
+            return 0, 0
+        read, written = self._caches[model.name].hit(ask.prompt, self._clock.monotonic())
+        return read, 0 if ask.cache == "auto" else written
+
     def _lay_out(self, scene: Scene, answer: Answer) -> Timeline:
-        ask, model, fault, frames = scene.ask, scene.model, scene.fault, None
+        dialect, ask, model, fault, frames = scene.dialect, scene.ask, scene.model, scene.fault, None
+        headers = [(b"content-type", dialect.content_type(ask)), *scene.headers]
         if ask.stream:
-            frames = self.dialect.frames(ask, answer, model)
+            frames = dialect.frames(ask, answer, model)
             if fault:
-                frames = spoil_frames(fault, frames, self.dialect)
+                frames = spoil_frames(fault, frames, dialect, ask, answer)
             times = frame_times(model, frames, self._rng)
-            line = Timeline(headers=[_SSE, *scene.headers], at=times, pieces=[data for _, data in frames])
+            line = Timeline(headers=headers, at=times, pieces=[data for _, data in frames])
         else:
-            body = self.dialect.whole(ask, answer, model)
+            body = dialect.whole(ask, answer, model)
             due = whole_delay(model, answer.usage.output if answer.usage else 0, self._rng)
-            line = Timeline(headers=[_JSON, *scene.headers], length=len(body), at=[due], pieces=[body])
+            line = Timeline(headers=headers, length=len(body), at=[due], pieces=[body])
         if fault:
             spoil_timeline(fault, line, frames)
         return line
@@ -169,15 +179,17 @@ class Stage:
     def _bill(self, entry: Entry, model: SimModel, usage: Usage) -> int:
         entry.input, entry.output, entry.cached = usage.input, usage.output, usage.cache_read
         price = self._prices.get(model.name)
-        entry.cost = price.cost(usage) if price else 0
+        free = entry.surface == "count"  # everywhere
+        entry.cost = price.cost(usage) if price and not free else 0
         return entry.cost
 
 
 def compile_price(prices: Prices) -> Price:
     """A script's price as the product bills it."""
-    cached = prices.cached_input
+    read, write = prices.cached_input, prices.cache_write
     return Price(
         input=picos_per_token(prices.input),
         output=picos_per_token(prices.output),
-        cache_read=None if cached is None else picos_per_token(cached),
+        cache_read=None if read is None else picos_per_token(read),
+        cache_write=None if write is None else picos_per_token(write),
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from pointsman.testing.dialect import Answer, Ask, Frame, Mark, Part, Refusal, SimDialect, ToolUse
+from pointsman.testing.dialect import Answer, Ask, Frame, Headers, Mark, Part, Refusal, Request, SimDialect, ToolUse
 from pointsman.testing.faults import Fault
 from pointsman.testing.player import Ending, Timeline
 
 _JSON = [(b"content-type", b"application/json")]
 _HTML = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
-_MALFORMED = b'data: {"id":"broken","choices":[{"index":0,"del\n\n'
 _BEFORE_RESET = 0.02  # seconds between the last piece and an RST: an RST may overtake what is still on its way
 _FAR = 86_400.0
 
@@ -31,10 +30,16 @@ WORDS = {
 def refusal_of(fault: Fault) -> Refusal:
     """The refusal that a fault's error stands for."""
     status = 500 if fault.status == 200 else fault.status  # an error inside a 200 still says whose fault it is
-    return Refusal(status, fault.error, WORDS.get(fault.error, fault.meaning))
+    wait = fault.seconds if fault.retry_after else 0.0
+    return Refusal(status, fault.error, WORDS.get(fault.error, fault.meaning), wait=wait)
 
 
-def wait_headers(seconds: float, form: str, now: int) -> list[tuple[bytes, bytes]]:
+def refused(refusal: Refusal, dialect: SimDialect, request: Request, headers: Headers) -> Timeline:
+    """The timeline of a no."""
+    return at_once(dialect.status(refusal), _JSON + headers, dialect.error(refusal, request))
+
+
+def wait_headers(seconds: float, form: str, now: int) -> Headers:
     """Retry-After in one of its forms. `now` in nanoseconds since the epoch."""
     match form:
         case "seconds":
@@ -47,17 +52,16 @@ def wait_headers(seconds: float, form: str, now: int) -> list[tuple[bytes, bytes
     return []
 
 
-def instead(fault: Fault, dialect: SimDialect, now: int) -> Timeline | None:
+def instead(fault: Fault, dialect: SimDialect, request: Request, now: int) -> Timeline | None:
     """The timeline of a fault that needs no answer from the model; None if it needs one."""
     refusal = refusal_of(fault)
     match fault.kind:
         case "status":
-            headers = _JSON + wait_headers(fault.seconds, fault.retry_after, now)
-            line = at_once(fault.status, headers, dialect.error(refusal))
+            line = refused(refusal, dialect, request, wait_headers(fault.seconds, fault.retry_after, now))
         case "html":
             line = at_once(fault.status, [(b"content-type", b"text/html; charset=utf-8")], _HTML)
         case "error_in_200":
-            line = at_once(200, _JSON, dialect.error(refusal))
+            line = at_once(200, _JSON, dialect.error(refusal, request))
         case "refuse":
             line = _nothing("rst")
         case "reset":
@@ -73,7 +77,7 @@ def _nothing(ending: Ending) -> Timeline:
     return Timeline(status=0, headers=[], at=[], pieces=[], ending=ending)
 
 
-def at_once(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Timeline:
+def at_once(status: int, headers: Headers, body: bytes) -> Timeline:
     """A whole answer without delay."""
     return Timeline(status=status, headers=headers, length=len(body), at=[0.0], pieces=[body])
 
@@ -98,15 +102,14 @@ def spoil_answer(fault: Fault, answer: Answer) -> None:
     answer.usage_twice = fault.kind == "usage_twice"
 
 
-def spoil_frames(fault: Fault, frames: list[Frame], dialect: SimDialect) -> list[Frame]:
+def spoil_frames(fault: Fault, frames: list[Frame], dialect: SimDialect, ask: Ask, answer: Answer) -> list[Frame]:
     """Faults in the events of a stream that change bytes but not times."""
     place = _content_index(frames, fault.after)
     match fault.kind:
         case "malformed":
-            return [*frames[:place], (Mark.CONTENT, _MALFORMED), *frames[place:]]
+            return [*frames[:place], (Mark.CONTENT, dialect.malformed(ask)), *frames[place:]]
         case "error_in_stream":
-            refusal = refusal_of(fault)
-            return [*frames[:place], (Mark.END, dialect.error_frame(refusal))]
+            return [*frames[:place], (Mark.END, dialect.error_frame(refusal_of(fault), ask, answer, place))]
         case "no_end":
             dropped = {Mark.END} if fault.after else {Mark.FINISH, Mark.USAGE, Mark.END}
             return [frame for frame in frames if frame[0] not in dropped]
