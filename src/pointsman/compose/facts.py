@@ -40,6 +40,7 @@ def provider_of(
         auth_header=main.auth_header,
         auth_prefix=main.auth_prefix,
         credentials=said.credentials,
+        query=tuple(said.query.items()),
         headers=main.headers,
         also=asked.also,
         private=_either(said.private, row.private and not said.base_url if row else False),

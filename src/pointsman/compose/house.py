@@ -44,6 +44,7 @@ from pointsman.routing.planner import Planner, iso_date
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
 from pointsman.upstream.fetch import Fetcher
+from pointsman.upstream.tokens import Tokens
 
 if TYPE_CHECKING:
     from pointsman.insight.queries import Questions
@@ -86,7 +87,7 @@ class House:
         self.loaded = pieces.loaded
         self.catalog = pieces.catalog
         self.dialects = Dialects()
-        self._sending = Sending(pieces.env)
+        self._sending = Sending(pieces.env, Tokens(pieces.clock))
         self._fetcher = Fetcher()
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory)

@@ -33,7 +33,7 @@ from pointsman.config.values import (
     Usd,
     UsdPerRequest,
 )
-from pointsman.core.model import ParamPolicy, Tier
+from pointsman.core.model import Credentials, ParamPolicy, Tier
 
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,9 +73,15 @@ class Provider(_Section, frozen=True, kw_only=True):
         HeaderText | None, Meta(description="What stands before the key in it, e.g. `'Bearer '`.")
     ] = None
     credentials: Annotated[
-        Literal["own", "caller"],
-        Meta(description="`own`: our key is sent. `caller`: the caller's own credentials are passed on."),
+        Credentials,
+        Meta(
+            description="`own`: our key is sent. `caller`: the caller's own credentials are passed on. `entra`: a "
+            "token of Microsoft Entra (extra `[azure]`). `google`: one of Google Cloud (extra `[vertex]`)."
+        ),
     ] = "own"
+    query: Annotated[
+        dict[Label, Label], Meta(description="Goes along in every URL, e.g. `{api-version: 2024-10-21}`.")
+    ] = field(default_factory=dict)
     headers: Annotated[dict[HeaderName, HeaderText], Meta(description="Sent with every request; never a key.")] = field(
         default_factory=dict
     )

@@ -13,6 +13,9 @@ from pointsman.core.usage import Usage
 Tier = Literal["economy", "workhorse", "frontier", "specialised"]
 TIERS: tuple[Tier, ...] = ("economy", "workhorse", "frontier", "specialised")
 ParamPolicy = Literal["drop", "refuse"]
+Credentials = Literal["own", "caller", "entra", "google"]
+CLOUDS: frozenset[Credentials] = frozenset(("entra", "google"))
+"""Credentials that are tokens of some time, got by signing in."""
 
 
 class Ability(enum.IntFlag):
@@ -100,10 +103,12 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: the configured name.
         dialect: wire format it speaks, e.g. `openai-chat`.
-        base_url: where, without a trailing slash; paths such as `/chat/completions` are appended.
+        base_url: where, without a trailing slash; paths such as `/chat/completions` are appended. `{model}` in it
+            stands for the model's name there.
         api_key_env: name of the environment variable with the key; empty where none is needed.
         auth_header, auth_prefix: how the key is sent (`authorization`, `Bearer `).
-        credentials: `own` sends our key; `caller` forwards the caller's own.
+        credentials: `own` sends our key; `caller` forwards the caller's own; `entra` and `google` sign in for a token.
+        query: goes along in every URL, e.g. `api-version`.
         headers: sent with every request.
         private: data sent there never leave the premises.
         also: other dialects that it speaks.
@@ -120,7 +125,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     api_key_env: str = ""
     auth_header: str = "authorization"
     auth_prefix: str = "Bearer "
-    credentials: Literal["own", "caller"] = "own"
+    credentials: Credentials = "own"
+    query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     private: bool = False
     also: tuple[Endpoint, ...] = ()

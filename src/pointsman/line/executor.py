@@ -68,6 +68,8 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
             way = parts.passages.between(call.dialect.name, step.dialect)
             wanted = way.wants(call.incoming)
             files = await parts.fetcher.fetch(wanted) if wanted else NO_FILES
+            if parts.sender.due(model.provider):
+                await parts.sender.ready(model.provider)
             outgoing = way.write_request(call.incoming, model, files)
             asking = _prepare(parts, call, model, way, outgoing, deadline)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may

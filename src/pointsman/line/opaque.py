@@ -90,6 +90,8 @@ class OpaqueLine:
         run.wishes = wishes(arrival)
         model, path = self._target(arrival)
         run.asked = model.name
+        if parts.sender.due(model.provider):
+            await parts.sender.ready(model.provider)
         request = self._request(arrival, model, path)
         run.trail.begin(model, request.headers)
         asked = parts.clock.monotonic()

@@ -9,7 +9,7 @@ import msgspec
 from pointsman.core.call import Arrival
 from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock, Draw, Ids
-from pointsman.core.model import Model, TimeLimits
+from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
 from pointsman.line.keeping import Patience
@@ -32,6 +32,18 @@ class Router(Protocol):
 
 class Sender(Protocol):
     """Builds the request to a provider: URL, credentials, headers."""
+
+    def due(self, provider: Provider) -> bool:
+        """Whether `ready` has to be awaited before a request to this provider can be prepared."""
+        ...
+
+    async def ready(self, provider: Provider) -> None:
+        """Sign in where a provider wants a token.
+
+        Raises:
+            NoCredentials, MissingExtra: there is none to be had.
+        """
+        ...
 
     def prepare(self, model: Model, outgoing: Outgoing, arrival: Arrival, limits: TimeLimits) -> UpstreamRequest:
         """One request, ready to send.

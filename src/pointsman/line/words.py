@@ -53,7 +53,7 @@ def in_our_terms(error: UpstreamError, model: Model, asked: str, sent: Headers) 
     if not isinstance(error, UpstreamRefused):
         return error
     provider = model.provider
-    own = provider.credentials == "own"
+    own = provider.credentials != "caller"
     if own and error.status in _ACCOUNT:
         said = brief(without_secrets(error.message, sent))
         return ProviderAccount(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
+
 from pointsman import __version__
 from pointsman.core.errors import Forbidden, MissingKey
-from pointsman.core.model import Endpoint, Model, TimeLimits
+from pointsman.core.model import CLOUDS, Endpoint, Model, TimeLimits
 from pointsman.core.ports import Headers, UpstreamRequest
 from pointsman.wire.port import Outgoing
 
@@ -38,14 +40,15 @@ _NEVER = frozenset((*_HOP_BY_HOP, b"transfer-encoding", b"host", b"content-lengt
 class _Constant:
     """What is the same for every request to one model with one key."""
 
-    __slots__ = ("base", "dialect", "headers", "model", "names", "secret", "urls")
+    __slots__ = ("base", "dialect", "headers", "model", "names", "query", "secret", "urls")
 
     def __init__(self, model: Model, dialect: str, secret: str) -> None:
         self.model = model
         self.secret = secret
         endpoint = model.provider.takes(dialect) or model.provider.endpoint
         self.dialect = endpoint.dialect
-        self.base = endpoint.base_url.rstrip("/")
+        self.base = endpoint.base_url.rstrip("/").replace("{model}", quote(model.upstream, safe=""))
+        self.query = urlencode(model.provider.query)
         self.headers = _constant_headers(model, endpoint, secret)
         self.names = frozenset(name for name, _ in self.headers)
         self.urls: dict[str, str] = {}
@@ -55,7 +58,10 @@ class _Constant:
         if url is None:
             if len(self.urls) >= _MAX_KNOWN:
                 self.urls.clear()
-            url = self.urls[path] = self.base + path
+            url = self.base + path
+            if self.query:
+                url += ("&" if "?" in path else "?") + self.query
+            self.urls[path] = url
         return url
 
 
@@ -168,6 +174,8 @@ def _constant_headers(model: Model, endpoint: Endpoint, secret: str) -> tuple[tu
         key = name.strip().lower().encode()
         if key not in _NEVER:
             lines[key] = value.encode()
-    if secret and model.provider.credentials == "own":
+    if secret and model.provider.credentials in CLOUDS:
+        lines[b"authorization"] = f"Bearer {secret}".encode()
+    elif secret and model.provider.credentials == "own":
         lines[endpoint.auth_header.lower().encode()] = f"{endpoint.auth_prefix}{secret}".encode()
     return tuple(lines.items())
