@@ -1,0 +1,119 @@
+"""Whole answers: read for accounting, passed on with nothing added but the cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
+from pointsman.core.money import usd_text
+from pointsman.wire.openai_chat.answer import NAME, with_cost
+from pointsman.wire.openai_responses.usage import Counted, normal_form, usage_of
+from pointsman.wire.parse import as_dict, as_text, loads_object
+from pointsman.wire.port import AnswerFacts
+from pointsman.wire.refusals import refusal_in, refusal_of
+
+__all__ = ["NAME", "facts_in", "failure_in", "read_answer", "with_cost", "with_cost_inside", "word_of"]
+
+_FAILED = {"message": "The provider says that the answer failed, and not why."}
+
+
+class _Incomplete(msgspec.Struct):
+    reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    """What accounting needs, so that the decoder skips the rest."""
+
+    output: list[msgspec.Raw]
+    id: str | None = None
+    model: str | None = None
+    status: str | None = None
+    incomplete_details: _Incomplete | None = None
+    usage: Counted | None = None
+    error: Any = None
+
+
+class _Event(msgspec.Struct):
+    response: msgspec.Raw = msgspec.Raw(b"")
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+_EVENT = msgspec.json.Decoder(_Event)
+
+
+def read_answer(body: bytes) -> AnswerFacts:
+    """Account for a whole answer. Raises as `port.BothSides.read_answer`."""
+    try:
+        answer = _ANSWER.decode(body)
+    except (ValueError, RecursionError):
+        return _read_odd(body)
+    usage = answer.usage
+    counted = None if usage is None else normal_form(usage)
+    if answer.error or answer.status == "failed" or (counted is None and usage is not None):
+        return _read_odd(body)
+    reason = answer.incomplete_details.reason if answer.incomplete_details is not None else None
+    return AnswerFacts(
+        id=answer.id or "",
+        model=answer.model or "",
+        finish=word_of(answer.status or "", reason or ""),
+        usage=counted,
+        mark=NAME if usage is not None and usage.cost is msgspec.UNSET else b"",
+    )
+
+
+def _read_odd(body: bytes) -> AnswerFacts:
+    """An answer that does not fit the usual types: an error in a 200, odd field types, or none at all."""
+    answer = loads_object(body, "answer")
+    refused = failure_in(answer, body) or refusal_in(answer, body)
+    if refused is not None:
+        raise refused
+    if not isinstance(answer.get("output"), list):
+        raise UpstreamGarbage("The provider's answer has no list `output`.")
+    return facts_in(answer)
+
+
+def facts_in(answer: dict[str, Any]) -> AnswerFacts:
+    """What accounting needs of a response object."""
+    usage = answer.get("usage")
+    return AnswerFacts(
+        id=as_text(answer.get("id")),
+        model=as_text(answer.get("model")),
+        finish=word_of(as_text(answer.get("status")), as_text(as_dict(answer.get("incomplete_details")).get("reason"))),
+        usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
+    )
+
+
+def failure_in(answer: dict[str, Any], body: bytes) -> UpstreamRefused | None:
+    """What a failed response says; None if it has not failed."""
+    if answer.get("status") != "failed":
+        return None
+    return refusal_of(answer.get("error") or _FAILED, body)
+
+
+def word_of(status: str, reason: str) -> str:
+    """The provider's word for how it ended: the reason where incomplete, else the status."""
+    return reason if status == "incomplete" and reason else status
+
+
+def response_in(data: bytes) -> bytes:
+    """The response object in an event's data, as it stands there; empty where none can be found."""
+    try:
+        return bytes(_EVENT.decode(data).response)
+    except (ValueError, RecursionError):
+        return b""
+
+
+def with_cost_inside(data: bytes, cost: int) -> bytes:
+    """An event's data with `usage.cost` in its response; unchanged where there is no usage or a cost already."""
+    response = response_in(data)
+    at = data.find(response) if response else -1
+    if at < 0:
+        return data
+    return b"".join((data[:at], with_cost(response, cost), data[at + len(response) :]))
+
+
+def priced(usage: bytes, cost: int | None) -> bytes:
+    """A usage object that we wrote, with its cost in front."""
+    return usage if cost is None else b'{"cost":%b,' % usd_text(cost).encode() + usage[1:]

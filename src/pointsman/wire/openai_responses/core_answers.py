@@ -1,0 +1,123 @@
+"""Whole answers as core answers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from pointsman.core.chat import Answer, Block, Choice, Finish, Opaque, Reasoning, Refusal, Text, ToolCall
+from pointsman.core.dialects import RESPONSES
+from pointsman.wire.openai_responses.answer import word_of
+from pointsman.wire.openai_responses.content import read_part
+from pointsman.wire.openai_responses.core_items import read_image, read_reasoning
+from pointsman.wire.openai_responses.tools import read_call
+from pointsman.wire.openai_responses.unstreamed import answer_fields
+from pointsman.wire.openai_responses.usage import usage_of
+from pointsman.wire.parse import as_dict, as_text
+from pointsman.wire.port import Outgoing
+from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, value_of
+from pointsman.wire.tool_names import made_id
+
+_REASONS: dict[str, Finish] = {"content_filter": "content_filter"}
+
+
+class Place(NamedTuple):
+    """Where a block stands in its item: the kind of part, and which of them."""
+
+    kind: str
+    number: int = 0
+
+
+class Item(NamedTuple):
+    """An output item: its blocks by place, and the log probabilities of its text."""
+
+    blocks: dict[Place, Block]
+    logprobs: list[msgspec.Raw]
+
+
+def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
+    """An answer in no dialect. Raises as `port.ProviderSide.read_whole`."""
+    fields = answer_fields(body)
+    model = text_in(fields, "model")
+    blocks: list[Block] = []
+    logprobs: list[msgspec.Raw] = []
+    thought = text_of(fields.get("reasoning"))
+    if thought:  # mistral.rs: thinking beside the items, where others have the wish for it
+        blocks.append(Reasoning(text=thought, maker=maker_of(model)))
+    for at, raw in enumerate(list_of(fields.get("output"))):
+        item = read_item(raw, at, maker_of(model), outgoing)
+        blocks += item.blocks.values()
+        logprobs += item.logprobs
+    finish, word = finish_of(fields, calls=any(isinstance(block, ToolCall) for block in blocks))
+    choice = Choice(
+        blocks=tuple(blocks),
+        finish=finish,
+        finish_raw=word,
+        logprobs=dump({"content": logprobs}) if logprobs else None,
+    )
+    usage = value_of(fields.get("usage"))
+    return Answer(
+        id=text_in(fields, "id"),
+        model=model,
+        created=created_of(fields),
+        choices=(choice,),
+        usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
+    )
+
+
+def maker_of(model: str) -> str:
+    """Whose thinking it is."""
+    return f"{RESPONSES}/{model}" if model else RESPONSES
+
+
+def created_of(fields: Fields) -> int:
+    """When it was made, in seconds; 0 where unknown."""
+    value = value_of(fields.get("created_at"))
+    return int(value) if isinstance(value, int | float) and 0 < value < 1 << 53 else 0
+
+
+def finish_of(fields: Fields, *, calls: bool) -> tuple[Finish | None, str]:
+    """How it ended, and the provider's word for it."""
+    status = text_in(fields, "status")
+    word = word_of(status, as_text(as_dict(value_of(fields.get("incomplete_details"))).get("reason")))
+    if status == "incomplete":
+        return _REASONS.get(word, "length"), word
+    if status in ("queued", "in_progress"):
+        return None, word
+    return ("tool_calls" if calls else "stop"), word
+
+
+def read_item(raw: msgspec.Raw, at: int, maker: str, outgoing: Outgoing) -> Item:
+    """An output item; what runs at the provider, and what this module does not know, stays opaque, in place."""
+    fields = object_of(raw) or {}
+    kind = text_in(fields, "type")
+    if kind == "message":
+        return _message(fields)
+    blocks: dict[Place, Block]
+    if kind == "reasoning":
+        thoughts = read_reasoning(fields, maker)
+        blocks = {Place("summary" if block.summary else "content"): block for block in thoughts}
+    elif kind == "function_call":
+        call = read_call(rest(fields, ("namespace",)), kind, bool)
+        name = outgoing.tool_names.get(call.name, call.name)
+        call_id = call.id or made_id(call.name + call.arguments, at)
+        blocks = {Place("call"): msgspec.structs.replace(call, name=name, id=call_id)}
+    else:
+        image = read_image(fields) if kind == "image_generation_call" else None
+        blocks = {Place("whole"): image or Opaque(dialect=RESPONSES, kind=kind, raw=raw)}
+    return Item(blocks, [])
+
+
+def _message(fields: Fields) -> Item:
+    """The parts of a message, empty ones left out."""
+    blocks: dict[Place, Block] = {}
+    logprobs: list[msgspec.Raw] = []
+    for index, raw in enumerate(list_of(fields.get("content"))):
+        block = read_part(raw)
+        if isinstance(block, Text):
+            found = object_of(raw) or {}
+            logprobs += list_of(found.get("logprobs")) if "logprobs" in found else ()
+        if not isinstance(block, Text | Refusal) or block.text:
+            blocks[Place("part", index)] = block
+    return Item(blocks, logprobs)

@@ -1,0 +1,190 @@
+"""The items of a request as messages of the core.
+
+Here a turn is a row of items: reasoning, text, one item for each call, one for each result. Elsewhere it is a message.
+So neighbouring items of the assistant become one message, and the results of its calls the one behind it, even where
+something else came between a call and its result (Codex writes what was said meanwhile).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from pointsman.core.chat import Block, Extras, Media, Message, Opaque, Reasoning, Role, Text, Tool, ToolCall, ToolResult
+from pointsman.core.dialects import RESPONSES
+from pointsman.core.errors import InvalidRequest
+from pointsman.wire.extras import keep
+from pointsman.wire.openai_responses.content import read_content
+from pointsman.wire.openai_responses.seals import PREFIX, opened
+from pointsman.wire.openai_responses.tools import read_call, read_tools
+from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of
+
+_ROLES: dict[str, Role] = {"system": "system", "developer": "developer", "user": "user", "assistant": "assistant"}
+_CALLS = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
+_RESULTS = frozenset({f"{name}_output" for name in _CALLS})
+_REFERENCE = "item_reference"
+
+
+class _Turn:
+    """A message on its way, and the results of its calls."""
+
+    __slots__ = ("blocks", "results", "role")
+
+    def __init__(self, role: Role, blocks: Iterable[Block] = ()) -> None:
+        self.role: Role = role
+        self.blocks: list[Block] = list(blocks)
+        self.results: list[Block] = []
+
+
+class Turns:
+    """Puts items together to messages.
+
+    Args:
+        offered: whether a tool of a name is offered.
+    """
+
+    def __init__(self, offered: Callable[[str], bool]) -> None:
+        self._turns: list[_Turn] = []
+        self._offered = offered
+        self._callers: dict[str, _Turn] = {}
+        self._names: dict[str, str] = {}
+        self._seals: dict[str, tuple[Extras, ...]] = {}
+
+    def say(self, role: Role, blocks: Iterable[Block]) -> None:
+        """Add a message."""
+        self._turns.append(_Turn(role, blocks))
+
+    def add(self, raw: msgspec.Raw, path: str) -> None:
+        """Add an item.
+
+        Raises:
+            InvalidRequest: no object, a message of no known role, or an item that stands with somebody else.
+        """
+        fields = object_of(raw)
+        if fields is None:
+            raise InvalidRequest(f"`{path}` has to be an object.", param=path)
+        kind = text_in(fields, "type")
+        if kind == "message" or (not kind and "role" in fields):
+            self._message(fields, path)
+        elif kind == "reasoning":
+            self._reasoning(fields)
+        elif kind in _CALLS:
+            self._call(read_call(fields, kind, self._offered))
+        elif kind in _RESULTS:
+            self._result(fields)
+        elif kind == _REFERENCE or (not kind and "id" in fields):
+            raise InvalidRequest(
+                f"`{path}` refers to an item that only the provider that made it has.",
+                param=path,
+                hint="Send the item itself, or name a model of a provider that speaks Responses.",
+            )
+        elif kind != "additional_tools":
+            image = read_image(fields) if kind == "image_generation_call" else None
+            self._assistant().append(image or Opaque(dialect=RESPONSES, kind=kind, raw=raw))
+
+    def messages(self) -> tuple[Message, ...]:
+        """All of them, in order."""
+        found: list[Message] = []
+        for turn in self._turns:
+            blocks = self._sealed(turn.blocks) if self._seals else turn.blocks
+            if blocks or not turn.results:
+                found.append(Message(role=turn.role, blocks=tuple(blocks)))
+            if turn.results:
+                found.append(Message(role="tool", blocks=tuple(turn.results)))
+        return tuple(found)
+
+    def _message(self, fields: Fields, path: str) -> None:
+        role = text_of(fields.get("role"))
+        if role is None or role not in _ROLES:
+            known = ", ".join(_ROLES)
+            raise InvalidRequest(f"`{path}.role` has to be one of {known}.", param=f"{path}.role")
+        blocks = read_content(fields.get("content"))
+        if role == "assistant":
+            self._assistant().extend(blocks)
+        else:
+            self.say(_ROLES[role], blocks)
+
+    def _assistant(self) -> list[Block]:
+        """The blocks of the turn in which the assistant is speaking."""
+        last = self._turns[-1] if self._turns else None
+        if last is None or last.role != "assistant" or last.results:
+            last = _Turn("assistant")
+            self._turns.append(last)
+        return last.blocks
+
+    def _call(self, call: ToolCall) -> None:
+        self._assistant().append(call)
+        self._callers[call.id] = self._turns[-1]
+        self._names[call.id] = call.name
+
+    def _result(self, fields: Fields) -> None:
+        call_id = text_in(fields, "call_id") or text_in(fields, "id")
+        output = fields.get("output")
+        content = read_content(output)
+        if not content and output is not None and object_of(output) is not None:
+            content = [Text(text=bytes(output).decode())]
+        result = ToolResult(call_id=call_id, content=tuple(content), name=self._names.get(call_id, ""))
+        turn = self._callers.get(call_id)
+        if turn is None:  # the result of a call that is not here
+            last = self._turns[-1] if self._turns else None
+            if last is None or not last.results:
+                last = _Turn("tool")
+                self._turns.append(last)
+            turn = last
+        turn.results.append(result)
+
+    def _reasoning(self, fields: Fields) -> None:
+        found = read_reasoning(fields, RESPONSES)
+        encrypted = text_in(fields, "encrypted_content")
+        seal = opened(encrypted) if encrypted.startswith(PREFIX) else None
+        if seal is not None and seal.call:
+            self._seals[seal.call] = (*self._seals.get(seal.call, ()), *seal.extras)
+        elif seal is not None:
+            text = "".join(block.text for block in found)
+            self._assistant().append(msgspec.structs.replace(seal.reasoning, text=text))
+        else:
+            self._assistant().extend(found)
+
+    def _sealed(self, blocks: list[Block]) -> list[Block]:
+        """With what belongs to the calls among them."""
+        return [
+            msgspec.structs.replace(block, extras=self._seals[block.id])
+            if isinstance(block, ToolCall) and block.id in self._seals
+            else block
+            for block in blocks
+        ]
+
+
+def read_reasoning(fields: Fields, maker: str) -> list[Reasoning]:
+    """A reasoning item: its summary and its text, of which there is mostly one, and what only the maker can read."""
+    encrypted = text_in(fields, "encrypted_content")
+    encrypted = "" if encrypted.startswith(PREFIX) else encrypted
+    found: list[Reasoning] = []
+    for name in ("summary", "content"):
+        text = "\n\n".join(filter(None, (text_in(object_of(raw) or {}, "text") for raw in list_of(fields.get(name)))))
+        if text:
+            found.append(Reasoning(text=text, encrypted=encrypted, summary=name == "summary", maker=maker))
+            encrypted = ""
+    return found or ([Reasoning(encrypted=encrypted, maker=maker)] if encrypted else [])
+
+
+def read_image(fields: Fields) -> Media | None:
+    """A picture that a tool of the provider's has made; None where there is none (yet)."""
+    data = text_in(fields, "result")
+    if not data:
+        return None
+    form = text_in(fields, "output_format") or "png"
+    extras = keep(RESPONSES, rest(fields, ("type", "id", "status", "result", "output_format")))
+    return Media(kind="image", media_type=f"image/{form}", data=data, extras=extras)
+
+
+def more_tools(items: Iterable[msgspec.Raw]) -> list[Tool]:
+    """Tools that are offered by items of the input."""
+    tools: list[Tool] = []
+    for raw in items:
+        if bytes(raw).find(b'"additional_tools"') >= 0:
+            fields = object_of(raw) or {}
+            if text_in(fields, "type") == "additional_tools":
+                tools += read_tools(list_of(fields.get("tools")))
+    return tools
