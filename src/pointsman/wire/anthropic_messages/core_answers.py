@@ -1,0 +1,215 @@
+"""Whole answers of this dialect as core answers, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pointsman.core.chat import (
+    Answer,
+    Block,
+    Choice,
+    Citation,
+    Dropped,
+    Encoded,
+    Finish,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from pointsman.core.dialects import MESSAGES
+from pointsman.core.usage import Usage
+from pointsman.wire.anthropic_messages.answer import NAME
+from pointsman.wire.anthropic_messages.core_parts import read_block
+from pointsman.wire.anthropic_messages.core_turns import input_of
+from pointsman.wire.anthropic_messages.seals import NO_INDEX, data_of, seals_of_call, signature_of
+from pointsman.wire.anthropic_messages.unstreamed import answer_fields
+from pointsman.wire.anthropic_messages.usage import usage_of, write_usage
+from pointsman.wire.finishes import Finishes
+from pointsman.wire.losses import name_of, only_choice
+from pointsman.wire.parse import as_dict, as_text
+from pointsman.wire.port import Outgoing
+from pointsman.wire.raw import list_of, text_in, text_of, value_of
+from pointsman.wire.tool_names import ANTHROPIC_ID, fitted_id, made_id
+
+FINISHES = Finishes(
+    meanings={
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "tool_use": "tool_calls",
+        "refusal": "refusal",
+        "pause_turn": "pause",
+    },
+    words={
+        "stop": "end_turn",
+        "length": "max_tokens",
+        "tool_calls": "tool_use",
+        "content_filter": "refusal",
+        "refusal": "refusal",
+        "pause": "pause_turn",
+        "error": "refusal",  # there is no word for it, and the end of a whole answer it is not
+    },
+)
+
+
+def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
+    """An answer in no dialect. Raises as `port.ProviderSide.read_whole`."""
+    fields = answer_fields(body)
+    model = text_in(fields, "model")
+    maker = maker_of(model)
+    word = text_of(fields.get("stop_reason"))
+    usage = value_of(fields.get("usage"))
+    blocks: list[Block] = [read_block(raw, maker) for raw in list_of(fields.get("content"))]
+    refusal = refusal_text(value_of(fields.get("stop_details")))
+    if refusal:
+        blocks.append(Refusal(text=refusal))
+    blocks = _in_callers_terms(blocks, outgoing)
+    choice = Choice(
+        blocks=tuple(blocks),
+        finish=meaning(word, calls=any(isinstance(block, ToolCall) for block in blocks)),
+        finish_raw=word or "",
+        stop_sequence=text_in(fields, "stop_sequence"),
+    )
+    return Answer(
+        id=text_in(fields, "id"),
+        model=model,
+        choices=(choice,),
+        usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
+    )
+
+
+def maker_of(model: str) -> str:
+    """Whose seals thinking in an answer bears."""
+    return f"{MESSAGES}/{model}" if model else MESSAGES
+
+
+def meaning(word: str | None, *, calls: bool) -> Finish:
+    """What the end of an answer means. Where no call is left, since it was the structured answer, it is an end."""
+    found = FINISHES.meaning(word) or ("tool_calls" if calls else "stop")
+    return "stop" if found == "tool_calls" and not calls else found
+
+
+def refusal_text(details: Any) -> str:
+    """Why the model declined, in the words that `stop_details` have for people."""
+    fields = as_dict(details)
+    return as_text(fields.get("explanation")) if fields.get("type") == "refusal" else ""
+
+
+def _in_callers_terms(blocks: list[Block], outgoing: Outgoing) -> list[Block]:
+    """Calls under the tools' names at the caller; the call that is the answer as the text that it is."""
+    names, tool = outgoing.tool_names, outgoing.answer_tool
+    if not names and not tool:
+        return blocks
+    answered = bool(tool) and any(isinstance(block, ToolCall) and block.name == tool for block in blocks)
+    out: list[Block] = []
+    for block in blocks:
+        if isinstance(block, ToolCall):
+            if tool and block.name == tool:
+                out.append(Text(text=block.arguments))
+            else:
+                out.append(msgspec.structs.replace(block, name=names.get(block.name, block.name)))
+        elif not (answered and isinstance(block, Text)):  # words around the answer would spoil it
+            out.append(block)
+    return out
+
+
+def write_answer(answer: Answer) -> Encoded:
+    """An answer for a caller, and what this dialect cannot say of it."""
+    choice, lost = only_choice(answer, MESSAGES)
+    if choice.logprobs is not None:
+        lost.append(Dropped(path="logprobs", reason="messages have no log probabilities"))
+    content: list[Any] = []
+    ids: set[str] = set()
+    for at, block in enumerate(choice.blocks):
+        _write_block(block, content, ids, lost, at)
+    word = word_of(choice.finish, choice.finish_raw, choice.stop_sequence, calls=bool(ids))
+    fields: dict[str, Any] = {
+        "id": answer.id,
+        "type": "message",
+        "role": "assistant",
+        "model": answer.model,
+        "content": content,
+        "stop_reason": word,
+        "stop_sequence": choice.stop_sequence if word == "stop_sequence" else None,
+        "usage": write_usage(answer.usage or Usage()),
+    }
+    return Encoded(
+        body=msgspec.json.encode(fields), dropped=tuple(lost), mark=NAME if answer.usage is not None else b""
+    )
+
+
+def word_of(finish: Finish | None, raw: str, stop_sequence: str, *, calls: bool) -> str:
+    """The word for an end: the provider's own where it is one of this dialect's."""
+    meant = "tool_calls" if calls and finish in ("stop", None) else finish or "stop"
+    if stop_sequence and meant == "stop":
+        return "stop_sequence"
+    return raw if raw != "stop_sequence" and FINISHES.meanings.get(raw) == meant else FINISHES.words[meant]
+
+
+def _write_block(block: Block, content: list[Any], ids: set[str], lost: list[Dropped], at: int) -> None:
+    """A block of an answer as blocks of this dialect. `ids` are those of calls so far."""
+    match block:
+        case Text(text=text) | Refusal(text=text):
+            if not text:
+                return
+            value: dict[str, Any] = {"type": "text", "text": text}
+            if isinstance(block, Text) and block.citations:
+                value["citations"] = write_citations(block.citations, lost, at)
+            content.append(value)
+        case Reasoning():
+            if (thought := write_reasoning(block)) is not None:
+                content.append(thought)
+        case ToolCall():
+            call_id = caller_id(block, ids, at)
+            content += sealed_call(block, call_id)
+            called = {"type": "tool_use", "id": call_id, "name": block.name, "input": input_of(block.arguments)}
+            content.append(called)
+        case Opaque(dialect=dialect, raw=raw) if dialect == MESSAGES:
+            content.append(raw)
+        case _:
+            lost.append(Dropped(path=f"content[{at}]", reason=f"messages have no place for `{name_of(block)}`"))
+
+
+def caller_id(call: ToolCall, ids: set[str], at: int) -> str:
+    """An id of the form that clients of this dialect know, and none twice."""
+    call_id = fitted_id(call.id, ANTHROPIC_ID)
+    if call_id in ids:
+        call_id = made_id(call.name + call.arguments, at, ANTHROPIC_ID)
+    ids.add(call_id)
+    return call_id
+
+
+def sealed_call(call: ToolCall, call_id: str) -> list[dict[str, Any]]:
+    """What belongs to a call and only its maker can read, as redacted thinking before it."""
+    return [{"type": "redacted_thinking", "data": data} for data in seals_of_call(call, call_id)] if call.extras else []
+
+
+def write_reasoning(block: Reasoning) -> dict[str, Any] | None:
+    """Thinking as clients get it, with its maker's name where that is of another dialect; None if there is none."""
+    if block.encrypted and not block.text:
+        return {"type": "redacted_thinking", "data": data_of(block)}
+    if not block.text and not block.signature:
+        return None
+    return {"type": "thinking", "thinking": block.text, "signature": signature_of(block)}
+
+
+def write_citations(citations: tuple[Citation, ...], lost: list[Dropped], at: int) -> list[dict[str, Any]]:
+    """Citations of pages; others have no form that could be told from Anthropic's own."""
+    if not all(one.url for one in citations):
+        lost.append(Dropped(path=f"content[{at}].citations", reason="citations without an address"))
+    return [
+        {
+            "type": "web_search_result_location",
+            "url": one.url,
+            "title": one.title,
+            "cited_text": one.quote,
+            "encrypted_index": NO_INDEX,
+        }
+        for one in citations
+        if one.url
+    ]

@@ -1,0 +1,268 @@
+"""Core events as a stream of this dialect.
+
+Its blocks follow each other, those of the core may overlap: what comes of a block while another is open waits. What
+every delta of a block begins with is written once; of most events the text alone is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from pointsman.core.chat import (
+    Alive,
+    AnswerStart,
+    BlockEnd,
+    BlockStart,
+    ChoiceEnd,
+    Citation,
+    Delta,
+    Dropped,
+    Event,
+    Logprobs,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from pointsman.core.dialects import MESSAGES
+from pointsman.core.money import usd_text
+from pointsman.core.usage import Usage
+from pointsman.wire.anthropic_messages.core_answers import (
+    caller_id,
+    sealed_call,
+    word_of,
+    write_citations,
+    write_reasoning,
+)
+from pointsman.wire.anthropic_messages.seals import signature_of
+from pointsman.wire.anthropic_messages.unstreamed import event as frame
+from pointsman.wire.anthropic_messages.usage import write_usage
+from pointsman.wire.losses import name_of
+
+_encode = msgspec.json.Encoder().encode
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":'
+_END = b"}}\n\n"
+_SEALS = ("signature", "encrypted")
+
+
+class MessagesWriter:
+    """`port.StreamWriter` for messages."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._written = 0  # blocks, as the caller counts them
+        self._open: _Block | None = None
+        self._current = -1  # the core's index of the open block
+        self._waiting: dict[int, list[BlockStart | Delta | BlockEnd]] = {}  # in the order in which they began
+        self._ids: set[str] = set()
+        self._finish: ChoiceEnd | None = None
+        self._lost: list[str] = []
+
+    def write(self, events: Sequence[Event]) -> bytes:
+        """See `port.StreamWriter.write`."""
+        out: list[bytes] = []
+        for event in events:
+            if isinstance(event, Delta):
+                if event.index == self._current and not event.choice and self._open is not None:
+                    self._open.delta(event, out)
+                elif not event.choice:
+                    self._wait(event)
+                continue
+            match event:
+                case BlockStart(choice=0) | BlockEnd(choice=0):
+                    self._block(event, out)
+                case AnswerStart():
+                    out.append(self._begin(event))
+                case ChoiceEnd(choice=0):
+                    self._finish = event
+                case ChoiceEnd(choice=choice):
+                    self._lost.append(f"choices[{choice}]")
+                case Logprobs(choice=0):
+                    self._lost.append("logprobs")
+                case Alive() if self._begun:
+                    out.append(PING)
+        return b"".join(out)
+
+    def _begin(self, event: AnswerStart) -> bytes:
+        self._begun = True
+        message: dict[str, Any] = {
+            "id": event.id,
+            "type": "message",
+            "role": "assistant",
+            "model": event.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": write_usage(Usage()),  # nobody knows yet; what counts comes in the end
+        }
+        return frame("message_start", {"message": message})
+
+    def _wait(self, event: BlockStart | Delta | BlockEnd) -> None:
+        self._waiting.setdefault(event.index, []).append(event)
+
+    def _block(self, event: BlockStart | BlockEnd, out: list[bytes]) -> None:
+        """A block begins or ends. One that begins while another is open waits for its end."""
+        if self._current >= 0 and event.index != self._current:
+            self._wait(event)
+            return
+        self._next(event, out)
+        while self._current < 0 and self._waiting:
+            for waited in self._waiting.pop(next(iter(self._waiting))):
+                self._next(waited, out)
+
+    def _next(self, event: BlockStart | Delta | BlockEnd, out: list[bytes]) -> None:
+        """What comes next of the one block that is open, or opens it."""
+        if isinstance(event, BlockStart):
+            self._current = event.index
+            self._open = _Block(self, event)
+            self._open.start(out)
+        elif self._open is not None:
+            if isinstance(event, Delta):
+                self._open.delta(event, out)
+            else:
+                self._open.end(event, out)
+                self._open, self._current = None, -1
+
+    def begin(self, value: Any, out: list[bytes]) -> int:
+        """A block that the caller sees begins; returns its place."""
+        place = self._written
+        self._written += 1
+        out.append(frame("content_block_start", {"index": place, "content_block": value}))
+        return place
+
+    def finish(self, place: int, out: list[bytes]) -> None:
+        """It ends."""
+        out.append(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % place)
+
+    def whole(self, value: Any, out: list[bytes]) -> None:
+        """A block that comes whole."""
+        self.finish(self.begin(value, out), out)
+
+    def call_id(self, call: ToolCall, at: int) -> str:
+        """A call's id for the caller."""
+        return caller_id(call, self._ids, at)
+
+    def lose(self, *names: str) -> None:
+        """Something that cannot be said."""
+        self._lost += names
+
+    def close(self, usage: Usage | None, cost: int | None) -> bytes:
+        """See `port.StreamWriter.close`."""
+        end = self._finish or ChoiceEnd(finish="stop")
+        word = word_of(end.finish, end.finish_raw, end.stop_sequence, calls=bool(self._ids))
+        stopped = end.stop_sequence if word == "stop_sequence" else None
+        written = _encode(write_usage(usage or Usage()))
+        if cost is not None:
+            written = b'{"cost":%b,' % usd_text(cost).encode() + written[1:]
+        fields: dict[str, Any] = {
+            "delta": {"stop_reason": word, "stop_sequence": stopped},
+            "usage": msgspec.Raw(written),
+        }
+        if self._lost:
+            fields["pointsman_metadata"] = {"dropped": list(dict.fromkeys(self._lost))}
+        return frame("message_delta", fields) + _STOP
+
+
+class _Block:
+    """The open block. It is shown from its first content on: clients know no empty text."""
+
+    __slots__ = ("_at", "_block", "_encrypted", "_head", "_id", "_parts", "_place", "_signature", "_writer")
+
+    def __init__(self, writer: MessagesWriter, event: BlockStart) -> None:
+        self._writer = writer
+        self._block = event.block
+        self._at = event.index
+        self._place = -1
+        self._head = b""
+        self._id = ""
+        self._signature = self._encrypted = ""
+
+    def start(self, out: list[bytes]) -> None:
+        block, writer = self._block, self._writer
+        match block:
+            case Text(text=text) | Refusal(text=text):
+                if text:
+                    self._text(text, out)
+            case Reasoning(text=text):
+                self._signature, self._encrypted = block.signature, block.encrypted
+                if text:
+                    self._text(text, out)
+            case ToolCall():
+                self._id = writer.call_id(block, self._at)
+                for sealed in sealed_call(block, self._id):
+                    writer.whole(sealed, out)
+                value = {"type": "tool_use", "id": self._id, "name": block.name, "input": {}}
+                self._show(value, b"input_json_delta", b"partial_json", out)
+                if block.arguments:
+                    out.append(self._head + _encode(block.arguments) + _END)
+            case Opaque(dialect=dialect, raw=raw) if dialect == MESSAGES:
+                writer.whole(raw, out)
+            case _:
+                writer.lose(name_of(block))
+
+    def _show(self, value: Any, kind: bytes, field: bytes, out: list[bytes]) -> None:
+        self._place = self._writer.begin(value, out)
+        self._head = _DELTA % (self._place, kind, field)
+
+    def _text(self, text: str, out: list[bytes]) -> None:
+        if not self._head:
+            if isinstance(self._block, Reasoning):
+                value = {"type": "thinking", "thinking": "", "signature": ""}
+                self._show(value, b"thinking_delta", b"thinking", out)
+            else:
+                self._show({"type": "text", "text": ""}, b"text_delta", b"text", out)
+        out.append(self._head + _encode(text) + _END)
+
+    def delta(self, event: Delta, out: list[bytes]) -> None:
+        text = event.text
+        if event.field not in _SEALS:
+            if self._head:
+                out.append(self._head + _encode(text) + _END)
+            elif text and isinstance(self._block, Text | Refusal | Reasoning):
+                self._text(text, out)
+        elif event.field == "signature":
+            self._signature += text
+        else:
+            self._encrypted += text
+
+    def end(self, event: BlockEnd, out: list[bytes]) -> None:
+        block = self._block
+        if isinstance(block, Reasoning):
+            self._end_reasoning(block, out)
+        elif isinstance(block, Text):
+            self._cite((*block.citations, *event.citations), out)
+        if self._place >= 0:
+            self._writer.finish(self._place, out)
+        if isinstance(block, ToolCall) and event.extras:
+            for sealed in sealed_call(msgspec.structs.replace(block, extras=event.extras), self._id):
+                self._writer.whole(sealed, out)
+
+    def _end_reasoning(self, block: Reasoning, out: list[bytes]) -> None:
+        """The seal; thinking without a word that could be shown comes whole."""
+        shown = self._place >= 0
+        whole = msgspec.structs.replace(block, text="", signature=self._signature, encrypted=self._encrypted)
+        if shown:
+            head = _DELTA % (self._place, b"signature_delta", b"signature")
+            out.append(head + _encode(signature_of(whole)) + _END)
+        elif (value := write_reasoning(whole)) is not None:
+            if value["type"] == "redacted_thinking":
+                self._writer.whole(value, out)
+                return
+            self._show({**value, "signature": ""}, b"thinking_delta", b"thinking", out)
+            head = _DELTA % (self._place, b"signature_delta", b"signature")
+            out.append(head + _encode(value["signature"]) + _END)
+
+    def _cite(self, citations: tuple[Citation, ...], out: list[bytes]) -> None:
+        if not citations or self._place < 0:
+            return
+        lost: list[Dropped] = []
+        head = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":' % self._place
+        written = write_citations(citations, lost, self._place)
+        out += [head + _encode({"type": "citations_delta", "citation": one}) + b"}\n\n" for one in written]
+        self._writer.lose(*(loss.path for loss in lost))
