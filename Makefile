@@ -5,7 +5,7 @@ TEST := .venv-test
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint e2e-local played-against bench bench-quick bench-feature bench-against lock docs clean
+.PHONY: help run test test-all lint e2e-local played-against bench bench-quick bench-feature bench-against dialects lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench-feature: ## what one feature costs: make bench-feature NAME=ledger
 bench-against: ## CPU per request now and at an earlier commit: make bench-against REF=v0.1.0
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
 	@$(TEST)/bin/python -m bench.against $(REF) $(ARGS)
+
+dialects: ## how faithful each dialect is carried to callers of every other; writes docs/reference/dialects.md
+	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
+	@PYTHONPATH=tests $(TEST)/bin/python -m wire.across.report $(ARGS)
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
