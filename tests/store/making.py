@@ -18,7 +18,7 @@ LARGE = Model(name="large", provider=OPENAI, upstream="large-2026")
 PLAN = Plan(
     route="auto",
     strategy="cheapest",
-    steps=(Step(model=SMALL, start="at_once"), Step(model=LARGE)),
+    steps=(Step(model=SMALL, dialect="openai-chat", start="at_once"), Step(model=LARGE, dialect="openai-chat")),
     dropped=(Dropped(model="tiny", reason="context", detail="its window is 4,096 tokens"),),
     reason="small is the cheapest that fits",
     policy="policy-1",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pointsman.core.dialects import CHAT, EMBEDDINGS, GEMINI, MESSAGES, RESPONSES
+from pointsman.wire.anthropic_messages import AnthropicMessages
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_embeddings import EmbeddingsPassage, OpenAIEmbeddings
+from pointsman.wire.openai_responses import OpenAIResponses
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import Dialect, Spoken
 
@@ -23,8 +25,10 @@ class Dialects:
 
     def __init__(self) -> None:
         self.chat = OpenAIChat()
+        self.responses = OpenAIResponses()
+        self.messages = AnthropicMessages()
         self.embeddings = OpenAIEmbeddings()
-        both: tuple[Dialect, ...] = (self.chat,)
+        both: tuple[Dialect, ...] = (self.chat, self.responses, self.messages)
         self.translated = {dialect.name: dialect for dialect in both}
         self.every: dict[str, Spoken] = {**self.translated, EMBEDDINGS: self.embeddings}
         self.passages = Passages(both, {EMBEDDINGS: EmbeddingsPassage(self.embeddings)})

@@ -89,5 +89,9 @@ def _calls(house: House) -> dict[str, dict[str, Handler]]:
     return {
         "/v1/chat/completions": path("chat.completions", dialects.chat),
         "/v1/completions": path("completions", dialects.chat),
+        "/v1/responses": path("responses", dialects.responses),
+        "/v1/responses/input_tokens": path("responses.input_tokens", dialects.responses),
+        "/v1/messages": path("messages", dialects.messages),
+        "/v1/messages/count_tokens": path("messages.count_tokens", dialects.messages),
         "/v1/embeddings": path("embeddings", dialects.embeddings),
     }

@@ -8,5 +8,5 @@ MESSAGES = "anthropic-messages"
 GEMINI = "gemini"
 EMBEDDINGS = "openai-embeddings"
 
-TRANSLATED: frozenset[str] = frozenset({CHAT})
+TRANSLATED: frozenset[str] = frozenset({CHAT, RESPONSES, MESSAGES})
 """Those that carry conversations both ways through the core values: a caller of one can be answered by any other."""

@@ -11,6 +11,7 @@
     |  - Forbidden                403 not_permitted
     |  - NotFound                 404 not_found
     |  - UnknownModel             404 model_not_found
+    |  - PreviousNotFound         404 previous_response_not_found
     |  - MethodNotAllowed         405 method_not_allowed
     |  - SlowSender               408 request_timeout
     |  - BodyTooLarge             413 body_too_large
@@ -133,6 +134,13 @@ class UnknownModel(CallerError):
     """No route, model or provider of that name; the message names the nearest ones."""
 
     code = "model_not_found"
+    default_status = 404
+
+
+class PreviousNotFound(CallerError):
+    """No stored response of that id is this caller's."""
+
+    code = "previous_response_not_found"
     default_status = 404
 
 

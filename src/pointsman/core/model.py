@@ -158,6 +158,21 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         return next((one for one in self.also if one.dialect == dialect), None)
 
 
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model is told besides the caller's words, so that its answers have the form that other models' have.
+
+    Attributes:
+        before, after: said before and after the system text of every request.
+        json: said after that, where the request asks for JSON.
+        unfence: JSON that was asked for comes in a fence of code, and is to be taken out of it.
+    """
+
+    before: str = ""
+    after: str = ""
+    json: str = ""
+    unfence: bool = False
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Something a provider can run, under the name it has in the configuration.
 
@@ -176,6 +191,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         param_policy: what to do when a caller sends one of them.
         demonstration: works, but is not meant for real use (the embedded model); chosen only when nothing else is.
         retires, replaced_by: ISO date of the end and the successor's name at the provider, where announced.
+        template: what it is told besides, and how its answers are tidied; None is nothing.
     """
 
     name: str
@@ -194,6 +210,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     deprecated: bool = False
     retires: str = ""
     replaced_by: str = ""
+    template: Template | None = None
 
     @property
     def family(self) -> str:

@@ -10,6 +10,8 @@ from pointsman.core.plan import Needs, Plan
 from pointsman.core.usage import Usage
 
 Status = Literal["ok", "refused", "failed", "cancelled"]
+Form = Literal["", "ok", "broken"]
+"""Whether an answer has the form that was asked for; empty where none was, or where nothing can be said."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         error: `code` of our error tree; empty when it succeeded.
         usage: tokens, where known.
         cost: nano-dollars; None is unpriced or unknown.
+        form: whether the JSON that was asked for is what came.
     """
 
     number: int
@@ -39,6 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     usage: Usage | None = None
     cost: int | None = None
+    form: Form = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """The ports: what the line needs from the rest of the house, each as small as its smallest honest adapter.
 
 `Carrier` carries an encoded request to a provider and its bytes back. `Reply` is where an answer goes. `Recorder`
-takes outcomes. `Keys` says who is calling. Nothing here knows HTTP servers, databases or dialects.
+takes outcomes. `Keys` says who is calling. `ResponseStore` keeps responses that callers go on from. Nothing here knows
+HTTP servers, databases or dialects.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from pointsman.core.kept import KeptResponse
 from pointsman.core.model import TimeLimits
 from pointsman.core.outcome import Outcome
 
@@ -164,4 +166,24 @@ class Keys(Protocol):
 
     def check(self, secret: str) -> Principal | None:
         """The key's holder, or None if unknown, expired or revoked. In memory; microseconds."""
+        ...
+
+
+class ResponseStore(Protocol):
+    """Keeps responses, each for its tenant alone."""
+
+    def keep(self, response: KeptResponse) -> None:
+        """Take one; it can be found at once. Never blocks, never raises."""
+        ...
+
+    async def find(self, response_id: str, tenant: str) -> KeptResponse | None:
+        """The tenant's response of that id, if there is one or another process is just writing it.
+
+        Raises:
+            StoreUnavailable: it cannot be known.
+        """
+        ...
+
+    async def delete(self, response_id: str, tenant: str) -> bool:
+        """Delete one for good; whether there was one. Raises as `find`."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pointsman.core.chat import Answer, Encoded, Request
+from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.dialects import MESSAGES
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
@@ -73,6 +73,10 @@ class AnthropicMessages:
     def from_core(self, request: Request, model: Model) -> Outgoing:
         """See `port.ProviderSide.from_core`."""
         return core_requests.from_core(request, model)
+
+    def needs_data(self, media: Media) -> bool:
+        """See `port.ProviderSide.needs_data`: providers follow URLs of images and documents."""
+        return media.kind not in ("image", "document")
 
     def write_count(self, tokens: int) -> bytes:
         """See `port.CallerSide.write_count`."""

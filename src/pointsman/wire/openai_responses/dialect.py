@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pointsman.core.chat import Answer, Encoded, Request
+from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.dialects import RESPONSES
 from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model, Price
@@ -79,6 +79,10 @@ class OpenAIResponses:
     def from_core(self, request: Request, model: Model) -> Outgoing:
         """See `port.ProviderSide.from_core`."""
         return from_core.from_core(request, model)
+
+    def needs_data(self, media: Media) -> bool:
+        """See `port.ProviderSide.needs_data`: providers follow URLs of images and documents."""
+        return media.kind not in ("image", "document")
 
     def write_count(self, tokens: int) -> bytes:
         """See `port.CallerSide.write_count`."""
