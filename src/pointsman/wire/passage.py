@@ -1,4 +1,7 @@
-"""The two ways between a caller and a provider: straight through in one dialect, or across two of them."""
+"""The ways between a caller and a provider: straight through in one dialect, or across two of them.
+
+Where a model's answers are to be tidied (`unfence`), they go through the core values in one dialect, too.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pointsman.core.chat import Answer, AnswerStart
-from pointsman.core.errors import UpstreamRefused
+from pointsman.core.errors import UpstreamError, UpstreamRefused
 from pointsman.core.model import Ability, Model
+from pointsman.core.outcome import Form
 from pointsman.core.ports import Fetched
 from pointsman.wire.cross_relay import CrossRelay, Told, facts_of
 from pointsman.wire.events import events_of
+from pointsman.wire.forms import Judge, asks_json, wanted_of
+from pointsman.wire.judging import JudgedRelay, Overheard
 from pointsman.wire.media import urls_in, with_data
 from pointsman.wire.port import (
     COUNTING,
     NO_FILES,
     AnswerFacts,
-    BothSides,
     CallerSide,
     Dialect,
     Heard,
@@ -29,6 +34,7 @@ from pointsman.wire.port import (
     StreamReader,
     Trip,
 )
+from pointsman.wire.unfence import Unfenced, unfence
 
 _NANOS = 1_000_000_000
 _FILES = int(Ability.VISION | Ability.DOCUMENTS | Ability.AUDIO_INPUT)
@@ -45,16 +51,18 @@ class Passages:
 
     def __init__(self, dialects: Iterable[Dialect], alone: Mapping[str, Passage] | None = None) -> None:
         dialects = tuple(dialects)
-        self._ways: dict[tuple[str, str], Passage] = {
-            (caller.name, provider.name): Straight(caller) if caller is provider else Crossing(caller, provider)
-            for caller in dialects
-            for provider in dialects
-        }
+        self._ways: dict[tuple[str, str], Passage] = {}
+        self._tidy: dict[tuple[str, str], Passage] = {}
+        for caller in dialects:
+            for provider in dialects:
+                key, same = (caller.name, provider.name), caller is provider
+                self._ways[key] = Straight(caller) if same else Crossing(caller, provider)
+                self._tidy[key] = Tidied(caller) if same else Crossing(caller, provider, tidy=True)
         self._ways |= {(name, name): way for name, way in (alone or {}).items()}
 
-    def between(self, caller: str, provider: str) -> Passage:
-        """The way from a caller's dialect to a provider's."""
-        return self._ways[caller, provider]
+    def between(self, caller: str, provider: str, *, tidy: bool = False) -> Passage:
+        """The way from a caller's dialect to a provider's; with `tidy`, JSON is taken out of fences on its way back."""
+        return (self._tidy if tidy else self._ways)[caller, provider]
 
 
 class Straight:
@@ -62,7 +70,7 @@ class Straight:
 
     counts = True
 
-    def __init__(self, dialect: BothSides) -> None:
+    def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
     def estimate(self, tokens: int) -> bytes:
@@ -77,13 +85,27 @@ class Straight:
         """See `port.Passage.write_request`."""
         return self._dialect.write_request(incoming, model)
 
-    def read_answer(self, body: bytes, trip: Trip) -> Heard:  # noqa: ARG002 - the port's
+    def read_answer(self, body: bytes, trip: Trip) -> Heard:
         """See `port.Passage.read_answer`."""
-        return Heard(body=body, facts=self._dialect.read_answer(body))
+        facts = self._dialect.read_answer(body)
+        if asks_json(trip.incoming):
+            facts = msgspec.structs.replace(facts, form=self._form(body, trip))
+        return Heard(body=body, facts=facts)
+
+    def _form(self, body: bytes, trip: Trip) -> Form:
+        """The form of an answer; what cannot be read for that is not judged, and passes as it is."""
+        try:
+            answer = self._dialect.read_whole(body, trip.outgoing)
+        except UpstreamError:
+            return ""
+        return _judge(self._dialect, trip).hear(answer)
 
     def relay(self, trip: Trip) -> Relay:
         """See `port.Passage.relay`."""
-        return self._dialect.relay(trip.incoming, trip.price)
+        relay = self._dialect.relay(trip.incoming, trip.price)
+        if not asks_json(trip.incoming):
+            return relay
+        return JudgedRelay(relay, _judge(self._dialect, trip), self._dialect.reader(trip.outgoing))
 
     def relay_whole(self, body: bytes, trip: Trip) -> tuple[Relay, bytes]:
         """See `port.Passage.relay_whole`."""
@@ -97,11 +119,17 @@ class Straight:
 
 
 class Crossing:
-    """`port.Passage` between two dialects, through the core values."""
+    """`port.Passage` between two dialects, through the core values.
 
-    def __init__(self, caller: CallerSide, provider: ProviderSide) -> None:
+    Args:
+        caller, provider: who speaks what.
+        tidy: JSON is taken out of the fences around it.
+    """
+
+    def __init__(self, caller: CallerSide, provider: ProviderSide, *, tidy: bool = False) -> None:
         self._caller = caller
         self._provider = provider
+        self._tidy = tidy
         self.counts = provider.counts
 
     def estimate(self, tokens: int) -> bytes:
@@ -131,11 +159,15 @@ class Crossing:
             return Heard(body=self._caller.write_count(self._provider.read_count(body)), facts=AnswerFacts())
         answer = self._answer(body, trip)
         encoded = self._caller.write_answer(answer, trip.incoming)
-        return Heard(body=encoded.body, facts=facts_of(answer, encoded.mark), dropped=encoded.dropped)
+        facts = facts_of(answer, encoded.mark)
+        if asks_json(trip.incoming):
+            facts = msgspec.structs.replace(facts, form=_judge(self._caller, trip).hear(answer))
+        return Heard(body=encoded.body, facts=facts, dropped=encoded.dropped)
 
     def relay(self, trip: Trip) -> Relay:
         """See `port.Passage.relay`."""
-        return self._relay(self._provider.reader(trip.outgoing), trip)
+        reader = self._provider.reader(trip.outgoing)
+        return self._relay(Unfenced(reader) if self._tidy else reader, trip)
 
     def relay_whole(self, body: bytes, trip: Trip) -> tuple[Relay, bytes]:
         """See `port.Passage.relay_whole`."""
@@ -144,18 +176,61 @@ class Crossing:
 
     def _answer(self, body: bytes, trip: Trip) -> Answer:
         answer, made = self._provider.read_whole(body, trip.outgoing), _made(trip)
+        if self._tidy:
+            answer = unfence(answer)
         if answer.created and answer.id:
             return answer
         return msgspec.structs.replace(answer, id=answer.id or made.id, created=answer.created or made.created)
 
     def _relay(self, reader: StreamReader, trip: Trip) -> Relay:
-        return CrossRelay(reader, self._caller.writer(trip.incoming), trip.price, _made(trip))
+        writer = self._caller.writer(trip.incoming)
+        if not asks_json(trip.incoming):
+            return CrossRelay(reader, writer, trip.price, _made(trip))
+        judge = _judge(self._caller, trip)
+        return JudgedRelay(CrossRelay(Overheard(reader, judge), writer, trip.price, _made(trip)), judge)
 
     def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
         """See `port.ProviderSide.read_error`; the body is in the provider's dialect and stays here."""
         error = self._provider.read_error(status, headers, body, now)
         error.body = b""
         return error
+
+
+class Tidied(Crossing):
+    """`port.Passage` where both speak one dialect and JSON is taken out of fences.
+
+    The request passes as it is, and so does a whole answer without a fence; what has one, and every stream, is written
+    anew.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect, dialect, tidy=True)
+        self._dialect = dialect
+        self._straight = Straight(dialect)
+
+    def wants(self, incoming: Incoming) -> Sequence[str]:
+        """See `port.Passage.wants`."""
+        return self._straight.wants(incoming)
+
+    def write_request(self, incoming: Incoming, model: Model, files: Mapping[str, Fetched] = NO_FILES) -> Outgoing:
+        """See `port.Passage.write_request`."""
+        return self._straight.write_request(incoming, model, files)
+
+    def read_answer(self, body: bytes, trip: Trip) -> Heard:
+        """See `port.Passage.read_answer`."""
+        answer = self._dialect.read_whole(body, trip.outgoing)
+        if unfence(answer) is answer:
+            return self._straight.read_answer(body, trip)
+        return super().read_answer(body, trip)
+
+    def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
+        """See `port.Passage.read_error`."""
+        return self._straight.read_error(status, headers, body, now)
+
+
+def _judge(caller: CallerSide, trip: Trip) -> Judge:
+    """Who says in the end whether an answer is the JSON that was asked for."""
+    return Judge(wanted_of(caller, trip.incoming))
 
 
 def _made(trip: Trip) -> AnswerStart:

@@ -17,6 +17,7 @@ import msgspec
 from pointsman.core.chat import Answer, Dropped, Encoded, Event, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
+from pointsman.core.outcome import Form
 from pointsman.core.plan import Needs
 from pointsman.core.ports import Fetched
 from pointsman.core.usage import Usage
@@ -90,7 +91,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What accounting needs of an answer. `usage` None: the provider sent none.
 
-    `mark` is the dialect's own note for `annotate`; opaque to everybody else.
+    `mark` is the dialect's own note for `annotate`; opaque to everybody else. `form` is said where JSON was asked for.
     """
 
     id: str = ""
@@ -98,6 +99,7 @@ class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
     finish: str = ""
     usage: Usage | None = None
     mark: bytes = b""
+    form: Form = ""
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
