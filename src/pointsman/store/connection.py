@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from pointsman.core.clock import Clock
 from pointsman.core.errors import PointsmanError, StoreUnavailable
+from pointsman.store import response_rows
 from pointsman.store.database import Database, open_database
 from pointsman.store.inserts import Inserts
 from pointsman.store.location import Location, file_id
@@ -16,6 +17,7 @@ REST_NS = 5_000_000_000
 
 FIRST_RETRY_NS = 250_000_000
 _LAST_RETRY_NS = 4_000_000_000
+_PURGES = 20
 
 
 class Replaced(Exception):
@@ -98,7 +100,7 @@ class Connection:
         self._patience = min(self._patience * 2, _LAST_RETRY_NS)
 
     def purge(self, now: int) -> None:
-        """Delete contents whose time is over, and overwrite their bytes; bring the log into the file (both SQLite)."""
+        """Delete texts whose time is over, and overwrite their bytes; bring the log into the file (both SQLite)."""
         database = self._database
         if database is None:
             return
@@ -108,6 +110,7 @@ class Connection:
             database.run(database.sql("DELETE FROM contents WHERE expires_ns < ?"), (now,))
             if database.engine == "sqlite":
                 database.run("PRAGMA secure_delete=OFF")
+        response_rows.purge(database, now, rounds=_PURGES)
         _checkpoint(database)
 
     def _rest(self, database: Database) -> None:

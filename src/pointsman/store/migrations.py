@@ -155,9 +155,28 @@ CREATE TABLE written (
     "CREATE TRIGGER calls_written AFTER INSERT ON calls {note}",
 )
 
+_RESPONSES = (
+    """
+CREATE TABLE responses (
+    id {id} NOT NULL,
+    tenant {id} NOT NULL,
+    call_id TEXT NOT NULL,
+    created_ns BIGINT NOT NULL,
+    expires_ns BIGINT NOT NULL,
+    model TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    input {bytes} NOT NULL,
+    makers TEXT NOT NULL,
+    response {bytes} NOT NULL,
+    PRIMARY KEY (id, tenant)
+)""",
+    "CREATE INDEX responses_expiry ON responses (expires_ns)",
+)
+
 MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (1, "calls, attempts, plans, contents, keys", _FIRST),
     (2, "the order in which calls are written", _ORDER),
+    (3, "responses that callers go on from", _RESPONSES),
 )
 """Number, what it brings, statements."""
 

@@ -138,6 +138,22 @@ contents = Table(
     Index("contents_expiry", "expires_ns"),
 )
 
+responses = Table(
+    "responses",
+    METADATA,
+    _id("id", key=True),
+    _id("tenant", key=True),
+    _text("call_id"),
+    _int("created_ns", null=False),
+    _int("expires_ns", null=False),
+    _text("model"),
+    _text("provider"),
+    Column("input", LargeBinary, nullable=False),
+    _text("makers"),
+    Column("response", LargeBinary, nullable=False),
+    Index("responses_expiry", "expires_ns"),
+)
+
 written = Table(
     "written",
     METADATA,
