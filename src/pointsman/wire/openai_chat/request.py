@@ -74,6 +74,11 @@ class _Bulk(msgspec.Struct):
     text: msgspec.Raw = msgspec.Raw()
     system: msgspec.Raw = msgspec.Raw()
     output_config: msgspec.Raw = msgspec.Raw()
+    contents: msgspec.Raw = msgspec.Raw()
+    systemInstruction: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's
+    system_instruction: msgspec.Raw = msgspec.Raw()
+    generationConfig: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's
+    generateContentRequest: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's
 
 
 _FIELDS = msgspec.json.Decoder(Fields)
