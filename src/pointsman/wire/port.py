@@ -234,6 +234,13 @@ class CallerSide(Spoken, Protocol):
         """A request in no dialect. Raises as `read_request`, for what routing had not looked at."""
         ...
 
+    def with_system(self, incoming: Incoming, before: str, after: str) -> Incoming:
+        """A request with text before and after its system text; every other byte of it stays. Empty text adds nothing.
+
+        Where the surface has no system text, or it is of no shape that is known, the request is the same.
+        """
+        ...
+
     def write_answer(self, answer: Answer, incoming: Incoming) -> Encoded:
         """An answer for a caller, and what this dialect cannot say of it."""
         ...

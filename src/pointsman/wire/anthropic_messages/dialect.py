@@ -10,7 +10,7 @@ from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
 from pointsman.wire.anthropic_messages import answer as whole
-from pointsman.wire.anthropic_messages import core_answers, core_requests, errors, outgoing, unstreamed
+from pointsman.wire.anthropic_messages import core_answers, core_requests, errors, outgoing, system, unstreamed
 from pointsman.wire.anthropic_messages import request as read
 from pointsman.wire.anthropic_messages.relay import MessagesRelay
 from pointsman.wire.anthropic_messages.stream_reader import MessagesReader
@@ -69,6 +69,10 @@ class AnthropicMessages:
     def to_core(self, incoming: Incoming) -> Request:
         """See `port.CallerSide.to_core`."""
         return core_requests.to_core(incoming)
+
+    def with_system(self, incoming: Incoming, before: str, after: str) -> Incoming:
+        """See `port.CallerSide.with_system`."""
+        return system.with_system(incoming, before, after)
 
     def from_core(self, request: Request, model: Model) -> Outgoing:
         """See `port.ProviderSide.from_core`."""

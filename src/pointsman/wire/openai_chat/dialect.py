@@ -9,7 +9,7 @@ from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefus
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
 from pointsman.wire.openai_chat import answer as whole
-from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, unstreamed
+from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, system, unstreamed
 from pointsman.wire.openai_chat import request as read
 from pointsman.wire.openai_chat.relay import ChatRelay
 from pointsman.wire.openai_chat.stream_reader import ChatReader
@@ -68,6 +68,10 @@ class OpenAIChat:
     def to_core(self, incoming: Incoming) -> Request:
         """See `port.CallerSide.to_core`."""
         return core_requests.to_core(incoming)
+
+    def with_system(self, incoming: Incoming, before: str, after: str) -> Incoming:
+        """See `port.CallerSide.with_system`."""
+        return system.with_system(incoming, before, after)
 
     def from_core(self, request: Request, model: Model) -> Outgoing:
         """See `port.ProviderSide.from_core`."""

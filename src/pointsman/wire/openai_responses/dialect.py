@@ -13,7 +13,16 @@ from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
 from pointsman.wire.openai_chat.errors import write_error
 from pointsman.wire.openai_responses import answer as whole
-from pointsman.wire.openai_responses import core_answers, errors, from_core, outgoing, to_core, unstreamed, write_answer
+from pointsman.wire.openai_responses import (
+    core_answers,
+    errors,
+    from_core,
+    outgoing,
+    system,
+    to_core,
+    unstreamed,
+    write_answer,
+)
 from pointsman.wire.openai_responses import request as read
 from pointsman.wire.openai_responses.frames import ALIVE
 from pointsman.wire.openai_responses.relay import ResponsesRelay
@@ -75,6 +84,10 @@ class OpenAIResponses:
     def to_core(self, incoming: Incoming) -> Request:
         """See `port.CallerSide.to_core`."""
         return to_core.to_core(incoming)
+
+    def with_system(self, incoming: Incoming, before: str, after: str) -> Incoming:
+        """See `port.CallerSide.with_system`."""
+        return system.with_system(incoming, before, after)
 
     def from_core(self, request: Request, model: Model) -> Outgoing:
         """See `port.ProviderSide.from_core`."""
