@@ -66,6 +66,10 @@ async def test_tools_are_called_with_results_sent_back(client_of):
         single = await ask(client, "get_weather get_time", tools=[WEATHER, CLOCK], parallel_tool_calls=False)
         with pytest.raises(openai.BadRequestError, match="No tool call found"):
             await ask(client, results)
+        reference = {"type": "item_reference", "id": calls[0].id}
+        assert (await ask(client, [reference, results[0]], tools=[WEATHER])).output_text == "The tool says: rain"
+        with pytest.raises(openai.NotFoundError, match="not persisted"):
+            await ask(client, [reference, results[0]], store=False)
     assert {event.output_index for event in events if event.type == "response.output_item.added"} == {0, 1}
     assert answer.output_text == "The tool says: rain"
     assert forced.output[0].name == "get_weather"

@@ -200,7 +200,7 @@ class _Reader:
         if budgeted and is_last and blocks and any(block["type"] == "tool_use" for block in blocks):
             kind = blocks[0]["type"]
             if kind not in {"thinking", "redacted_thinking"}:
-                raise wrong(
+                self._ask.unsigned = (
                     f"messages.{index}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{kind}`. "
                     "When `thinking` is enabled, a final `assistant` message must start with a thinking block."
                 )

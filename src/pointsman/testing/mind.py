@@ -52,10 +52,10 @@ class Mind:
         return part
 
     def _text(self, model: SimModel, ask: Ask, rng: random.Random) -> list[str]:
-        if ask.schema is not None:
-            return fragments(_json_of(ask.schema, rng))
         if (fixed := model.answers.get(ask.text)) is not None:
             return tokens(fixed)
+        if ask.schema is not None:
+            return fragments(_json_of(ask.schema, rng))
         if found := _REPEAT.match(ask.text):
             return tokens(ask.text[found.end() :])
         if ask.last_role == "tool":

@@ -1,6 +1,7 @@
 """How `openai-responses` requests are read, and refused, from the provider's side.
 
-Nothing is stored: what refers to an earlier response is refused as OpenAI refuses what it has not.
+Nothing is stored: what refers to an earlier response is refused as OpenAI refuses what it has not. References to single
+items are taken at their word, since their names are all that is needed of them.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class _Reader:
             elif kind == "reasoning":
                 self._thoughts(item)
             elif kind == "item_reference":
-                raise _not_stored(item["id"])
+                self._reference(item["id"], calls)
 
     def _say(self, role: str, text: str) -> None:
         self._texts.append(f"{role}: {text}")
@@ -128,6 +129,13 @@ class _Reader:
             message = f"No tool call found for function call output with call_id {item['call_id']}."
             raise Refusal(400, "", message, "input")
         self._say("tool", _text_of(item["output"])[0])
+
+    def _reference(self, name: str, calls: set[str]) -> None:
+        kind, _, rest = name.partition("_")
+        if self._fields.get("store") is False or kind not in {"fc", "msg", "rs"}:
+            raise _not_stored(name)
+        if kind == "fc":
+            calls.add(f"call_{rest}")  # as `openai_responses` names them
 
     def _thoughts(self, item: dict[str, Any]) -> None:
         encrypted = item.get("encrypted_content")
