@@ -228,9 +228,9 @@ def test_a_misspelt_dialect_is_refused_with_the_right_one(word: str, tmp_path: A
 
 
 def test_a_known_dialect_that_is_not_spoken_loads_and_its_provider_is_not_ready(tmp_path: Any) -> None:
-    lab = {"dialect": "anthropic-messages", "base_url": "http://127.0.0.1:9/v1"}
+    lab = {"dialect": "cohere-v2", "base_url": "http://127.0.0.1:9/v1"}
     made = house({}, tmp_path, providers={"lab": lab})
-    assert made.directory.unavailable == {"lab": "speaks anthropic-messages, which this version does not"}
+    assert made.directory.unavailable == {"lab": "speaks cohere-v2, which this version does not"}
 
 
 def test_a_dialect_that_the_catalogue_has_no_address_for_is_refused(tmp_path: Any) -> None:
