@@ -138,7 +138,8 @@ def _llama_cpp_python() -> Path:
         "CMAKE_BUILD_PARALLEL_LEVEL": str(max(1, (os.cpu_count() or 2) - 1)),
         "CMAKE_ARGS": "-DGGML_NATIVE=OFF",
     }
-    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", LLAMA_CPP_PYTHON]
+    command = [str(python), "-m", "pip", "install", "-q", "--no-cache-dir", "--disable-pip-version-check"]
+    command.append(LLAMA_CPP_PYTHON)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_WITHIN, env=environ, check=False)
     except subprocess.TimeoutExpired:
