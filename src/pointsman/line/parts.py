@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -15,6 +15,9 @@ from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, Up
 from pointsman.line.keeping import Patience
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Spoken
+
+if TYPE_CHECKING:
+    from pointsman.line.conversations import Conversations, Turn
 
 
 class Router(Protocol):
@@ -69,6 +72,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     draw: Draw
     keep_content: bool = False
     patience: Patience = Patience()
+    conversations: Conversations | None = None
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +94,7 @@ NO_WISHES = Wishes()
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that was parsed and admitted."""
+    """A call that was parsed and admitted. `turn` is its place in a stored conversation, where it has one."""
 
     id: str
     started: int
@@ -99,6 +103,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     incoming: Incoming
     principal: Principal
     wishes: Wishes
+    turn: Turn | None = None
 
 
 class Won(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +116,7 @@ class Won(msgspec.Struct, frozen=True, kw_only=True):
         facts: of the whole answer; of a stream see `relay.facts`.
         relay: the stream's relay; None for a whole answer.
         ended: the stream's body is already at its end.
+        warnings: what the caller is to be told besides.
         outgoing: what was sent.
         dropped: what could not be said, of the request and of the answer.
     """
@@ -123,3 +129,4 @@ class Won(msgspec.Struct, frozen=True, kw_only=True):
     dropped: tuple[Dropped, ...] = ()
     relay: Relay | None = None
     ended: bool = False
+    warnings: tuple[str, ...] = ()

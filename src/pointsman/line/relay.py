@@ -33,8 +33,8 @@ _MAX_KNOWN = 1024
 _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
 
 
-async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> None:
-    """Send a whole answer."""
+async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> bytes:
+    """Send a whole answer; returns its body."""
     price, usage = won.model.price, won.facts.usage
     cost = trail.cost = price.cost(usage) if price is not None and usage is not None else None
     body = call.dialect.annotate(won.body, cost, won.facts) if cost is not None else won.body
@@ -44,6 +44,7 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
         headers.append((b"x-pointsman-cost-usd", usd_text(cost).encode()))
     headers.append(_timing(trail.content(call.arrival.received), trail.waited))
     await reply.whole(200, headers, body)
+    return body
 
 
 def early_head(call: Call, plan: Plan) -> list[tuple[bytes, bytes]]:
@@ -126,6 +127,7 @@ async def _linger(response: UpstreamResponse) -> None:
 
 
 _FIRST = (b"x-pointsman-attempts", b"1")
+_WARNING = b"x-pointsman-warning"
 _Known = tuple[Plan, Model, tuple[tuple[bytes, bytes], ...]]
 
 
@@ -156,6 +158,8 @@ class Heads:
         if won.dropped:
             paths = ", ".join(dict.fromkeys(d.path for d in won.dropped))
             headers.append((b"x-pointsman-dropped", header_value(paths)))
+        if won.warnings:
+            _warn(headers, won.warnings)
         self._forward(won.response, headers)
         return headers
 
@@ -184,8 +188,15 @@ def _constant(plan: Plan, won: Won, passed: tuple[str, ...]) -> tuple[tuple[byte
     if model.price is None:
         warnings.append(f"{model.name} is unpriced: its cost is unknown, not zero")
     if warnings:
-        headers.append((b"x-pointsman-warning", header_value("; ".join(warnings))))
+        headers.append((_WARNING, header_value("; ".join(warnings))))
     return tuple(headers)
+
+
+def _warn(headers: list[tuple[bytes, bytes]], warnings: tuple[str, ...]) -> None:
+    """Add warnings to those that are there."""
+    said = [value.decode() for name, value in headers if name == _WARNING]
+    headers[:] = [line for line in headers if line[0] != _WARNING]
+    headers.append((_WARNING, header_value("; ".join((*warnings, *said)))))
 
 
 def decision(plan: Plan, won: Won, passed: tuple[str, ...] = ()) -> str:

@@ -25,7 +25,7 @@ from pointsman.core.chat import (
 from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.core.usage import Usage
-from pointsman.wire.port import AnswerFacts, StreamReader, StreamWriter
+from pointsman.wire.port import AnswerFacts, StreamReader, StreamWriter, final_of
 
 
 class CrossRelay:
@@ -82,6 +82,11 @@ class CrossRelay:
     def written(self) -> int:
         """Characters of model text."""
         return self._written
+
+    @property
+    def final(self) -> bytes:
+        """See `port.final_of`."""
+        return final_of(self._writer)
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes, return events in the caller's dialect. Raises as `port.Relay.feed`."""

@@ -8,7 +8,7 @@ from pointsman.core.chat import Event
 from pointsman.core.errors import PointsmanError
 from pointsman.core.outcome import Form
 from pointsman.wire.forms import Judge
-from pointsman.wire.port import AnswerFacts, Relay, StreamReader
+from pointsman.wire.port import AnswerFacts, Relay, StreamReader, final_of
 
 
 class Overheard:
@@ -71,6 +71,11 @@ class JudgedRelay:
     def written(self) -> int:
         """See `port.Relay.written`."""
         return self._relay.written
+
+    @property
+    def final(self) -> bytes:
+        """See `port.final_of`."""
+        return final_of(self._relay)
 
     def feed(self, chunk: bytes) -> bytes:
         """See `port.Relay.feed`."""

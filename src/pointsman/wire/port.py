@@ -152,6 +152,15 @@ class Relay(Protocol):
         ...
 
 
+def final_of(stream: object) -> bytes:
+    """The whole answer that a relay's or a writer's stream was, as its dialect tells it unstreamed, cost included.
+
+    Empty before its end, and in dialects that tell no such thing.
+    """
+    final: bytes = getattr(stream, "final", b"")
+    return final
+
+
 class StreamReader(Protocol):
     """A provider's stream as core events. Fed with its bytes in any split."""
 
