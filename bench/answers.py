@@ -32,6 +32,29 @@ def answer() -> str:
     )
 
 
+def message() -> str:
+    """The same answer in Anthropic's dialect."""
+    return json.dumps(
+        {
+            "id": "msg_bench0001",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-bench-1",
+            "content": [{"type": "text", "text": SAID}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": 27,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "output_tokens": 9,
+                "service_tier": "standard",
+            },
+        },
+        separators=(",", ":"),
+    )
+
+
 def request(model: str, *, stream: bool = False, text: str = "How far is the nearest station?") -> bytes:
     """The body that a caller posts."""
     body: dict[str, object] = {

@@ -41,6 +41,7 @@ class Side:
     mute: str = ""  # recorders that hear nothing, by class name
     model: str = "auto"
     key: bool = True
+    dialect: str = "openai-chat"  # of the provider
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ FEATURES: dict[str, Feature] = {
         "a route chooses between two models, instead of the model being named", Side(), Side(model="small")
     ),
     "content": Feature("the text of requests and answers is stored too", Side({"store_content": True}), Side()),
+    "translation": Feature(
+        "a chat caller is answered by a provider of Anthropic's dialect, instead of one of its own",
+        Side(dialect="anthropic-messages"),
+        Side(),
+    ),
     "nothing": Feature("the same on both sides: what noise alone looks like", Side(), Side()),
 }
 
@@ -73,7 +79,7 @@ def prepare(side: Side) -> Callable[[Place], Ready]:
     """How one side is made ready."""
 
     def ready(place: Place) -> Ready:
-        path = subjects.config(place, side.config)
+        path = subjects.config(place, side.config, side.dialect)
         headers = {"authorization": f"Bearer {subjects.create_key(path)}"} if side.key else {}
         command = subjects.pointsman_command()
         if side.mute:

@@ -65,10 +65,10 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def config(place: Place, changes: dict[str, Any] | None = None) -> Path:
+def config(place: Place, changes: dict[str, Any] | None = None, dialect: str = "openai-chat") -> Path:
     """Write a pointsman.yaml with two priced models of one provider and a route over both. JSON is YAML too."""
     whole: dict[str, Any] = {
-        "providers": {"lab": {"dialect": "openai-chat", "base_url": place.base, "api_key_env": "LAB_KEY"}},
+        "providers": {"lab": {"dialect": dialect, "base_url": place.base, "api_key_env": "LAB_KEY"}},
         "models": MODELS,
         "routes": {"auto": {"pool": ["small", "large"]}},
         "server": {"host": "127.0.0.1", "port": place.port},

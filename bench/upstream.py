@@ -23,6 +23,7 @@ http {{
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
+    location ~ /messages$ {{ default_type application/json; return 200 '{message}'; }}
     location / {{ default_type application/json; return 200 '{answer}'; }}
   }}
 }}
@@ -38,5 +39,6 @@ def launch(binary: str, folder: Path, port: int) -> Launch:
     """nginx in one process, which cannot leave a worker behind; every answer the same, no log."""
     folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "nginx.conf"
-    conf.write_text(_NGINX.format(folder=folder, port=port, answer=answers.answer()), encoding="utf-8")
+    said = {"answer": answers.answer(), "message": answers.message()}
+    conf.write_text(_NGINX.format(folder=folder, port=port, **said), encoding="utf-8")
     return Launch([binary, "-c", str(conf), "-p", str(folder)])

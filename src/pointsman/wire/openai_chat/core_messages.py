@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -50,6 +50,27 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     marks: bool = False
 
 
+class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+    """A message that is a role and a text, as most are: read by compiled code, whole conversations at once."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str
+
+
+_PLAINS = msgspec.json.Decoder(list[_Plain])
+
+
+def read_messages(raw: msgspec.Raw | None) -> tuple[Message, ...]:
+    """The messages of a request. Raises as `read_message`."""
+    if raw is None:
+        return ()
+    try:
+        plain = _PLAINS.decode(raw)
+    except (ValueError, RecursionError):
+        return tuple([read_message(one, f"messages[{at}]") for at, one in enumerate(list_of(raw))])
+    return tuple([Message(role=one.role, blocks=(Text(text=one.content),) if one.content else ()) for one in plain])
+
+
 def read_message(raw: msgspec.Raw, path: str) -> Message:
     """A message of a request.
 
@@ -64,10 +85,6 @@ def read_message(raw: msgspec.Raw, path: str) -> Message:
         )
     if _ROLES[role] == "tool":
         return _result(fields)
-    if len(fields) == 2:  # the usual case: a role and a text
-        text = text_of(fields.get("content"))
-        if text is not None:
-            return Message(role=_ROLES[role], blocks=(Text(text=text),) if text else ())
     return Message(
         role=_ROLES[role],
         blocks=_marked(read_blocks(fields), fields),

@@ -13,7 +13,7 @@ from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark, write_mark
 from pointsman.wire.extras import keep
 from pointsman.wire.losses import dropped
-from pointsman.wire.openai_chat.core_messages import Style, read_message, write_messages
+from pointsman.wire.openai_chat.core_messages import Style, read_messages, write_messages
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.parse import as_dict, as_list
@@ -57,57 +57,70 @@ _HINTS = frozenset(
 
 
 def to_core(incoming: Incoming) -> Request:
-    """A chat request in no dialect. Raises as `port.CallerSide.to_core`."""
+    """A chat request in no dialect. Raises as `port.CallerSide.to_core`.
+
+    What the caller did not say is not looked for: most requests say little, and each one that crosses pays for this.
+    """
     fields = incoming.fields
-    values: dict[str, Any] = {name: value_of(fields[name]) for name in _PLAIN if name in fields}
-    get = values.get
-    stop, limit, n = get("stop"), _integer(get("max_completion_tokens")), _integer(get("n"))
-    effort, budget = _thinking(values)
-    return Request(
-        model=incoming.model,
-        messages=tuple([read_message(raw, f"messages[{i}]") for i, raw in enumerate(list_of(fields.get("messages")))]),
-        tools=_tools(fields),
-        tool_choice=_choice(fields),
-        response_format=_format(fields.get("response_format")),
-        max_output=limit if limit is not None else _integer(get("max_tokens")),
-        stop=(stop,) if isinstance(stop, str) else tuple(word for word in as_list(stop) if isinstance(word, str)),
-        choices=1 if n is None else n,
-        logprobs=(_integer(get("top_logprobs")) or 0) if get("logprobs") is True else None,
-        reasoning_effort=effort,
-        reasoning_budget=budget,
-        shows_reasoning=False if as_dict(get("reasoning")).get("exclude") is True else None,
-        stream=incoming.stream,
-        stream_usage=incoming.shows_usage,
-        user=incoming.user,
-        temperature=_number(get("temperature")),
-        top_p=_number(get("top_p")),
-        presence_penalty=_number(get("presence_penalty")),
-        frequency_penalty=_number(get("frequency_penalty")),
-        top_k=_integer(get("top_k")),
-        seed=_integer(get("seed")),
-        extras=keep(DIALECT, _others(fields)),
-    )
+    said: dict[str, Any] = {"model": incoming.model, "messages": read_messages(fields.get("messages"))}
+    if names := fields.keys() & _PLAIN:
+        said |= _plain({name: value_of(fields[name]) for name in names})
+    if "tools" in fields or "functions" in fields:
+        said["tools"] = _tools(fields)
+        said["tool_choice"] = _choice(fields)
+    if "response_format" in fields:
+        said["response_format"] = _format(fields["response_format"])
+    if incoming.stream:
+        said |= {"stream": True, "stream_usage": incoming.shows_usage}
+    if incoming.user:
+        said["user"] = incoming.user
+    if not _KNOWN.issuperset(fields):
+        said["extras"] = keep(DIALECT, _others(fields))
+    return Request(**said)
 
 
-_PLAIN = (
-    "stop",
-    "max_completion_tokens",
-    "max_tokens",
-    "n",
-    "top_logprobs",
-    "logprobs",
-    "reasoning_effort",
-    "reasoning",
-    "thinking",
-    *_NUMBERS,
-    *_COUNTS,
+_PLAIN = frozenset(
+    {
+        "stop",
+        "max_completion_tokens",
+        "max_tokens",
+        "n",
+        "top_logprobs",
+        "logprobs",
+        "reasoning_effort",
+        "reasoning",
+        "thinking",
+        *_NUMBERS,
+        *_COUNTS,
+    }
 )
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """What numbers and words ask for, under the names of the core."""
+    said: dict[str, Any] = {name: _number(values[name]) for name in _NUMBERS if name in values}
+    said |= {name: _integer(values[name]) for name in _COUNTS if name in values}
+    limit = _integer(values.get("max_completion_tokens"))
+    said["max_output"] = limit if limit is not None else _integer(values.get("max_tokens"))
+    if "stop" in values:
+        stop = values["stop"]
+        words = [stop] if isinstance(stop, str) else as_list(stop)
+        said["stop"] = tuple(word for word in words if isinstance(word, str))
+    if (n := _integer(values.get("n"))) is not None:
+        said["choices"] = n
+    if values.get("logprobs") is True:
+        said["logprobs"] = _integer(values.get("top_logprobs")) or 0
+    if not _THINKING.isdisjoint(values):
+        said["reasoning_effort"], said["reasoning_budget"] = _thinking(values)
+        said["shows_reasoning"] = False if as_dict(values.get("reasoning")).get("exclude") is True else None
+    return said
+
+
+_THINKING = frozenset({"reasoning_effort", "reasoning", "thinking"})
 
 
 def _others(fields: Fields) -> Fields:
     """The fields that only chat understands and that say something."""
-    if _KNOWN.issuperset(fields):
-        return {}
     return {
         name: raw for name, raw in fields.items() if name not in _KNOWN and name not in _HINTS and bytes(raw) != b"null"
     }
