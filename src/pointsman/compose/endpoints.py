@@ -8,7 +8,7 @@ import msgspec
 
 from pointsman.catalog import ProviderRow
 from pointsman.config import schema
-from pointsman.core.dialects import CHAT, EMBEDDINGS, GEMINI, MESSAGES, RESPONSES, TRANSLATED
+from pointsman.core.dialects import CHAT, EMBEDDINGS, GEMINI, MESSAGES, MISTRAL, RESPONSES, TRANSLATED
 from pointsman.core.errors import ConfigError
 from pointsman.core.model import Endpoint
 
@@ -70,7 +70,7 @@ def endpoints(name: str, said: schema.Provider, row: ProviderRow | None, env: Ma
         others = _catalogued(row, env, dialect) | others
     also = [_endpoint(other, other_url, said, row) for other, other_url in others.items()]
     known = {dialect: main, **{one.dialect: one for one in also}}
-    near = known.get(CHAT) or known.get(RESPONSES)
+    near = next((known[name] for name in (CHAT, RESPONSES, MISTRAL) if name in known), None)
     if near is not None and EMBEDDINGS not in known:  # whoever speaks OpenAI's dialects has them at the same place
         also.append(msgspec.structs.replace(near, dialect=EMBEDDINGS))
     return Endpoints(main=main, also=tuple(also), lacking=lacking)

@@ -6,7 +6,8 @@ CHAT = "openai-chat"
 RESPONSES = "openai-responses"
 MESSAGES = "anthropic-messages"
 GEMINI = "gemini"
+MISTRAL = "mistral-chat"
 EMBEDDINGS = "openai-embeddings"
 
-TRANSLATED: frozenset[str] = frozenset({CHAT, RESPONSES, MESSAGES})
+TRANSLATED: frozenset[str] = frozenset({CHAT, RESPONSES, MESSAGES, MISTRAL})
 """Those that carry conversations both ways through the core values: a caller of one can be answered by any other."""

@@ -29,7 +29,7 @@ from pointsman.wire.openai_chat import reasoning
 from pointsman.wire.openai_chat.core_parts import read_call, read_part, write_call, write_part
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of
-from pointsman.wire.tool_names import CHAT_ID, fitted_id
+from pointsman.wire.tool_names import CHAT_ID, Grammar, fitted_id
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -44,10 +44,21 @@ _KNOWN_RESULT = frozenset({"role", "content", "tool_call_id", "name", MARK})
 
 
 class Style(msgspec.Struct, frozen=True, kw_only=True):
-    """How messages are to be written for one provider: tools' other names, and whether it takes cache marks."""
+    """How messages are to be written for one provider.
+
+    Attributes:
+        names: tools' names at the caller, to those that the provider takes, where they differ.
+        marks: it takes cache marks.
+        ids: what ids of calls may look like.
+        more: it takes what is not OpenAI's: thoughts of earlier turns, names of speakers.
+        prefix: an answer that the caller has begun has to be marked as such.
+    """
 
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
     marks: bool = False
+    ids: Grammar = CHAT_ID
+    more: bool = True
+    prefix: bool = False
 
 
 class _Plain(msgspec.Struct, forbid_unknown_fields=True):
@@ -158,7 +169,7 @@ def _write_message(
     # `developer` is understood by OpenAI alone, which takes `system` for it.
     fields: dict[str, Any] = {"role": "system" if role == "developer" else role}
     fields["content"] = _write_content(blocks, style, lost, path)
-    fields |= {"name": name} if name else {}
+    fields |= {"name": name} if name and style.more else {}
     if role != "assistant":
         fields["content"] = fields["content"] or ""
         return fields
@@ -166,7 +177,7 @@ def _write_message(
     if calls:
         fields["tool_calls"] = calls
     thoughts = [block for block in blocks if isinstance(block, Reasoning)]
-    if thoughts:
+    if thoughts and style.more:
         _write_reasoning(fields, thoughts, lost, path)
     if fields["content"] is None and not calls:
         fields["content"] = ""
@@ -185,7 +196,7 @@ def _write_calls(blocks: tuple[Block, ...], style: Style) -> list[Any]:
     calls: list[Any] = []
     for block in blocks:
         if isinstance(block, ToolCall):
-            calls.append(write_call(block, fit=True, name=style.names.get(block.name, "")))
+            calls.append(write_call(block, style.ids, name=style.names.get(block.name, "")))
         elif isinstance(block, Opaque) and _is_call(block):
             calls.append(block.raw)
     return calls
@@ -202,7 +213,7 @@ def _write_result(result: ToolResult, style: Style, lost: list[Dropped], path: s
         content = "(no text)" if result.content else ""
     if result.is_error and isinstance(content, str):
         content = f"Error: {content}"  # chat has no mark for a tool that failed
-    return {"role": "tool", "tool_call_id": fitted_id(result.call_id, CHAT_ID), "content": content}
+    return {"role": "tool", "tool_call_id": fitted_id(result.call_id, style.ids), "content": content}
 
 
 def _write_content(blocks: tuple[Block, ...], style: Style, lost: list[Dropped], path: str) -> Any:

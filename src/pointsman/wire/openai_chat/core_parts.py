@@ -15,7 +15,7 @@ from pointsman.wire.extras import keep, leftover, of_dialect
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.parse import as_count, as_list, as_text
 from pointsman.wire.raw import Fields, dump, object_of, rest, text_in, text_of, value_of
-from pointsman.wire.tool_names import CHAT_ID, fitted_id
+from pointsman.wire.tool_names import Grammar, fitted_id
 
 GEMINI = "gemini"
 SEAL = "thoughtSignature"
@@ -183,9 +183,9 @@ def _arguments(function: Fields) -> str:
     return text if text.strip() else "{}"
 
 
-def write_call(call: ToolCall, *, fit: bool = False, name: str = "") -> dict[str, Any]:
-    """A tool call. `fit`: for a provider, which takes ids of a certain form; `name` in the place of its own."""
-    call_id = fitted_id(call.id, CHAT_ID) if fit else call.id
+def write_call(call: ToolCall, ids: Grammar | None = None, *, name: str = "") -> dict[str, Any]:
+    """A tool call. `ids`: what a provider takes for one; `name` in the place of its own."""
+    call_id = call.id if ids is None else fitted_id(call.id, ids)
     function = {"name": name or call.name, "arguments": call.arguments}
     value: dict[str, Any] = {"id": call_id, "type": "function", "function": function}
     for fields in of_dialect(call.extras, GEMINI):

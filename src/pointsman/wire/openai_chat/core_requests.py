@@ -11,7 +11,7 @@ from pointsman.core.chat import Dropped, Message, Request, ResponseFormat, Tool,
 from pointsman.core.model import Ability, Model
 from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark, write_mark
-from pointsman.wire.extras import keep
+from pointsman.wire.extras import keep, own
 from pointsman.wire.losses import dropped
 from pointsman.wire.openai_chat.core_messages import Style, read_messages, write_messages
 from pointsman.wire.openai_chat.outgoing import fit
@@ -19,7 +19,7 @@ from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.parse import as_dict, as_list
 from pointsman.wire.port import Incoming, Outgoing
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of, value_of
-from pointsman.wire.tool_names import PLAIN_NAME, fitted_names
+from pointsman.wire.tool_names import CHAT_ID, PLAIN_NAME, Grammar, fitted_names
 
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _COUNTS = ("top_k", "seed")
@@ -226,7 +226,29 @@ def _format(raw: msgspec.Raw | None) -> ResponseFormat | None:
     )
 
 
-def from_core(request: Request, model: Model) -> Outgoing:
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
+    """In what a family of providers differs from OpenAI, whose dialect it speaks.
+
+    Attributes:
+        dialect: its name.
+        ids: what ids of calls may look like.
+        renamed: fields that have another name there.
+        required: its word for "a tool must be called".
+        more, prefix: as in `Style`.
+    """
+
+    dialect: str = DIALECT
+    ids: Grammar = CHAT_ID
+    renamed: tuple[tuple[str, str], ...] = ()
+    required: str = "required"
+    more: bool = True
+    prefix: bool = False
+
+
+_OPENAI = Manner()
+
+
+def from_core(request: Request, model: Model, manner: Manner = _OPENAI) -> Outgoing:
     """A request for `model`, fitted to it as a request of this dialect would be.
 
     Raises:
@@ -234,14 +256,22 @@ def from_core(request: Request, model: Model) -> Outgoing:
     """
     lost = dropped(request.extras, DIALECT, "")
     names = fitted_names((tool.name for tool in request.tools if not tool.dialect), PLAIN_NAME)
-    style = Style(names=names, marks=model.provider.cache_marks)
+    marks = model.provider.cache_marks
+    style = Style(names=names, marks=marks, ids=manner.ids, more=manner.more, prefix=manner.prefix)
     fields = _write(request, model, style, lost)
+    if request.extras:
+        fields |= own(request.extras, DIALECT)
+    if fields.get("tool_choice") == "required":
+        fields["tool_choice"] = manner.required
+    for name, there in manner.renamed:
+        if name in fields:
+            fields[there] = fields.pop(name)
     fitted, refused = fit(fields, model, asks_usage=request.stream)
     return Outgoing(
         path="/chat/completions",
         body=msgspec.json.encode(fitted),
         dropped=(*lost, *refused),
-        dialect=DIALECT,
+        dialect=manner.dialect,
         tool_names={sent: name for name, sent in names.items()},
     )
 
@@ -268,9 +298,12 @@ def _write(request: Request, model: Model, style: Style, lost: list[Dropped]) ->
 
 
 def _write_turns(messages: tuple[Message, ...], style: Style, lost: list[Dropped]) -> list[Any]:
-    return [
+    turns = [
         turn for at, message in enumerate(messages) for turn in write_messages(message, style, lost, f"messages[{at}]")
     ]
+    if style.prefix and turns and turns[-1].get("role") == "assistant":
+        turns[-1]["prefix"] = True
+    return turns
 
 
 def _write_tools(fields: dict[str, Any], request: Request, style: Style, lost: list[Dropped]) -> None:

@@ -20,7 +20,7 @@ from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, StreamRe
 class OpenAIChat:
     """`port.Dialect` for chat completions and the old text completions. Without state; one serves everybody."""
 
-    name = read.DIALECT
+    name: str = read.DIALECT
     counts = False
 
     def read_request(self, body: bytes, surface: Surface, path: str = "", query: str = "") -> Incoming:  # noqa: ARG002 - the port's
