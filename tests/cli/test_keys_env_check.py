@@ -55,7 +55,10 @@ def test_env_is_for_a_shell(invoke, lab):
         check=True,
     )
     assert shell.stdout == "http://127.0.0.1:4545/v1 not-needed-on-loopback\n"
-    assert json.loads(invoke("env", "--json").out)["OPENAI_BASE_URL"] == "http://127.0.0.1:4545/v1"
+    values = json.loads(invoke("env", "--json").out)
+    assert values["OPENAI_BASE_URL"] == "http://127.0.0.1:4545/v1"
+    assert values["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:4545", "its clients write /v1 themselves"
+    assert "ANTHROPIC_API_KEY" not in values, "a gateway started in this shell would take it for its own"
 
 
 def test_env_quotes_what_a_shell_would_read(invoke, lab):

@@ -34,8 +34,9 @@ def command(key: str | None, config: Path | None, as_json: bool) -> None:
     demanded = not is_loopback(said.host) or house.loaded.config.keys == "required" or _keys_exist(house)
     shown = key or ("" if demanded else "not-needed-on-loopback")
     values = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE_URL": f"{url}/v1"}
-    if shown:
-        values["OPENAI_API_KEY"] = shown
+    values |= {"ANTHROPIC_BASE_URL": url, "GOOGLE_GEMINI_BASE_URL": url}
+    if shown:  # Anthropic's clients take a token too, which is no name of a provider's key; Google's have no such name
+        values |= {"OPENAI_API_KEY": shown, "ANTHROPIC_AUTH_TOKEN": shown}
     if as_json:
         print_json(values)
         return

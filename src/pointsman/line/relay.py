@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from typing import NamedTuple
 
+from pointsman.core.dialects import MESSAGES
 from pointsman.core.errors import UpstreamError
 from pointsman.core.model import Model
 from pointsman.core.money import usd_text
@@ -155,6 +156,8 @@ class Heads:
             _FIRST if number == 1 else (b"x-pointsman-attempts", b"%d" % number),
             *known[2],
         ]
+        if call.dialect.name == MESSAGES:
+            headers.append((b"request-id", call.id.encode()))  # where Anthropic's clients look for it
         if won.dropped:
             paths = ", ".join(dict.fromkeys(d.path for d in won.dropped))
             headers.append((b"x-pointsman-dropped", header_value(paths)))
@@ -220,7 +223,7 @@ def _shown_as(name: bytes) -> bytes:
     """What a provider's header is called in our answer; empty for those that stay with us."""
     if name.startswith(_FORWARDED):
         return name
-    return b"x-pointsman-upstream-request-id" if name == b"x-request-id" else b""
+    return b"x-pointsman-upstream-request-id" if name in (b"x-request-id", b"request-id") else b""
 
 
 def _timing(own: int, upstream: int) -> tuple[bytes, bytes]:
