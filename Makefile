@@ -5,7 +5,7 @@ TEST := .venv-test
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint e2e-local played-against bench bench-quick bench-feature bench-against dialects lock docs clean
+.PHONY: help run test test-all lint e2e-local played-against bench bench-quick bench-feature bench-against clients dialects lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ played-against: ## mock providers that others wrote, and their verdict on us
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
 	@$(TEST)/bin/python -m pytest tests/played_against -rs -s $(ARGS)
 
+clients: ## real client libraries, Python and npm, against every upstream dialect
+	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
+	@$(TEST)/bin/python -m pytest tests/clients -rs $(ARGS)
+
 bench: ## side by side with other gateways, one core each (about 10 minutes)
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
 	@$(TEST)/bin/python -m bench.run $(ARGS)
@@ -63,4 +67,4 @@ docs: ## write the pages and schemas that are generated from code
 	@$(TEST)/bin/python -m pointsman.cli.document
 
 clean: ## remove environments and caches
-	rm -rf $(RUN) $(TEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(RUN) $(TEST) .venv-clients .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -70,7 +70,7 @@ def test_words_that_we_do_not_use(page: Path) -> None:
 
 @every_page
 def test_every_block_says_its_language_or_is_plain(page: Path) -> None:
-    known = {"", "console", "text", "python", "js", "json", "yaml", "sql", "ini", "nginx", "http"}
+    known = {"", "console", "text", "python", "js", "json", "yaml", "toml", "sql", "ini", "nginx", "http"}
     assert {block.language for block in blocks(page)} <= known
 
 
