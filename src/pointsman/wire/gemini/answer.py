@@ -1,0 +1,140 @@
+"""Whole answers: read for accounting, passed on with nothing added but the cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pointsman.core.errors import UpstreamGarbage
+from pointsman.core.money import usd_text
+from pointsman.wire.gemini.ends import block_word, word_of
+from pointsman.wire.gemini.usage import usage_of
+from pointsman.wire.parse import BAD_JSON, as_dict, as_list, as_text, loads
+from pointsman.wire.port import AnswerFacts
+from pointsman.wire.refusals import refusal_in
+
+
+class _Candidate(msgspec.Struct):
+    finishReason: str | int | None = None  # noqa: N815 - Google's
+
+
+class _Answer(msgspec.Struct):
+    """What accounting needs, so that the decoder skips the rest."""
+
+    candidates: list[_Candidate]
+    responseId: str | None = None  # noqa: N815 - Google's
+    modelVersion: str | None = None  # noqa: N815 - Google's
+    usageMetadata: dict[str, Any] | None = None  # noqa: N815 - Google's
+    error: Any = None
+
+
+class _UsageOnly(msgspec.Struct):
+    usageMetadata: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815 - Google's
+
+
+NAME = b'"usageMetadata"'
+_SMALLEST = len(b'{"a":1}')
+_ANSWER = msgspec.json.Decoder(_Answer)
+_USAGE = msgspec.json.Decoder(_UsageOnly)
+_SIGNS = ("candidates", "promptFeedback", "totalTokens", "responseId", "modelVersion")
+"""By any of these it is an answer; Google leaves out what is empty."""
+
+
+def read_answer(body: bytes) -> AnswerFacts:
+    """Account for a whole answer. Raises as `port.BothSides.read_answer`."""
+    try:
+        answer = _ANSWER.decode(body)
+    except BAD_JSON:
+        return _read_odd(body)
+    if answer.error or not answer.candidates:
+        return _read_odd(body)
+    usage = answer.usageMetadata
+    return AnswerFacts(
+        id=answer.responseId or "",
+        model=answer.modelVersion or "",
+        finish=word_of(answer.candidates[0].finishReason),
+        usage=usage_of(usage) if usage else None,
+        mark=NAME if usage and "cost" not in usage else b"",
+    )
+
+
+def chunks_of(body: bytes) -> list[dict[str, Any]]:
+    """The objects of an answer: one, or those of a stream that came as one JSON array.
+
+    Raises:
+        UpstreamGarbage: something else.
+        UpstreamRefused: an error is among them.
+    """
+    try:
+        value = loads(body)
+    except BAD_JSON as error:
+        what = "it is empty" if not body.strip() else str(error)
+        raise UpstreamGarbage(f"The provider's answer is not JSON: {what}.") from None
+    chunks = value if isinstance(value, list) else [value]
+    for chunk in chunks:
+        if not isinstance(chunk, dict):
+            raise UpstreamGarbage("The provider's answer is not a JSON object.")
+        if refused := refusal_in(chunk, body):
+            raise refused
+    if not any(name in chunk for chunk in chunks for name in _SIGNS):
+        raise UpstreamGarbage("The provider's answer has no `candidates`.")
+    return chunks
+
+
+def _read_odd(body: bytes) -> AnswerFacts:
+    """A blocked prompt, a count of tokens, a stream as an array, odd field types, an error in a 200, or none at all."""
+    chunks = chunks_of(body)
+    found = [as_dict(one) for chunk in chunks for one in as_list(chunk.get("candidates"))]
+    words = [word for one in found if (word := word_of(one.get("finishReason")))]
+    blocked = next((as_dict(chunk["promptFeedback"]) for chunk in chunks if chunk.get("promptFeedback")), None)
+    usage = [usage for chunk in chunks if (usage := usage_of(as_dict(chunk.get("usageMetadata")))) is not None]
+    return AnswerFacts(
+        id=next((one for chunk in chunks if (one := as_text(chunk.get("responseId")))), ""),
+        model=next((one for chunk in chunks if (one := as_text(chunk.get("modelVersion")))), ""),
+        finish=words[-1] if words else block_word(blocked) if blocked is not None and not found else "",
+        usage=usage[-1] if usage else None,
+    )
+
+
+def with_cost(body: bytes, cost: int | None, mark: bytes = b"") -> bytes:
+    """The same JSON object with `usageMetadata.cost` in US dollars; unchanged without usage, or with a cost already.
+
+    Args:
+        body: a whole answer or one chunk of a stream.
+        cost: nano-dollars; None is unknown and adds nothing.
+        mark: what `read_answer` says about the body: it has usage, counts in it, and no cost.
+    """
+    if cost is None:
+        return body
+    name = body.find(NAME)
+    if name < 0:
+        return body
+    new = b'{"cost":%b,' % usd_text(cost).encode()
+    behind = name + len(NAME)
+    if mark and body.find(NAME, behind) < 0:  # the only place where usage can stand, if it has a colon and an object
+        at = body.find(b"{", behind)
+        if body[behind:at].strip() == b":":
+            return b"".join((body[:at], new, body[at + 1 :]))
+    usage = _usage_in(body)
+    if len(usage) < _SMALLEST or not usage.startswith(b"{") or usage.find(b'"cost"') >= 0 or not usage[1:-1].strip():
+        return body
+    return _insert(body, usage, new + usage[1:])
+
+
+def _usage_in(body: bytes) -> bytes:
+    """The usage as it stands in a body; empty where none can be found."""
+    try:
+        return bytes(_USAGE.decode(body).usageMetadata)
+    except BAD_JSON:
+        return b""
+
+
+def _insert(body: bytes, old: bytes, new: bytes) -> bytes:
+    """The body with the top-level usage replaced; where the same bytes stand twice, the one that counts is found."""
+    at = len(body)
+    while (at := body.rfind(old, 0, at + len(old) - 1)) >= 0:
+        changed = b"".join((body[:at], new, body[at + len(old) :]))
+        if _usage_in(changed) == new:
+            return changed
+    return body

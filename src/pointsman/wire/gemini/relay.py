@@ -1,0 +1,187 @@
+"""Streams on their way from a provider to a caller, both speaking this dialect.
+
+Usage runs along on every chunk, so chunks cannot be told by it: ordinary ones pass unread, and of the last one the
+usage is read when somebody asks. What is looked at are ends, errors and blocked prompts, and all that follows an end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
+from pointsman.core.model import Price
+from pointsman.core.usage import Usage
+from pointsman.wire import sse
+from pointsman.wire.event_relay import EventRelay
+from pointsman.wire.gemini.answer import NAME, with_cost
+from pointsman.wire.gemini.ends import block_word, graver, word_of
+from pointsman.wire.gemini.framing import ArrayForm, Framing
+from pointsman.wire.gemini.seals import SEAL
+from pointsman.wire.gemini.usage import usage_of
+from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads
+from pointsman.wire.port import AnswerFacts, Incoming
+from pointsman.wire.refusals import refusal_of
+
+
+class GeminiRelay(EventRelay):
+    """`port.Relay` for streamed contents."""
+
+    __slots__ = ("_all", "_blocked", "_candidates", "_ended", "_tail")
+
+    def __init__(self, incoming: Incoming, price: Price | None) -> None:
+        super().__init__(incoming, price)
+        self._frames = Framing()
+        self._all = incoming.needs.choices > 1  # several answers: every event is looked at, to know each one's end
+        self._blocked = False
+        self._candidates: set[int] = set()
+        self._ended: set[int] = set()
+        self._tail = b""  # the latest events that were not looked at
+
+    @property
+    def facts(self) -> AnswerFacts:
+        """What is known so far; usage is that of the latest chunk which has any."""
+        if self._tail:
+            self._usage = self._tail_usage() or self._usage
+            self._tail = b""
+        return AnswerFacts(id=self._id, model=self._model, finish=self._finish, usage=self._usage)
+
+    def _marked(self, events: bytes) -> bool:
+        find = events.find
+        if find(b'"finishReason"') >= 0 or find(b'"error"') >= 0 or find(b'"promptFeedback"') >= 0:
+            return True
+        return find(b"data:") < 0
+
+    def _pass(self, events: bytes) -> bytes:
+        self._tail = events
+        return super()._pass(events)
+
+    def _tail_usage(self) -> Usage | None:
+        """The usage in the latest of the events that were not looked at."""
+        for event in reversed(sse.split(self._tail)):
+            if event.find(NAME) >= 0:
+                data = sse.fields(event)[1]
+                try:
+                    value = loads(data or b"")
+                except BAD_JSON:
+                    continue
+                usage = usage_of(as_dict(as_dict(value).get("usageMetadata")))
+                if usage is not None:
+                    return usage
+        return None
+
+    def _event(self, event: bytes) -> bytes:
+        if event.lstrip().startswith((b"{", b"[")):
+            raise plain_error(event)
+        shown = super()._event(event)
+        if self._ended or self._all:
+            self._plain = False  # usage, and another end, may follow
+        return shown
+
+    def _take(self, name: bytes, value: dict[str, Any]) -> int:  # noqa: ARG002 - Google names no events
+        self._id = self._id or as_text(value.get("responseId"))
+        self._model = self._model or as_text(value.get("modelVersion"))
+        usage = value.get("usageMetadata")
+        if isinstance(usage, dict) and (used := usage_of(usage)) is not None:
+            self._usage, self._tail = used, b""
+        candidates = as_list(value.get("candidates"))
+        feedback = value.get("promptFeedback")
+        if feedback and not candidates and not self._candidates:
+            self._blocked = self._has_content = True
+            self._finish = self._finish or block_word(feedback)
+        for one in candidates:
+            self._candidate(as_dict(one))
+        return self._characters(value)
+
+    def _candidate(self, candidate: dict[str, Any]) -> None:
+        index = as_count(candidate.get("index"))
+        self._candidates.add(index)
+        word = word_of(candidate.get("finishReason"))
+        if word:
+            self._ended.add(index)
+            self._has_content = True
+            if index == min(self._candidates):
+                self._finish = graver(self._finish, word)
+        if not self._has_content:
+            parts = as_list(as_dict(candidate.get("content")).get("parts"))
+            self._has_content = any(
+                value for part in parts for name, value in as_dict(part).items() if name not in ("thought", SEAL)
+            )
+
+    def _characters(self, value: dict[str, Any]) -> int:
+        return sum(
+            _size(as_dict(part))
+            for one in as_list(value.get("candidates"))
+            for part in as_list(as_dict(as_dict(one).get("content")).get("parts"))
+        )
+
+    def _shown(self, event: bytes, data: bytes, value: dict[str, Any]) -> bytes:
+        """The event itself, or with the cost where every answer has ended."""
+        if self._price is None or not self._ended or not self._complete():
+            return event
+        usage = usage_of(as_dict(value.get("usageMetadata")))
+        return event if usage is None else event.replace(data, with_cost(data, self._price.cost(usage)), 1)
+
+    def _complete(self) -> bool:
+        if self._candidates:
+            return self._ended >= self._candidates
+        return self._blocked
+
+
+def _size(part: dict[str, Any]) -> int:
+    """Characters of model text in a part: text, names and arguments of calls, code."""
+    text = part.get("text")
+    if isinstance(text, str):
+        return len(text)
+    call = part.get("functionCall") or part.get("executableCode")
+    return len(str(call)) if call else 0
+
+
+def plain_error(event: bytes) -> UpstreamRefused | UpstreamGarbage:
+    """What a body of JSON says where events were expected: an error, or nothing that can be understood."""
+    try:
+        value = loads(event)
+    except BAD_JSON:
+        return UpstreamGarbage("The provider sent an event that is no event.")
+    if isinstance(value, list) and value:
+        value = value[0]
+    if isinstance(value, dict) and value.get("error"):
+        return refusal_of(value["error"], event)
+    return UpstreamGarbage("The provider sent a plain JSON body where a stream was announced.")
+
+
+class ArrayRelay:
+    """`port.Relay` for callers who want the stream as one JSON array."""
+
+    __slots__ = ("_form", "_relay")
+
+    def __init__(self, relay: GeminiRelay) -> None:
+        self._relay = relay
+        self._form = ArrayForm()
+
+    @property
+    def facts(self) -> AnswerFacts:
+        """What is known so far."""
+        return self._relay.facts
+
+    @property
+    def has_content(self) -> bool:
+        """Whether an event with content has been returned."""
+        return self._relay.has_content
+
+    @property
+    def done(self) -> bool:
+        """Never: Google's streams end with their body."""
+        return self._relay.done
+
+    @property
+    def written(self) -> int:
+        """Characters of model text."""
+        return self._relay.written
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes, return complete elements. Raises as `port.Relay.feed`."""
+        return self._form.write(self._relay.feed(chunk))
+
+    def close(self) -> bytes:
+        """End of the body. Raises as `port.Relay.close`."""
+        return self._form.write(self._relay.close()) + self._form.end()

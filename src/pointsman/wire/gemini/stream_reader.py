@@ -1,0 +1,100 @@
+"""A provider's stream of contents as core events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from pointsman.core.chat import Alive, Event
+from pointsman.core.errors import UpstreamCut, UpstreamGarbage
+from pointsman.wire import sse
+from pointsman.wire.event_relay import read_event
+from pointsman.wire.gemini.framing import Framing
+from pointsman.wire.gemini.gathering import Gathering
+from pointsman.wire.gemini.relay import plain_error
+from pointsman.wire.parse import BAD_JSON, as_dict, loads
+from pointsman.wire.port import Outgoing
+
+_decode = msgspec.json.Decoder().decode
+
+
+class GeminiReader:
+    """`port.StreamReader` for streamed contents, framed as events or as one JSON array."""
+
+    done = False  # Google's streams end with their body
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._frames = Framing()
+        self._answer = Gathering(outgoing.tool_names)
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """See `port.StreamReader.feed`."""
+        events: list[Event] = []
+        complete = self._frames.take(chunk)
+        if complete:
+            for frame in sse.split(complete):
+                self._frame(frame, events)
+        return events
+
+    def close(self) -> list[Event]:
+        """See `port.StreamReader.close`."""
+        events: list[Event] = []
+        rest = self._frames.rest()
+        if rest.strip():
+            self._last(rest, events)
+        if not self._answer.complete:
+            raise UpstreamCut("The provider's stream ended before the answer did.")
+        self._answer.end(events)
+        return events
+
+    def _last(self, rest: bytes, events: list[Event]) -> None:
+        """An event without its blank line, which the body's end completes if it is whole."""
+        _, data = sse.fields(rest)
+        if data is not None:
+            try:
+                loads(data)
+            except BAD_JSON:
+                raise UpstreamCut("The provider's stream ended in the middle of an event.") from None
+        self._frame(rest, events)
+
+    def _frame(self, frame: bytes, events: list[Event]) -> None:
+        name, data = sse.fields(frame)
+        if data is None and frame.lstrip().startswith((b"{", b"[")):
+            raise plain_error(frame)
+        if not data or not (data := data.strip()):
+            events.append(Alive())
+            return
+        self._answer.take(chunk_of(name, data), events)
+
+
+def chunk_of(name: bytes, data: bytes) -> dict[str, Any]:
+    """The object in an event, with nothing in it that cannot be written. Raises as `event_relay.read_event`."""
+    try:
+        value = _decode(data)
+    except BAD_JSON:
+        return sound(read_event(name, data))
+    if (
+        type(value) is not dict
+        or name
+        or "error" in value
+        or "choices" in value
+        or "object" in value
+        or "type" in value
+    ):
+        return read_event(name, data)
+    return value
+
+
+def sound(value: dict[str, Any]) -> dict[str, Any]:
+    """A value without halves of surrogate pairs, which JSON may hold and no text that we write can.
+
+    Raises:
+        UpstreamGarbage: it is nested too deeply.
+    """
+    try:
+        whole = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    except BAD_JSON:
+        raise UpstreamGarbage("The provider sent JSON that is nested too deeply.") from None
+    return as_dict(whole)
