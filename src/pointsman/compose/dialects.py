@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pointsman.core.dialects import CHAT, EMBEDDINGS, GEMINI, MESSAGES, RESPONSES
 from pointsman.wire.anthropic_messages import AnthropicMessages
+from pointsman.wire.gemini import Gemini
 from pointsman.wire.mistral_chat import MistralChat
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_embeddings import EmbeddingsPassage, OpenAIEmbeddings
@@ -28,8 +29,9 @@ class Dialects:
         self.chat = OpenAIChat()
         self.responses = OpenAIResponses()
         self.messages = AnthropicMessages()
+        self.gemini = Gemini()
         self.embeddings = OpenAIEmbeddings()
-        both: tuple[Dialect, ...] = (self.chat, self.responses, self.messages, MistralChat())
+        both: tuple[Dialect, ...] = (self.chat, self.responses, self.messages, self.gemini, MistralChat())
         self.translated = {dialect.name: dialect for dialect in both}
         self.every: dict[str, Spoken] = {**self.translated, EMBEDDINGS: self.embeddings}
         self.passages = Passages(both, {EMBEDDINGS: EmbeddingsPassage(self.embeddings)})

@@ -9,5 +9,5 @@ GEMINI = "gemini"
 MISTRAL = "mistral-chat"
 EMBEDDINGS = "openai-embeddings"
 
-TRANSLATED: frozenset[str] = frozenset({CHAT, RESPONSES, MESSAGES, MISTRAL})
+TRANSLATED: frozenset[str] = frozenset({CHAT, RESPONSES, MESSAGES, GEMINI, MISTRAL})
 """Those that carry conversations both ways through the core values: a caller of one can be answered by any other."""
