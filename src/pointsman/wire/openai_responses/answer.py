@@ -8,6 +8,7 @@ import msgspec
 
 from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.money import usd_text
+from pointsman.core.usage import Usage
 from pointsman.wire.openai_chat.answer import NAME, with_cost
 from pointsman.wire.openai_responses.usage import Counted, normal_form, usage_of
 from pointsman.wire.parse import as_dict, as_text, loads_object
@@ -23,8 +24,8 @@ class _Incomplete(msgspec.Struct):
     reason: str | None = None
 
 
-class _Answer(msgspec.Struct):
-    """What accounting needs, so that the decoder skips the rest."""
+class TypedAnswer(msgspec.Struct):
+    """What accounting and translation need of a response, so that the decoder skips the rest."""
 
     output: list[msgspec.Raw]
     id: str | None = None
@@ -33,31 +34,46 @@ class _Answer(msgspec.Struct):
     incomplete_details: _Incomplete | None = None
     usage: Counted | None = None
     error: Any = None
+    created_at: Any = None
+    reasoning: msgspec.Raw = msgspec.Raw(b"")
+
+    @property
+    def reason(self) -> str:
+        """Why it is incomplete."""
+        return (self.incomplete_details.reason or "") if self.incomplete_details is not None else ""
 
 
 class _Event(msgspec.Struct):
     response: msgspec.Raw = msgspec.Raw(b"")
 
 
-_ANSWER = msgspec.json.Decoder(_Answer)
+_ANSWER = msgspec.json.Decoder(TypedAnswer)
 _EVENT = msgspec.json.Decoder(_Event)
+
+
+def usual(body: bytes) -> tuple[TypedAnswer, Usage | None] | None:
+    """An answer of the usual types, and its usage; None for any other, also one that failed."""
+    try:
+        answer = _ANSWER.decode(body)
+    except (ValueError, RecursionError):
+        return None
+    counted = None if answer.usage is None else normal_form(answer.usage)
+    if answer.error or answer.status == "failed" or (counted is None and answer.usage is not None):
+        return None
+    return answer, counted
 
 
 def read_answer(body: bytes) -> AnswerFacts:
     """Account for a whole answer. Raises as `port.BothSides.read_answer`."""
-    try:
-        answer = _ANSWER.decode(body)
-    except (ValueError, RecursionError):
+    found = usual(body)
+    if found is None:
         return _read_odd(body)
+    answer, counted = found
     usage = answer.usage
-    counted = None if usage is None else normal_form(usage)
-    if answer.error or answer.status == "failed" or (counted is None and usage is not None):
-        return _read_odd(body)
-    reason = answer.incomplete_details.reason if answer.incomplete_details is not None else None
     return AnswerFacts(
         id=answer.id or "",
         model=answer.model or "",
-        finish=word_of(answer.status or "", reason or ""),
+        finish=word_of(answer.status or "", answer.reason),
         usage=counted,
         mark=NAME if usage is not None and usage.cost is msgspec.UNSET else b"",
     )
@@ -66,7 +82,7 @@ def read_answer(body: bytes) -> AnswerFacts:
 def _read_odd(body: bytes) -> AnswerFacts:
     """An answer that does not fit the usual types: an error in a 200, odd field types, or none at all."""
     answer = loads_object(body, "answer")
-    refused = failure_in(answer, body) or refusal_in(answer, body)
+    refused = failure_in(answer) or refusal_in(answer, body)
     if refused is not None:
         raise refused
     if not isinstance(answer.get("output"), list):
@@ -85,11 +101,14 @@ def facts_in(answer: dict[str, Any]) -> AnswerFacts:
     )
 
 
-def failure_in(answer: dict[str, Any], body: bytes) -> UpstreamRefused | None:
-    """What a failed response says; None if it has not failed."""
+def failure_in(answer: dict[str, Any]) -> UpstreamRefused | None:
+    """What a failed response says; None if it has not failed.
+
+    Without a body for callers of this dialect: a response is no error body.
+    """
     if answer.get("status") != "failed":
         return None
-    return refusal_of(answer.get("error") or _FAILED, body)
+    return refusal_of(answer.get("error") or _FAILED, b"")
 
 
 def word_of(status: str, reason: str) -> str:

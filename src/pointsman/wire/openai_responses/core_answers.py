@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pointsman.core.chat import Answer, Block, Choice, Finish, Opaque, Reasoning, Refusal, Text, ToolCall
 from pointsman.core.dialects import RESPONSES
-from pointsman.wire.openai_responses.answer import word_of
+from pointsman.core.usage import Usage
+from pointsman.wire.openai_responses.answer import usual, word_of
 from pointsman.wire.openai_responses.content import read_part
 from pointsman.wire.openai_responses.core_items import read_image, read_reasoning
+from pointsman.wire.openai_responses.stream_events import sound
 from pointsman.wire.openai_responses.tools import read_call
 from pointsman.wire.openai_responses.unstreamed import answer_fields
 from pointsman.wire.openai_responses.usage import usage_of
@@ -36,33 +38,66 @@ class Item(NamedTuple):
     logprobs: list[msgspec.Raw]
 
 
+class _Head(NamedTuple):
+    """A response but for its items."""
+
+    id: str
+    model: str
+    created: int
+    status: str
+    word: str
+    thought: str
+    usage: Usage | None
+    output: list[msgspec.Raw]
+
+
 def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
     """An answer in no dialect. Raises as `port.ProviderSide.read_whole`."""
-    fields = answer_fields(body)
-    model = text_in(fields, "model")
+    head = _head(sound(body))
+    maker = maker_of(head.model)
     blocks: list[Block] = []
     logprobs: list[msgspec.Raw] = []
-    thought = text_of(fields.get("reasoning"))
-    if thought:  # mistral.rs: thinking beside the items, where others have the wish for it
-        blocks.append(Reasoning(text=thought, maker=maker_of(model)))
-    for at, raw in enumerate(list_of(fields.get("output"))):
-        item = read_item(raw, at, maker_of(model), outgoing)
+    if head.thought:  # mistral.rs: thinking beside the items, where others have the wish for it
+        blocks.append(Reasoning(text=head.thought, maker=maker))
+    for at, raw in enumerate(head.output):
+        item = read_item(raw, at, maker, outgoing)
         blocks += item.blocks.values()
         logprobs += item.logprobs
-    finish, word = finish_of(fields, calls=any(isinstance(block, ToolCall) for block in blocks))
     choice = Choice(
         blocks=tuple(blocks),
-        finish=finish,
-        finish_raw=word,
+        finish=meaning(head.status, head.word, calls=any(isinstance(block, ToolCall) for block in blocks)),
+        finish_raw=head.word,
         logprobs=dump({"content": logprobs}) if logprobs else None,
     )
-    usage = value_of(fields.get("usage"))
-    return Answer(
+    return Answer(id=head.id, model=head.model, created=head.created, choices=(choice,), usage=head.usage)
+
+
+def _head(body: bytes) -> _Head:
+    found = usual(body)
+    if found is not None:
+        answer, usage = found
+        status = answer.status or ""
+        return _Head(
+            id=answer.id or "",
+            model=answer.model or "",
+            created=created_of(answer.created_at),
+            status=status,
+            word=word_of(status, answer.reason),
+            thought=text_of(answer.reasoning) or "",
+            usage=usage,
+            output=answer.output,
+        )
+    fields = answer_fields(body)
+    counted = value_of(fields.get("usage"))
+    return _Head(
         id=text_in(fields, "id"),
-        model=model,
-        created=created_of(fields),
-        choices=(choice,),
-        usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
+        model=text_in(fields, "model"),
+        created=created_of(value_of(fields.get("created_at"))),
+        status=text_in(fields, "status"),
+        word=word_in(fields),
+        thought=text_in(fields, "reasoning"),
+        usage=usage_of(counted) if isinstance(counted, dict) and counted else None,
+        output=list_of(fields.get("output")),
     )
 
 
@@ -71,21 +106,24 @@ def maker_of(model: str) -> str:
     return f"{RESPONSES}/{model}" if model else RESPONSES
 
 
-def created_of(fields: Fields) -> int:
+def created_of(value: Any) -> int:
     """When it was made, in seconds; 0 where unknown."""
-    value = value_of(fields.get("created_at"))
     return int(value) if isinstance(value, int | float) and 0 < value < 1 << 53 else 0
 
 
-def finish_of(fields: Fields, *, calls: bool) -> tuple[Finish | None, str]:
-    """How it ended, and the provider's word for it."""
-    status = text_in(fields, "status")
-    word = word_of(status, as_text(as_dict(value_of(fields.get("incomplete_details"))).get("reason")))
+def word_in(fields: Fields) -> str:
+    """The provider's word for how a response ended."""
+    reason = as_text(as_dict(value_of(fields.get("incomplete_details"))).get("reason"))
+    return word_of(text_in(fields, "status"), reason)
+
+
+def meaning(status: str, word: str, *, calls: bool) -> Finish | None:
+    """What the provider's word means; None before the end."""
     if status == "incomplete":
-        return _REASONS.get(word, "length"), word
+        return _REASONS.get(word, "length")
     if status in ("queued", "in_progress"):
-        return None, word
-    return ("tool_calls" if calls else "stop"), word
+        return None
+    return "tool_calls" if calls else "stop"
 
 
 def read_item(raw: msgspec.Raw, at: int, maker: str, outgoing: Outgoing) -> Item:

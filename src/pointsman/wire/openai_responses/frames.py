@@ -14,4 +14,6 @@ ALIVE = b'event: keepalive\ndata: {"type":"keepalive","sequence_number":0}\n\n'
 def frame(kind: str, number: int, fields: dict[str, Any]) -> bytes:
     """An event; `number` is its place in the stream."""
     data = _encode({"type": kind, "sequence_number": number, **fields})
+    if data.find(b"\n") >= 0 or data.find(b"\r") >= 0:  # JSON that came with line breaks, which would end the event
+        data = msgspec.json.format(data, indent=-1)
     return b"".join((b"event: ", kind.encode(), b"\ndata: ", data, b"\n\n"))

@@ -138,10 +138,11 @@ def listed(kept: KeptResponse) -> list[dict[str, Any]]:
 
 def _listed(response_id: str, at: int, fields: Fields) -> dict[str, Any]:
     kind = text_in(fields, "type") or "message"
-    shown: dict[str, Any] = {"id": msgspec.Raw(b""), "type": kind, **fields}
-    if "id" not in fields:
+    item_id = text_in(fields, "id")
+    if not item_id:
         digest = hashlib.blake2b(f"{response_id} {at}".encode(), digest_size=16).hexdigest()
-        shown["id"] = f"{_PREFIXES.get(kind, 'item')}_{digest}"
+        item_id = f"{_PREFIXES.get(kind, 'item')}_{digest}"
+    shown: dict[str, Any] = {**fields, "id": item_id, "type": kind}
     text = text_of(fields.get("content"))
     if kind == "message" and text is not None:
         form = "output_text" if text_in(fields, "role") == "assistant" else "input_text"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pointsman.core.errors import UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.openai_responses.answer import facts_in, failure_in, response_in, with_cost_inside
@@ -37,14 +38,28 @@ class ResponsesRelay(EventRelay):
 
     def _marked(self, events: bytes) -> bool:
         find = events.find
-        # Only the events about the whole answer hold a `response`, and its first and last are among them.
-        return find(b'"response"') >= 0 or find(b'"error"') >= 0 or find(DONE) >= 0 or find(b"event: error") >= 0
+        # Only the events about the whole answer hold a `response`, and its first and last are among them. Text cannot
+        # look like any of these: its quotation marks and line ends are escaped.
+        return (
+            find(b'"response"') >= 0
+            or find(b'"error"') >= 0
+            or find(b"error\n") >= 0
+            or find(b"error\r") >= 0
+            or find(DONE) >= 0
+        )
 
     def _ends(self, data: bytes | None) -> bool:
         return data is not None and data.strip() == DONE
 
     def _complete(self) -> bool:
         return self._ended
+
+    def _event(self, event: bytes) -> bytes:
+        try:
+            return super()._event(event)
+        except UpstreamRefused as refused:
+            refused.body = b""  # an event is no error body: the caller gets ours
+            raise
 
     def _take(self, name: bytes, value: dict[str, Any]) -> int:
         kind = as_text(value.get("type")) or name.decode("latin-1")
@@ -60,7 +75,7 @@ class ResponsesRelay(EventRelay):
         """An event about the whole answer."""
         if kind == FAILED:
             response = {**response, "status": "failed"}
-        refused = failure_in(response, b"")
+        refused = failure_in(response)
         if refused is not None:
             raise refused
         facts = facts_in(response)

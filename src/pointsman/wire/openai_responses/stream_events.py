@@ -36,10 +36,22 @@ def read_typed(name: bytes, data: bytes) -> TypedEvent:
     Raises:
         UpstreamGarbage, UpstreamRefused: it is none.
     """
+    data = sound(data)
     try:
         return _EVENT.decode(data)
     except (ValueError, RecursionError):
         return _odd(name, data)
+
+
+def sound(data: bytes) -> bytes:
+    """JSON whose strings are text: bytes that are no UTF-8 are replaced, so that what stands around them is read."""
+    if data.isascii():
+        return data
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace").encode()
+    return data
 
 
 def _odd(name: bytes, data: bytes) -> TypedEvent:

@@ -35,7 +35,7 @@ from pointsman.wire.event_relay import read_event
 from pointsman.wire.extras import keep
 from pointsman.wire.openai_responses.answer import failure_in
 from pointsman.wire.openai_responses.content import ANNOTATIONS, read_annotations
-from pointsman.wire.openai_responses.core_answers import Place, created_of, finish_of, maker_of, read_item
+from pointsman.wire.openai_responses.core_answers import Place, created_of, maker_of, meaning, read_item, word_in
 from pointsman.wire.openai_responses.relay import DONE, ENDS, FAILED
 from pointsman.wire.openai_responses.stream_events import TypedEvent, read_typed
 from pointsman.wire.openai_responses.usage import usage_of
@@ -134,13 +134,15 @@ class ResponsesReader:
             if opened is not None:
                 opened.notes.append(event.annotation)
         elif len(memoryview(event.response)) > len(b"null"):
-            self._response(kind, event, data, events)
+            self._response(kind, event, events)
         elif not kind.startswith("response.") or kind.endswith(_ALIVE):
             events.append(Alive())
 
     def _start(self, fields: Fields, events: list[Event]) -> None:
         self._model = text_in(fields, "model")
-        self._head = AnswerStart(id=text_in(fields, "id"), model=self._model, created=created_of(fields))
+        self._head = AnswerStart(
+            id=text_in(fields, "id"), model=self._model, created=created_of(value_of(fields.get("created_at")))
+        )
         events.append(self._head)
 
     def _of(self, index: int, events: list[Event]) -> _Item:
@@ -249,12 +251,11 @@ class ResponsesReader:
         if len(text) > opened.told:
             events.append(Delta(index=opened.index, field=field, text=text[opened.told :]))
 
-    def _response(self, kind: str, event: TypedEvent, data: bytes, events: list[Event]) -> None:
+    def _response(self, kind: str, event: TypedEvent, events: list[Event]) -> None:
         """An event about the whole answer."""
         fields = object_of(event.response) or {}
         if kind == FAILED or text_in(fields, "status") == "failed":
-            failed = {"status": "failed", "error": value_of(fields.get("error"))}
-            refused = failure_in(failed, data)
+            refused = failure_in({"status": "failed", "error": value_of(fields.get("error"))})
             if refused is not None:
                 raise refused
         if self._head is None:
@@ -276,7 +277,8 @@ class ResponsesReader:
         used = usage_of(usage) if isinstance(usage, dict) and usage else None
         if "status" not in fields or text_in(fields, "status") == "in_progress":
             fields = {**fields, "status": dump(kind.rpartition(".")[2])}
-        finish, word = finish_of(fields, calls=self._calls)
+        word = word_in(fields)
+        finish = meaning(text_in(fields, "status"), word, calls=self._calls)
         events.append(ChoiceEnd(finish=finish or "stop", finish_raw=word))
         if used is not None:
             events.append(UsageReport(usage=used))

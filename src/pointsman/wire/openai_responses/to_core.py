@@ -56,7 +56,8 @@ _HINTS = frozenset(
 _INCLUDED = frozenset({LOGPROBS, "reasoning.encrypted_content"})
 # What stands with the provider, and so cannot be asked of another.
 _ELSEWHERE = {
-    "previous_response_id": "Send the whole conversation in `input`.",
+    "previous_response_id": "Send the whole conversation in `input`, or let the gateway store responses: "
+    "`responses: {store: true}` in its configuration.",
     "conversation": "Send the whole conversation in `input`.",
     "prompt": "Send the text of the prompt in `instructions` or `input`.",
 }

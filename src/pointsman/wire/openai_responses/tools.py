@@ -203,9 +203,9 @@ def _action(arguments: str) -> dict[str, Any]:
         value = loads(arguments.encode("utf-8", "replace"))
     except BAD_JSON:
         value = None
-    given = value if isinstance(value, dict) else {"command": [arguments]}
+    given = value if isinstance(value, dict) else {"command": [arguments] if arguments else []}
     command = given.get("command")
-    words = [str(word) for word in command] if isinstance(command, list) else [str(command or "")]
+    words = [str(word) for word in command] if isinstance(command, list) else [str(command)] if command else []
     env = given.get("env")
     return {"type": "exec", **given, "command": words, "env": env if isinstance(env, dict) else {}}
 
