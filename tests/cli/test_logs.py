@@ -263,6 +263,21 @@ def test_calls_that_wait_for_a_store_are_told_of(invoke, called, folder, make):
     assert invoke("logs").err == ""
 
 
+def test_an_attempt_says_whether_the_json_that_was_asked_for_came(invoke, lab, folder, make):
+    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", SystemClock())
+    ledger.start()
+    made = {form: make.outcome(attempts=(make.attempt(form=form),)) for form in ("", "ok", "broken")}
+    for one in made.values():
+        ledger.record(one)
+    assert ledger.flush()
+    ledger.close()
+    last = {form: invoke("logs", one.id).out.splitlines()[-1].rpartition("  ")[2] for form, one in made.items()}
+    assert (last["ok"], last["broken"]) == ("JSON", "broken JSON")
+    assert "JSON" not in last[""]
+    detail = json.loads(invoke("logs", made["broken"].id, "--json").out)
+    assert [one["form"] for one in detail["attempts"]] == ["broken"]
+
+
 def test_estimated_tokens_and_cost_are_marked_in_the_list_and_in_full(invoke, lab, folder, make):
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", SystemClock())
     ledger.start()

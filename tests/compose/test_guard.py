@@ -16,7 +16,7 @@ from pointsman.server.guard import Guard
 
 QUESTION = {"model": "small", "messages": [{"role": "user", "content": "Hi"}]}
 CHAT = "/v1/chat/completions"
-GUARDED = ["/v1/models", "/api/status", "/api/calls", "/api/totals", "/metrics"]
+GUARDED = ["/v1/models", "/api/status", "/api/calls", "/api/totals", "/api/conformance", "/metrics"]
 
 
 def own(served: Any) -> str:

@@ -18,7 +18,16 @@ import pytest
 import harness
 
 QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
-CLOSED = ["/v1/models", "/v1/models/small", "/models", "/api/status", "/api/calls", "/api/totals", "/metrics"]
+CLOSED = [
+    "/v1/models",
+    "/v1/models/small",
+    "/models",
+    "/api/status",
+    "/api/calls",
+    "/api/totals",
+    "/api/conformance",
+    "/metrics",
+]
 CLOSED += ["/v1/generation?id=x", "/api/calls/x"]
 OPEN = ["/", "/health", "/ready", "/static/app.js"]
 

@@ -27,7 +27,7 @@ from pointsman.testing.script import Pace
 QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
 PATHS = [
     "/", "/health", "/ready", "/metrics", "/v1/models", "/v1/models/small", "/models", "/api/status", "/api/calls",
-    "/api/totals", "/static/app.js",
+    "/api/totals", "/api/conformance", "/static/app.js",
 ]  # fmt: skip
 
 

@@ -277,6 +277,26 @@ def test_totals_of_nothing_are_nothing(store_url, ask):
     assert ask.calls() == []
 
 
+def test_conformance_is_counted_by_model_since_a_moment_and_by_key(store_url, ask, make):
+    now = time.time_ns()
+
+    def made(model: str, form: str, ago: int = 0, key: str = ""):
+        tried = make.attempt(1, model="first", error="upstream_refused", started=now - ago)
+        answered = make.attempt(2, model=model, form=form, started=now - ago)
+        return make.outcome(now=now - ago, key=key, attempts=(tried, answered))
+
+    forms = ["ok", "ok", "broken", "", "ok"]
+    outcomes = [made("small", form, n * HOUR, "mine" if n else "yours") for n, form in enumerate(forms)]
+    fill(store_url, [*outcomes, made("large", "broken"), made("silent", "")])
+    small, large = ask.conformance()
+    assert (small.model, small.asked, small.ok, small.share) == ("small", 4, 3, 0.75)
+    assert small.since == now - 4 * HOUR
+    assert (large.model, large.asked, large.ok, large.share) == ("large", 1, 0, 0.0)
+    assert [(one.model, one.asked) for one in ask.conformance(now - HOUR - 1)] == [("small", 2), ("large", 1)]
+    assert [(one.asked, one.ok) for one in ask.conformance(key="mine")] == [(3, 2)]
+    assert ask.conformance(key="nobody") == []
+
+
 def test_a_series_has_every_bucket(store_url, ask, make):
     start = time.time_ns() - 10 * HOUR
     moments = [0, HOUR - 1, HOUR, 9 * HOUR, 10 * HOUR, 11 * HOUR]

@@ -45,7 +45,7 @@ def test_the_page_lists_every_ability():
 def test_every_query_on_the_page_runs(store_url, make, query):
     ledger = Ledger(store_url, SystemClock())
     ledger.start()
-    ledger.record(make.outcome(attempts=(make.attempt(1, error="upstream_cut"), make.attempt(2))))
+    ledger.record(make.outcome(attempts=(make.attempt(1, error="upstream_cut"), make.attempt(2, form="ok"))))
     assert ledger.flush()
     assert ledger.close()
     database = open_database(locate(store_url))

@@ -62,6 +62,7 @@ ATTEMPT = st.builds(
     detail=TEXT,
     usage=st.none() | USAGE,
     cost=st.none() | NANOS,
+    form=st.sampled_from(["", "ok", "broken"]),
 )
 OUTCOME = st.builds(
     Outcome,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.core.model import Model
 from pointsman.core.outcome import Form
-from pointsman.wire.forms import ANY, Judge, Wanted, asks_json, fits, wanted_of
+from pointsman.wire.forms import ANY, Judge, Wanted, asks_json, fits, judged, wanted_of
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import Incoming, Outgoing, Trip
@@ -169,6 +170,10 @@ def test_what_is_no_request_for_json_is_none() -> None:
     assert not asks_json(asking())
     assert not asks_json(asking({"type": "text"}))
     assert asks_json(asking({"type": "json_object"}))
+    assert judged(asking({"type": "json_object"}))
+    counted = msgspec.structs.replace(asking({"type": "json_object"}), surface="messages.count_tokens")
+    assert asks_json(counted)
+    assert not judged(counted)
     assert wanted_of(CHAT, asking({"type": "json_object"})) == ANY
     assert wanted_of(CHAT, asking(of_schema(SCHEMA))) == Wanted(
         types=frozenset({"object"}), required=frozenset({"city"})

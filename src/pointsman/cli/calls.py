@@ -99,6 +99,8 @@ def _attempt(attempt: AttemptRow) -> str:
     ]
     if attempt.usage is not None:
         parts += [_tokens(attempt.usage), _cost(attempt.cost, attempt.usage)]
+    if attempt.form:
+        parts.append("JSON" if attempt.form == "ok" else paint("broken JSON", "yellow"))
     if attempt.error:
         parts.append(paint(plain(f"{attempt.error}: {attempt.detail}" if attempt.detail else attempt.error), "red"))
     return "  ".join(parts)

@@ -11,7 +11,7 @@ import msgspec
 from pointsman.catalog import Catalog, ModelRow, ProviderRow
 from pointsman.compose.endpoints import endpoints
 from pointsman.config import schema
-from pointsman.core.model import Ability, Model, Price, Provider, TimeLimits
+from pointsman.core.model import Ability, Model, Price, Provider, Template, TimeLimits
 from pointsman.core.money import picos_per_token, usd
 
 T = TypeVar("T")
@@ -117,7 +117,15 @@ def override(model: Model, name: str, said: schema.Model) -> Model:
         extra_headers=tuple(said.extra_headers.items()),
         refused_params=frozenset(said.refuses) if said.refuses is not None else model.refused_params,
         param_policy=said.unsupported,
+        template=template_of(said.template),
     )
+
+
+def template_of(said: schema.Template) -> Template | None:
+    """A template; None where it says nothing, so that it costs nothing."""
+    if said == schema.Template():
+        return None
+    return Template(before=said.before, after=said.after, json=said.json, unfence=said.unfence)
 
 
 def abilities_of(words: tuple[str, ...]) -> Ability:

@@ -66,6 +66,7 @@ def table(house: House, state: HouseState) -> Table:
             "/api/status": {"GET": health.status},
             "/api/calls": {"GET": reading.calls},
             "/api/totals": {"GET": reading.totals},
+            "/api/conformance": {"GET": reading.conformance},
             "/": {"GET": files.page},
             "": {"GET": files.page},
         },

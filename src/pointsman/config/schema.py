@@ -32,6 +32,7 @@ from pointsman.config.values import (
     Url,
     Usd,
     UsdPerRequest,
+    Words,
 )
 from pointsman.core.model import Credentials, ParamPolicy, Tier
 
@@ -125,6 +126,18 @@ class Quotas(_Section, frozen=True, kw_only=True):
     output_tpm: Annotated[Tokens | None, Meta(description="Output tokens per minute, where counted apart.")] = None
 
 
+class Template(_Section, frozen=True, kw_only=True):
+    """What a model is told besides, and how its answers are tidied, so that they have the form of other models'."""
+
+    before: Annotated[Words, Meta(description="Said before the system text of every request.")] = ""
+    after: Annotated[Words, Meta(description="Said after it.")] = ""
+    json: Annotated[Words, Meta(description="Said after that, where a request asks for JSON.")] = ""
+    unfence: Annotated[
+        bool,
+        Meta(description="Take JSON that was asked for out of a fence of code, and leave out the words around it."),
+    ] = False
+
+
 class Model(_Section, frozen=True, kw_only=True):
     """Something a provider can run. What is left out comes from the catalogue, where it knows the model."""
 
@@ -157,6 +170,9 @@ class Model(_Section, frozen=True, kw_only=True):
         ParamPolicy,
         Meta(description="When a caller sends one of them: `drop` it with a warning header, or `refuse` the request."),
     ] = "drop"
+    template: Annotated[Template, Meta(description="What it is told besides, and how its answers are tidied.")] = (
+        Template()
+    )
     base: Annotated[
         Label | None, Meta(description="The model that a fine-tuned one inherits its facts and price from.")
     ] = None

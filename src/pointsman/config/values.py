@@ -87,6 +87,7 @@ HeaderText = Annotated[
     Meta(pattern=r"^[\x20-\x7e]*$", extra={"expects": "printable ASCII text in one line"}),
 ]
 Label = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^\S(.*\S)?$", extra={"expects": "a name"})]
+Words = Annotated[str, Meta(max_length=100_000, extra={"expects": "text"})]
 StoreUrl = Annotated[
     str,
     Meta(

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pointsman.core.outcome import Status
+from pointsman.core.outcome import Form, Status
 from pointsman.core.plan import Dropped, Needs
 from pointsman.core.usage import Usage
 from pointsman.store.decisions import StepRecord
@@ -100,6 +100,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     cost: int | None
     usage: Usage | None
+    form: Form = ""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +173,24 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     by_model: dict[str, Sums]
     by_provider: dict[str, Sums]
     by_route: dict[str, Sums]
+
+
+class Conformance(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of a model's answers to requests for JSON were what was asked for.
+
+    Attributes:
+        model: our name of it; empty names do not occur.
+        asked: answers that were judged.
+        ok: those of them that were JSON, and had what the schema demands at its top.
+        share: of `ok` in `asked`, 0 to 1.
+        since: when the first of them was asked for, nanoseconds since the epoch.
+    """
+
+    model: str
+    asked: int
+    ok: int
+    share: float
+    since: int
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from pointsman.core.clock import encode_id
 from pointsman.insight import summing
-from pointsman.insight.answers import Bucket, CallDetail, CallRow, Filters, Totals, Written
+from pointsman.insight.answers import Bucket, CallDetail, CallRow, Conformance, Filters, Totals, Written
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
 from pointsman.store import tables
 from pointsman.store.reading import Reader
@@ -123,6 +123,11 @@ class Questions:
         with self._reader.connect() as connection:
             where = [*conditions(Filters(since=since)), calls.c.started_ns < until]
             return summing.series(connection, (since, until), max(1, min(buckets, MOST_BUCKETS)), where)
+
+    def conformance(self, since: int = 0, key: str = "") -> list[Conformance]:
+        """How many answers to requests for JSON had that form, by model; of calls since a moment, of one key."""
+        with self._reader.connect() as connection:
+            return summing.conformance(connection, conditions(Filters(since=since, key=key)))
 
     def close(self) -> None:
         """Let go of the store."""

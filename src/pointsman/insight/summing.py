@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, case, cast, func, literal_column, select
 from sqlalchemy.engine import Connection, RowMapping
 
-from pointsman.insight.answers import Bucket, Latency, Sums, Totals
-from pointsman.store.tables import calls
+from pointsman.insight.answers import Bucket, Conformance, Latency, Sums, Totals
+from pointsman.store.tables import attempts, calls
 
 SAMPLE = 20_000
 """Percentiles stand on at most this many of the newest answered calls."""
@@ -65,6 +65,30 @@ def series(connection: Connection, span: tuple[int, int], buckets: int, where: W
     return [
         Bucket(start=since + at * width, **({name: int(found[at][name]) for name in names} if at in found else {}))
         for at in range(buckets)
+    ]
+
+
+def conformance(connection: Connection, where: Where) -> list[Conformance]:
+    """By model, most answers first; `where` is about the calls, and may be empty."""
+    tried, fits = attempts.c, case((attempts.c.form == "ok", 1), else_=0)
+    query = (
+        select(
+            tried.model,
+            func.count().label("asked"),
+            func.sum(fits).label("ok"),
+            func.min(tried.started_ns).label("since"),
+        )
+        .where(tried.form.is_not(None))
+        .group_by(tried.model)
+    )
+    if where:  # an index answers the question about everybody's alone
+        query = query.join_from(attempts, calls, calls.c.id == tried.call_id).where(*where)
+    rows = [
+        (row["model"], int(row["asked"]), int(row["ok"]), row["since"]) for row in connection.execute(query).mappings()
+    ]
+    return [
+        Conformance(model=model, asked=asked, ok=ok, share=ok / asked, since=since)
+        for model, asked, ok, since in sorted(rows, key=lambda row: (-row[1], row[0]))
     ]
 
 

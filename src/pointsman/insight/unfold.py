@@ -58,6 +58,7 @@ def attempt_row(row: Row) -> AttemptRow:
         detail=row["detail"],
         cost=row["cost_nanousd"],
         usage=usage_of(row),
+        form=row["form"] or "",
     )
 
 

@@ -29,6 +29,7 @@ from pointsman.core.errors import (
 from pointsman.core.model import Model, TimeLimits
 from pointsman.core.plan import Plan, Step
 from pointsman.core.ports import UpstreamRequest, UpstreamResponse
+from pointsman.line.dressing import dressed
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Trail
 from pointsman.line.words import in_our_terms, in_plain_words
@@ -65,12 +66,12 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
         if pause and last is not None and not await _rest(parts, pause, last, deadline, trail):
             break
         try:
-            way = parts.passages.between(call.dialect.name, step.dialect)
-            wanted = way.wants(call.incoming)
+            way, incoming = dressed(parts.passages, call, step)
+            wanted = way.wants(incoming)
             files = await parts.fetcher.fetch(wanted) if wanted else NO_FILES
             if parts.sender.due(model.provider):
                 await parts.sender.ready(model.provider)
-            outgoing = way.write_request(call.incoming, model, files)
+            outgoing = way.write_request(incoming, model, files)
             asking = _prepare(parts, call, model, way, outgoing, deadline)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
             unasked[model.name] = error

@@ -50,7 +50,7 @@ class Run:
                 self.cost = price.cost(facts.usage)
             if self.surface in COUNTING:
                 self.cost = 0  # no provider takes anything for it
-            trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=self.cost)
+            trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=self.cost, form=facts.form)
         else:
             self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
             trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pointsman.core.clock import Clock
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model
-from pointsman.core.outcome import Attempt
+from pointsman.core.outcome import Attempt, Form
 from pointsman.core.ports import Headers
 from pointsman.core.usage import Usage
 from pointsman.line.words import brief, without_secrets
@@ -88,6 +88,7 @@ class Trail:
         error: PointsmanError | None = None,
         usage: Usage | None = None,
         cost: int | None = None,
+        form: Form = "",
     ) -> None:
         """The attempt that `begin` started is over; safe to call when none is open."""
         model = self.model
@@ -114,5 +115,6 @@ class Trail:
                 detail=detail,
                 usage=usage,
                 cost=cost,
+                form=form,
             )
         )

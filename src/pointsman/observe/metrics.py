@@ -194,6 +194,12 @@ class Metrics:
             names, "gw_unpriced_calls_total", "Answers whose cost is unknown.", ("provider", "model")
         )
         self.failovers = Counter(names, "gw_failovers_total", "Calls answered after a failed attempt.", ("route",))
+        self.json = Counter(
+            names,
+            "gw_json_answers_total",
+            "Answers to requests for JSON by whether they are: `ok` or `broken`.",
+            ("model", "form"),
+        )
         self.turned_away = Counter(
             names,
             "gw_turned_away_total",
@@ -257,6 +263,8 @@ class Metrics:
                 self.tokens.add((provider, model, "cache_read"), usage.cache_read)
             if usage.reasoning:
                 self.tokens.add((provider, model, "reasoning"), usage.reasoning)
+        if attempt.form:
+            self.json.add((model, attempt.form))
         if attempt.cost:
             if tally.cost is None:
                 tally.cost = self.cost.at((provider, model))
@@ -272,6 +280,7 @@ class Metrics:
             self.cost,
             self.unpriced,
             self.failovers,
+            self.json,
             self.turned_away,
         ):
             out += counter.lines()

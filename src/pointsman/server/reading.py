@@ -86,6 +86,14 @@ class Reading:
         since = self._clock.now() - seconds * _NANO
         await send(reply, await self._ask(lambda: self._questions().totals(since, principal.id)))
 
+    async def conformance(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /api/conformance?seconds=`: which share of each model's answers is the JSON asked for."""
+        principal = self._admit(arrival)
+        said = query(arrival)
+        seconds = whole(said, "seconds", 0, _MAX_SECONDS)
+        since = self._clock.now() - seconds * _NANO if seconds else 0
+        await send(reply, {"models": await self._ask(lambda: self._questions().conformance(since, principal.id))})
+
     async def _find(self, wanted: str, principal: Principal) -> CallDetail:
         def ask() -> CallDetail | None:
             questions = self._questions()

@@ -71,6 +71,7 @@ ATTEMPTS = (
     "detail",
     "cost_nanousd",
     *_USAGE,
+    "form",
 )
 
 PLANS = ("digest", "route", "strategy", "policy", "reason", "steps", "dropped", "warnings", "first_ns")

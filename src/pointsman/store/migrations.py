@@ -173,10 +173,16 @@ CREATE TABLE responses (
     "CREATE INDEX responses_expiry ON responses (expires_ns)",
 )
 
+_FORMS = (
+    "ALTER TABLE attempts ADD COLUMN form TEXT",
+    "CREATE INDEX attempts_form ON attempts (model, form, started_ns) WHERE form IS NOT NULL",
+)
+
 MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (1, "calls, attempts, plans, contents, keys", _FIRST),
     (2, "the order in which calls are written", _ORDER),
     (3, "responses that callers go on from", _RESPONSES),
+    (4, "whether answers have the form that was asked for", _FORMS),
 )
 """Number, what it brings, statements."""
 

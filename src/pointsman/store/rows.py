@@ -139,4 +139,5 @@ def _attempt(call_id: str, attempt: Attempt) -> Row:
         detail,
         attempt.cost,
         *(_NO_USAGE if usage is None else astuple(usage)),
+        attempt.form or None,
     )

@@ -125,7 +125,16 @@ attempts = Table(
     _text("detail"),
     _int("cost_nanousd"),
     *_usage(),
+    Column("form", Text),
     sqlite_with_rowid=False,
+)
+Index(
+    "attempts_form",
+    attempts.c.model,
+    attempts.c.form,
+    attempts.c.started_ns,
+    sqlite_where=text("form IS NOT NULL"),
+    postgresql_where=text("form IS NOT NULL"),
 )
 
 contents = Table(

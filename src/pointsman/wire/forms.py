@@ -65,8 +65,13 @@ _ANY = msgspec.json.Decoder()
 
 
 def asks_json(incoming: Incoming) -> bool:
+    """Whether a request asks for JSON."""
+    return bool(int(incoming.needs.abilities) & _JSON)
+
+
+def judged(incoming: Incoming) -> bool:
     """Whether the answer to a request is to be JSON."""
-    return bool(int(incoming.needs.abilities) & _JSON) and incoming.surface not in COUNTING
+    return asks_json(incoming) and incoming.surface not in COUNTING
 
 
 def wanted_of(caller: CallerSide, incoming: Incoming) -> Wanted:

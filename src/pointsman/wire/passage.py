@@ -16,7 +16,7 @@ from pointsman.core.outcome import Form
 from pointsman.core.ports import Fetched
 from pointsman.wire.cross_relay import CrossRelay, Told, facts_of
 from pointsman.wire.events import events_of
-from pointsman.wire.forms import Judge, asks_json, wanted_of
+from pointsman.wire.forms import Judge, judged, wanted_of
 from pointsman.wire.judging import JudgedRelay, Overheard
 from pointsman.wire.media import urls_in, with_data
 from pointsman.wire.port import (
@@ -51,6 +51,7 @@ class Passages:
 
     def __init__(self, dialects: Iterable[Dialect], alone: Mapping[str, Passage] | None = None) -> None:
         dialects = tuple(dialects)
+        self._callers = {dialect.name: dialect for dialect in dialects}
         self._ways: dict[tuple[str, str], Passage] = {}
         self._tidy: dict[tuple[str, str], Passage] = {}
         for caller in dialects:
@@ -63,6 +64,11 @@ class Passages:
     def between(self, caller: str, provider: str, *, tidy: bool = False) -> Passage:
         """The way from a caller's dialect to a provider's; with `tidy`, JSON is taken out of fences on its way back."""
         return (self._tidy if tidy else self._ways)[caller, provider]
+
+    def with_system(self, caller: str, incoming: Incoming, before: str, after: str) -> Incoming:
+        """See `port.CallerSide.with_system`; the same request in dialects without system text."""
+        dialect = self._callers.get(caller)
+        return incoming if dialect is None else dialect.with_system(incoming, before, after)
 
 
 class Straight:
@@ -88,7 +94,7 @@ class Straight:
     def read_answer(self, body: bytes, trip: Trip) -> Heard:
         """See `port.Passage.read_answer`."""
         facts = self._dialect.read_answer(body)
-        if asks_json(trip.incoming):
+        if judged(trip.incoming):
             facts = msgspec.structs.replace(facts, form=self._form(body, trip))
         return Heard(body=body, facts=facts)
 
@@ -103,7 +109,7 @@ class Straight:
     def relay(self, trip: Trip) -> Relay:
         """See `port.Passage.relay`."""
         relay = self._dialect.relay(trip.incoming, trip.price)
-        if not asks_json(trip.incoming):
+        if not judged(trip.incoming):
             return relay
         return JudgedRelay(relay, _judge(self._dialect, trip), self._dialect.reader(trip.outgoing))
 
@@ -160,7 +166,7 @@ class Crossing:
         answer = self._answer(body, trip)
         encoded = self._caller.write_answer(answer, trip.incoming)
         facts = facts_of(answer, encoded.mark)
-        if asks_json(trip.incoming):
+        if judged(trip.incoming):
             facts = msgspec.structs.replace(facts, form=_judge(self._caller, trip).hear(answer))
         return Heard(body=encoded.body, facts=facts, dropped=encoded.dropped)
 
@@ -184,7 +190,7 @@ class Crossing:
 
     def _relay(self, reader: StreamReader, trip: Trip) -> Relay:
         writer = self._caller.writer(trip.incoming)
-        if not asks_json(trip.incoming):
+        if not judged(trip.incoming):
             return CrossRelay(reader, writer, trip.price, _made(trip))
         judge = _judge(self._caller, trip)
         return JudgedRelay(CrossRelay(Overheard(reader, judge), writer, trip.price, _made(trip)), judge)
