@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from pointsman.core.chat import Answer, AnswerStart
-from pointsman.core.errors import UpstreamError, UpstreamRefused
+from pointsman.core.chat import Answer, AnswerStart, Dropped
+from pointsman.core.errors import UnsupportedParameter, UpstreamError, UpstreamRefused
 from pointsman.core.model import Ability, Model
 from pointsman.core.outcome import Form
 from pointsman.core.ports import Fetched
@@ -36,6 +36,7 @@ from pointsman.wire.port import (
 )
 from pointsman.wire.unfence import Unfenced, unfence
 
+_LONGEST = 1_000
 _NANOS = 1_000_000_000
 _FILES = int(Ability.VISION | Ability.DOCUMENTS | Ability.AUDIO_INPUT)
 Headers = Sequence[tuple[bytes, bytes]]
@@ -157,7 +158,10 @@ class Crossing:
             asked = self._provider.count_from_core(request, model)
             if asked is not None:
                 return asked
-        return self._provider.from_core(request, model)
+        outgoing = self._provider.from_core(request, model)
+        if outgoing.dropped and model.param_policy == "refuse":
+            raise _unsaid(outgoing.dropped, model)
+        return outgoing
 
     def read_answer(self, body: bytes, trip: Trip) -> Heard:
         """See `port.Passage.read_answer`."""
@@ -200,6 +204,16 @@ class Crossing:
         error = self._provider.read_error(status, headers, body, now)
         error.body = b""
         return error
+
+
+def _unsaid(dropped: Sequence[Dropped], model: Model) -> UnsupportedParameter:
+    """The error for what a model's dialect cannot say, where nothing may be left out."""
+    why = "; ".join(dict.fromkeys(f"`{one.path}`: {one.reason}" for one in dropped))
+    return UnsupportedParameter(
+        f"{model.name} cannot be asked all of this: {why}"[:_LONGEST],
+        param=dropped[0].path or None,
+        hint="Leave it out, name another model, or set the model's parameter policy to `drop`.",
+    )
 
 
 class Tidied(Crossing):

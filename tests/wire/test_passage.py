@@ -1,0 +1,65 @@
+"""Between two dialects: what cannot be said is dropped by name, or refused where the model says so."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import pytest
+
+from pointsman.compose.dialects import Dialects
+from pointsman.core.errors import UnsupportedParameter, UpstreamRefused
+from pointsman.core.model import Model, Provider
+from pointsman.wire.port import Trip
+
+DIALECTS = Dialects()
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "seed": 4, "logit_bias": {"5": 1}}
+
+
+def model(dialect: str, policy: Literal["drop", "refuse"] = "drop") -> Model:
+    provider = Provider(name="lab", dialect=dialect, base_url="http://x/v1")
+    return Model(name="m", provider=provider, upstream="claude-x", param_policy=policy)
+
+
+def write(policy: Literal["drop", "refuse"], body: dict[str, Any]) -> Any:
+    incoming = DIALECTS.chat.read_request(json.dumps(body).encode(), "chat.completions")
+    way = DIALECTS.passages.between("openai-chat", "anthropic-messages")
+    return way.write_request(incoming, model("anthropic-messages", policy))
+
+
+def test_what_the_target_cannot_say_is_named() -> None:
+    assert {"seed", "logit_bias"} <= {one.path for one in write("drop", CHAT).dropped}
+
+
+def test_or_refused_where_nothing_may_be_left_out() -> None:
+    with pytest.raises(UnsupportedParameter) as refused:
+        write("refuse", CHAT)
+    assert "`seed`" in refused.value.message
+    assert "`logit_bias`" in refused.value.message
+    assert not write("refuse", {key: CHAT[key] for key in ("model", "messages")}).dropped
+
+
+@pytest.mark.parametrize("caller", ["openai-chat", "openai-responses", "gemini"])
+def test_a_providers_error_keeps_its_words_and_loses_its_body(caller: str) -> None:
+    way = DIALECTS.passages.between(caller, "anthropic-messages")
+    body = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}'
+    error = way.read_error(529, ((b"retry-after", b"7"),), body)
+    assert isinstance(error, UpstreamRefused)
+    assert (error.status, error.kind, error.retryable, error.retry_after) == (503, "overloaded", True, 7.0)
+    assert error.message == "Overloaded"
+    assert error.body == b"", "another dialect's body is none that this caller reads"
+
+
+def test_an_answer_without_a_time_gets_the_calls_own() -> None:
+    incoming = DIALECTS.chat.read_request(json.dumps(CHAT).encode(), "chat.completions")
+    way = DIALECTS.passages.between("openai-chat", "anthropic-messages")
+    outgoing = way.write_request(incoming, model("anthropic-messages"))
+    answer = {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "Hello"}], "usage": {"input_tokens": 3, "output_tokens": 1},
+    }  # fmt: skip
+    trip = Trip(incoming=incoming, outgoing=outgoing, now=1_760_000_000_000_000_000)
+    heard = way.read_answer(json.dumps(answer).encode(), trip)
+    assert json.loads(heard.body)["created"] == 1_760_000_000
+    assert heard.facts.usage is not None
+    assert heard.facts.usage.total == 4
