@@ -24,7 +24,8 @@ class Takes(NamedTuple):
 
     Attributes:
         known: it is a Claude model.
-        effort: `output_config.effort`, and with it adaptive thinking in the place of a budget.
+        effort: `output_config.effort`, and with it adaptive thinking.
+        budgets: a budget of tokens for thinking.
         highest: efforts beyond `high` that it has.
         off: how thinking is turned off: with a word, by saying nothing, or not at all.
         thinks: it thinks unless told not to.
@@ -37,6 +38,7 @@ class Takes(NamedTuple):
 
     known: bool = False
     effort: bool = False
+    budgets: bool = True
     highest: tuple[str, ...] = ()
     off: Off = "disabled"
     thinks: bool = False
@@ -81,6 +83,7 @@ def takes(name: str) -> Takes:
     return Takes(
         known=True,
         effort=adaptive,
+        budgets=not always and version < (4, 7),
         highest=("xhigh", "max") if always or version >= (4, 7) else ("max",) if adaptive else (),
         off=_off(family, version, always=always),
         thinks=always or version >= (5, 0),

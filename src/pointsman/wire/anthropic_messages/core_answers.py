@@ -179,7 +179,7 @@ def caller_id(call: ToolCall, ids: set[str], at: int) -> str:
     """An id of the form that clients of this dialect know, and none twice."""
     call_id = fitted_id(call.id, ANTHROPIC_ID)
     if call_id in ids:
-        call_id = made_id(call.name + call.arguments, at, ANTHROPIC_ID)
+        call_id = made_id(call.name, at, ANTHROPIC_ID)
     ids.add(call_id)
     return call_id
 

@@ -101,9 +101,10 @@ def write_tools(request: Request, names: Mapping[str, str], takes: Takes, lost: 
             strict += bool(tool.strict)
             enforced = bool(tool.strict) and takes.schemas and strict <= _MOST_STRICT
             if tool.strict and not enforced:
-                lost.append(
-                    Dropped(path=f"{path}.strict", reason="the model does not enforce so many schemas, or none")
+                reason = (
+                    f"at most {_MOST_STRICT} tools are strict" if takes.schemas else "the model enforces no schemas"
                 )
+                lost.append(Dropped(path=f"{path}.strict", reason=reason))
             tools.append(_write_tool(tool, names.get(tool.name, tool.name), path, lost, strict=enforced))
     answer_tool = ""
     if needs_answer_tool(request, takes):

@@ -118,7 +118,8 @@ class Conversation:
                 case Reasoning():
                     self._reasoning(block, out, path, mine=mine)
                 case Opaque(dialect=dialect, raw=raw) if dialect == MESSAGES:
-                    out.append(raw)
+                    fields = object_of(raw) if block.cache else None
+                    out.append(raw if fields is None else self._marked({**fields}, block.cache))
                 case _:
                     self.lost.append(Dropped(path=path, reason=f"messages have no place for `{name_of(block)}`"))
 

@@ -54,9 +54,12 @@ def write_thinking(request: Request, model: Model, takes: Takes, bounds: Bounds,
     if wish is None:
         return Thinking()
     if wish:
+        fits = takes.budgets and not bounds.broken and bounds.tokens > LEAST
+        exact = fits and (request.reasoning_budget or 0) > 0 and not request.reasoning_effort
         reason = _hindrance(model, takes, bounds)
         if not reason:
-            return _adaptive(request, takes, lost) if takes.effort else _budgeted(request, takes, bounds, lost)
+            by_effort = takes.effort and not exact
+            return _adaptive(request, takes, lost) if by_effort else _budgeted(request, takes, bounds, lost)
         lost.append(Dropped(path=_PATH, reason=reason))
         if not takes.thinks:
             return Thinking()
