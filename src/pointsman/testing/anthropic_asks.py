@@ -134,8 +134,7 @@ class _Reader:
 
     def _conversation(self) -> None:
         if system := self._fields.get("system"):
-            blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system
-            self._texts.append(f"system: {_joined(blocks, 'system')}")
+            self._texts.append("system: " + "\n".join(_texts_of(system, "system")))
         messages = self._fields["messages"]
         if not messages:
             raise wrong("messages: at least one message is required")
@@ -159,21 +158,24 @@ class _Reader:
                 f"{at}: all messages must have non-empty content except for the optional final assistant message"
             )
         self._ask.images += sum(block["type"] == "image" for block in blocks)
+        texts = []
         for number, block in enumerate(blocks):
             kind = block["type"]
             if kind == "text":
-                self._say(role, _text(block, f"{at}.content.{number}"))
+                texts.append(_text(block, f"{at}.content.{number}"))
             elif kind == "tool_result":
-                self._say("tool", _joined(block.get("content") or (), at))
+                self._say("tool", _texts_of(block.get("content") or "", at))
             elif kind == "tool_use":
                 if not _ID.fullmatch(block["id"]) or not isinstance(block["input"], dict):
                     raise wrong(f"{at}.content.{number}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
                 self._texts.append(msgspec.json.encode(block["input"]).decode())
+        if texts:
+            self._say(role, texts)
         return blocks
 
-    def _say(self, role: str, text: str) -> None:
-        self._texts.append(f"{role}: {text}")
-        self._ask.text, self._ask.last_role = text, role
+    def _say(self, role: str, texts: list[str]) -> None:
+        self._texts.append(f"{role}: " + "\n".join(texts))
+        self._ask.text, self._ask.last_role = texts[-1], role
 
     def _results(self, calls: list[str], blocks: list[dict[str, Any]], index: int) -> None:
         """Each call has its result in the next message, before anything else, and each result has its call."""
@@ -236,7 +238,8 @@ def _text(block: dict[str, Any], at: str) -> str:
     return text
 
 
-def _joined(content: Any, at: str) -> str:
+def _texts_of(content: Any, at: str) -> list[str]:
+    """The texts of a system prompt or a result, at least one."""
     if isinstance(content, str):
-        return content
-    return "\n".join(_text(block, at) for block in content if block["type"] == "text")
+        return [content]
+    return [_text(block, at) for block in content if block["type"] == "text"] or [""]

@@ -178,6 +178,7 @@ class _Reader:
         """Read one turn; returns the calls that it made, for which the next one has to have results."""
         calls: list[str] = []
         results = 0
+        texts: list[str] = []
         if role == "user" and any("text" in part for part in parts):
             self._ask.unsigned = ""  # a new turn; what is before it may lack signatures
         for part in parts:
@@ -188,11 +189,13 @@ class _Reader:
                 self._texts.append(msgspec.json.encode(call.get("args") or {}).decode())
             elif (result := _get(part, "functionResponse")) is not None:
                 results += 1
-                self._say("tool", _said(result["response"]))
+                self._say("tool", [_said(result["response"])])
             elif "text" in part and not part.get("thought"):
-                self._say(role, part["text"])
+                texts.append(part["text"])
             elif _get(part, "inlineData") or _get(part, "fileData"):
                 self._ask.images += 1
+        if texts := [text for text in texts if text]:
+            self._say(role, texts)
         if results != len(before):
             raise wrong(
                 "Please ensure that the number of function response parts is equal to the number of function call "
@@ -200,10 +203,9 @@ class _Reader:
             )
         return calls
 
-    def _say(self, role: str, text: str) -> None:
-        if text:
-            self._texts.append(f"{role}: {text}")
-        self._ask.text, self._ask.last_role = text, role
+    def _say(self, role: str, texts: list[str]) -> None:
+        self._texts.append(f"{role}: " + "\n".join(texts))
+        self._ask.text, self._ask.last_role = texts[-1], role
 
     def _signed(self, name: str, signature: Any, index: int) -> None:
         own = str(signature).translate(_PLAIN) == call_seal(self._ask.model, name)

@@ -126,9 +126,10 @@ def _read_chat(fields: dict[str, Any]) -> Ask:
     texts, images, text, role = [], 0, "", "user"
     for message in fields["messages"]:
         role = message["role"]
-        text, seen = _text_of(message.get("content"))
+        said, seen = _texts_of(message.get("content"))
         images += seen
-        texts.append(f"{role}: {text}")
+        text = said[-1]
+        texts.append(f"{role}: " + "\n".join(said))
         texts.extend(f"{call['function']['arguments']}" for call in message.get("tool_calls") or ())
     ask = _common(fields, "chat")
     ask.text, ask.last_role, ask.prompt, ask.images = text, role, "\n".join(texts), images
@@ -167,11 +168,12 @@ def _common(fields: dict[str, Any], surface: str) -> Ask:
     return ask
 
 
-def _text_of(content: Any) -> tuple[str, int]:
+def _texts_of(content: Any) -> tuple[list[str], int]:
+    """The texts of a message, at least one, and the number of its images."""
     if content is None or isinstance(content, str):
-        return content or "", 0
+        return [content or ""], 0
     texts = [part.get("text", "") for part in content if part["type"] in {"text", "refusal"}]
-    return "\n".join(texts), sum(part["type"] == "image_url" for part in content)
+    return texts or [""], sum(part["type"] == "image_url" for part in content)
 
 
 def _read_tools(fields: dict[str, Any], ask: Ask) -> None:

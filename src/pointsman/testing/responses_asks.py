@@ -104,9 +104,9 @@ class _Reader:
         for item in items:
             kind = item.get("type", "message")
             if kind == "message":
-                text, images = _text_of(item["content"])
+                texts, images = _texts_of(item["content"])
                 self._ask.images += images
-                self._say(item["role"], text)
+                self._say(item["role"], texts)
             elif kind == "function_call":
                 if len(item["call_id"]) > _MOST_CALL_ID:
                     message = f"Invalid 'input.call_id': string too long. Expected at most {_MOST_CALL_ID} characters."
@@ -120,15 +120,15 @@ class _Reader:
             elif kind == "item_reference":
                 self._reference(item["id"], calls)
 
-    def _say(self, role: str, text: str) -> None:
-        self._texts.append(f"{role}: {text}")
-        self._ask.text, self._ask.last_role = text, role
+    def _say(self, role: str, texts: list[str]) -> None:
+        self._texts.append(f"{role}: " + "\n".join(texts))
+        self._ask.text, self._ask.last_role = texts[-1], role
 
     def _result(self, item: dict[str, Any], calls: set[str]) -> None:
         if item["call_id"] not in calls:
             message = f"No tool call found for function call output with call_id {item['call_id']}."
             raise Refusal(400, "", message, "input")
-        self._say("tool", _text_of(item["output"])[0])
+        self._say("tool", _texts_of(item["output"])[0])
 
     def _reference(self, name: str, calls: set[str]) -> None:
         kind, _, rest = name.partition("_")
@@ -157,12 +157,12 @@ def _not_stored(name: str) -> Refusal:
     return Refusal(404, "", message, "input")
 
 
-def _text_of(content: Any) -> tuple[str, int]:
-    """The text of a message's or a result's content, and the number of its images."""
+def _texts_of(content: Any) -> tuple[list[str], int]:
+    """The texts of a message's or a result's content, at least one, and the number of its images."""
     if isinstance(content, str):
-        return content, 0
+        return [content], 0
     texts = [part.get("text") or part.get("refusal") or "" for part in content if part["type"] in _SAID]
-    return "\n".join(texts), sum(part["type"] == "input_image" for part in content)
+    return texts or [""], sum(part["type"] == "input_image" for part in content)
 
 
 def padding(delta: str, size: int = 16) -> str:
