@@ -1,6 +1,7 @@
-"""Public doubles: a provider simulator, named faults, and a kit that checks a provider."""
+"""Public doubles: a provider simulator, named faults, and kits that check a provider and a dialect."""
 
 from pointsman.testing.bank import Question, builtin_bank
+from pointsman.testing.check_dialect import check_dialect
 from pointsman.testing.conformance import Check, Report, check_provider
 from pointsman.testing.faults import FAULTS, Fault
 from pointsman.testing.journal import Entry
@@ -40,6 +41,7 @@ __all__ = [
     "Simulator",
     "Thinking",
     "builtin_bank",
+    "check_dialect",
     "check_provider",
     "load_script",
     "one_model",

@@ -24,7 +24,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider does.
+    """What a provider does, or a dialect (then there is neither address nor model).
 
     Attributes:
         base_url: who was asked.
@@ -57,7 +57,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def render(self) -> str:
         """For people."""
-        lines = [f"{self.base_url} ({self.dialect}), model {self.model}"]
+        lines = [f"{self.base_url} ({self.dialect}), model {self.model}" if self.base_url else self.dialect]
         lines += [f"  {check.verdict:3}  {check.name:16} {check.detail}".rstrip() for check in self.checks]
         return "\n".join(lines)
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from wire.across.frames import fields, items
 
 _SPACE = re.compile(r"\s+")
+# What stands where a dialect wants a user's words and there are none: Anthropic and Gemini want one to begin.
+_PLACE = re.compile(r"\((?:nomessage|Theconversationbeginshere\.|Fromtheresultof[^()]*:)\)")
 # What Gemini's subset of OpenAPI has no word for; left out on both sides wherever Gemini is one of the two.
 _BEYOND = frozenset(
     {
@@ -30,8 +32,24 @@ _BEYOND = frozenset(
         "uniqueItems",
         "format",
         "pattern",
+        "nullable",
+        "$defs",
+        "definitions",
     }
 )
+
+
+_DEEP = 12
+# Google's other spelling; and Anthropic has `anyOf` alone.
+_CAMEL = {
+    "oneOf": "anyOf",
+    "any_of": "anyOf",
+    "property_ordering": "propertyOrdering",
+    "max_items": "maxItems",
+    "min_items": "minItems",
+}
+_NUMBERS = {1: "string", 2: "number", 3: "integer", 4: "boolean", 5: "array", 6: "object"}  # Google's enum
+_SIZES = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
 
 
 class Said(NamedTuple):
@@ -114,6 +132,7 @@ def turns_of(said: Iterable[Said]) -> tuple[Any, ...]:
 
 def _segment(side: str, run: list[Said], numbers: dict[str, int]) -> list[Any]:
     words = squashed("".join(one.text for one in run if one.kind in ("user", "assistant")))
+    words = _PLACE.sub("", words) if side == "user" else words
     if side == "assistant":
         calls = []
         for one in run:
@@ -132,7 +151,9 @@ def canonical(value: Any) -> str:
         try:
             value = json.loads(value or "{}")
         except ValueError:
-            return squashed(value)
+            value = {"arguments": value}  # the form that dialects want whose arguments are objects
+    if not isinstance(value, dict):
+        value = {"arguments": json.dumps(value)}
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -144,9 +165,11 @@ def result_of(value: Any) -> str:
             value = json.loads(text)
         except ValueError:
             return squashed(text)
-    while isinstance(value, dict) and len(value) == 1 and next(iter(value)) in ("result", "output", "content", "error"):
-        value = next(iter(value.values()))
-    return squashed(value) if isinstance(value, str) else squashed(canonical(value))
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in ("result", "output", "content", "error"):
+        return result_of(next(iter(value.values())))
+    if value in ("", {}):
+        return ""
+    return squashed(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 def media_mark(data: str = "", url: str = "", file_id: str = "") -> str:
@@ -156,31 +179,39 @@ def media_mark(data: str = "", url: str = "", file_id: str = "") -> str:
     return url or file_id
 
 
-def plain_schema(value: Any, *, names: bool = False) -> Any:
-    """A schema as far as every dialect can say it: types in lower case, `nullable` and lists of types as one."""
+def plain_schema(schema: Any) -> Any:
+    """A schema as far as every dialect can say it: types in lower case, references resolved, null left out."""
+    root = fields(schema)
+    plain = _plain(root, {**fields(root.get("$defs")), **fields(root.get("definitions"))}, 0)
+    return {} if plain == {"type": "object"} else plain
+
+
+def _plain(value: Any, known: dict[str, Any], depth: int) -> Any:
     if isinstance(value, list):
-        return [plain_schema(item) for item in value]
+        return [_plain(item, known, depth) for item in value]
     if not isinstance(value, dict):
         return value
-    if names:  # the keys are a caller's names, not words of the schema language (gotcha 40)
-        return {name: plain_schema(inner) for name, inner in value.items()}
+    if depth > _DEEP:  # a schema that holds itself
+        return {}
+    if isinstance(value.get("$ref"), str):
+        beside = {name: inner for name, inner in value.items() if name != "$ref"}
+        return _plain({**fields(known.get(value["$ref"].rpartition("/")[2])), **beside}, known, depth + 1)
     found: dict[str, Any] = {}
-    for name, inner in value.items():
+    for own, inner in value.items():
+        name = _CAMEL.get(own, own)
         if name in _BEYOND:
             continue
         if name == "type":
-            kinds = [str(kind).lower() for kind in (inner if isinstance(inner, list) else [inner])]
+            kinds = [_NUMBERS.get(kind, str(kind).lower()) for kind in (inner if isinstance(inner, list) else [inner])]
             found["type"] = next((kind for kind in kinds if kind != "null"), "null")
-        elif name == "nullable":
-            continue
-        elif name in ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"):
+        elif name == "properties":  # the keys are a caller's names, not words of the schema language (gotcha 40)
+            found |= {"properties": {key: _plain(one, known, depth + 1) for key, one in inner.items()}} if inner else {}
+        elif name == "enum":
+            found["enum"] = [one for one in inner if one is not None]
+        elif name in _SIZES:
             found[name] = int(inner)  # Google's proto writes 64-bit numbers as strings
-        elif name == "required" and not inner:
-            continue
-        else:
-            found[name] = plain_schema(inner, names=name in ("properties", "$defs", "definitions"))
-    if found.get("properties") == {}:
-        del found["properties"]
+        elif inner or name != "required":
+            found[name] = _plain(inner, known, depth + 1)
     return found
 
 

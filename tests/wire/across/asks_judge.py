@@ -8,7 +8,8 @@ translation of the one the same as the other?
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,10 +73,10 @@ class Compared(NamedTuple):
     case: str = ""
 
 
-def model(dialect: str) -> Model:
-    """An everyday model that speaks a dialect."""
+def model(dialect: str, name: str = "") -> Model:
+    """An everyday model that speaks a dialect, or one of a name."""
     provider = Provider(name="lab", dialect=dialect, base_url="http://127.0.0.1:9/v1")
-    return Model(name="lab/m", provider=provider, upstream=_UPSTREAM[dialect])
+    return Model(name="lab/m", provider=provider, upstream=name or _UPSTREAM[dialect])
 
 
 def incoming(dialect: Dialect, record: dict[str, Any]) -> Incoming:
@@ -125,11 +126,11 @@ class AskJudge:
             if provider is not caller:
                 yield from self._one(record, wanted, caller, provider)
 
-    def translated(self, record: dict[str, Any], provider: str) -> tuple[Ask, str]:
+    def translated(self, record: dict[str, Any], provider: str, name: str = "") -> tuple[Ask, str]:
         """A record's request in another dialect, and what was dropped."""
         caller = self._dialects[DIALECTS[record["dialect"]]]
         way = Crossing(caller, self._dialects[provider])
-        outgoing = way.write_request(incoming(caller, record), model(provider))
+        outgoing = way.write_request(incoming(caller, record), model(provider, name))
         dropped = " ".join(f"{one.path} {one.reason}" for one in outgoing.dropped)
         ask = READ[provider](json.loads(outgoing.body))
         if outgoing.answer_tool:  # structured output by way of a tool of ours
@@ -165,7 +166,7 @@ def compared(wanted: Ask, got: Ask, dropped: str, pair: set[str]) -> Iterator[tu
             if extra and not loose:
                 yield name, "nobody asked for it"
             continue
-        if one == other or _excused(name, one, other, dropped, wanted):
+        if one == other or _excused(name, one, other, dropped, wanted, got):
             yield name, ""
         else:
             yield name, _reason(one, other)
@@ -206,20 +207,76 @@ def value_of(ask: Ask, name: str, pair: set[str]) -> Any:
     return values[name] if name in values else ask.numbers.get(name)
 
 
-def _excused(name: str, one: Any, other: Any, dropped: str, wanted: Ask) -> bool:
+def _excused(name: str, one: Any, other: Any, dropped: str, wanted: Ask, got: Ask) -> bool:
     """Whether a difference is said by name, or none at all."""
-    if name == "tools" and wanted.other_tools and isinstance(one, dict) and isinstance(other, dict):
-        return all(other.get(tool) == said for tool, said in one.items())  # some others have become functions
-    word = _WORDS.get(name, name)
-    if word in dropped or name in dropped:
+    if _WORDS.get(name, name) in dropped or name in dropped:
         return True
-    if name == "thinking" and one is False and other is None:
-        return True  # what does not think by itself needs no word
-    if name in ("turns", "system") and wanted.foreign:
-        return bool(dropped)  # items that only that dialect has
-    if name == "n" and one == 1 and other is None:
+    rule = _EXCUSES.get(name)
+    if rule is not None and rule(one, other, dropped, wanted, got):
         return True
-    return isinstance(one, (int, float)) and isinstance(other, (int, float)) and float(one) == float(other)
+    numbers = isinstance(one, (int, float)) and isinstance(other, (int, float))
+    return numbers and float(one) == float(other)
+
+
+def _tools(one: Any, other: Any, dropped: str, wanted: Ask, got: Ask) -> bool:
+    """Some tools of other kinds have become functions."""
+    return bool(wanted.other_tools) and all(other.get(tool) == said for tool, said in one.items())
+
+
+def _thinking(one: Any, other: Any, dropped: str, wanted: Ask, got: Ask) -> bool:
+    """What does not think by itself needs no word."""
+    return one is False and other is None
+
+
+def _effort(one: Any, other: Any, dropped: str, wanted: Ask, got: Ask) -> bool:
+    """Older models of Anthropic's have a budget and no word for the effort."""
+    return not other and got.thinking == wanted.thinking
+
+
+def _media(one: Any, other: Any, dropped: str, wanted: Ask, got: Ask) -> bool:
+    """A file that the other dialect cannot point at, said by name."""
+    named = any(word in dropped for word in ("image", "document", "audio", "video", "file"))
+    return named and set(other) <= set(one)
+
+
+def _turns(one: Any, other: Any, dropped: str, wanted: Ask, got: Ask) -> bool:
+    if wanted.foreign or "no result" in dropped:  # items that only that dialect has; a result that is not there
+        return bool(dropped)
+    if squashed(str(other)) == squashed(str((*one, ("user", wanted.system)))):  # instructions and nothing else
+        return True
+    return _unnamed(one) == _unnamed(other)
+
+
+def _system(one: Any, other: Any, dropped: str, wanted: Ask, got: Ask) -> bool:
+    """Instructions that are alone become the user's words; a wanted form may have to be asked for in words."""
+    alone = not other and not wanted.turns and ("user", one) in got.turns
+    asked = other.startswith(one) and wanted.form[0] != "" and ("response_format" in dropped or "JSON" in other)
+    return bool(alone or asked or (wanted.foreign and dropped))
+
+
+def _unnamed(turns: Any) -> list[Any]:
+    """The conversation with the names left out that Gemini does not take."""
+    return [
+        [turn[0], turn[1], [(name if _NAME.fullmatch(name) else "", said) for name, said in turn[2]]]
+        if turn[0] == "assistant"
+        else turn
+        for turn in turns
+    ]
+
+
+_NAME = re.compile(r"[a-su-zA-Z][a-zA-Z0-9_.:-]*|t[a-zA-Z0-9.:-][a-zA-Z0-9_.:-]*|_.*")  # ours begin with `t_`
+_EXCUSES: dict[str, Callable[[Any, Any, str, Ask, Ask], bool]] = {
+    "tools": _tools,
+    "thinking": _thinking,
+    "effort": _effort,
+    "media": _media,
+    "turns": _turns,
+    "system": _system,
+    "n": lambda one, other, *_: one == 1 and other is None,
+    "presence_penalty": lambda one, other, *_: one == 0 and other is None,
+    "frequency_penalty": lambda one, other, *_: one == 0 and other is None,
+    "user": lambda _one, other, *_: other is None,  # a hint, which changes no answer
+}
 
 
 def _reason(one: Any, other: Any) -> str:
@@ -270,14 +327,14 @@ def _held(judge: AskJudge, case: str, one: tuple[str, Any], other: tuple[str, An
     here, there = READ[caller](asked["request"]["body"]), READ[provider](twin["request"]["body"])
     head = (asked["id"], caller, provider)
     try:
-        got, dropped = judge.translated(asked, provider)
+        got, dropped = judge.translated(asked, provider, twin.get("model") or "")
     except CallerError:
         return
     for name in FIELDS:
         mine, theirs, made = (value_of(ask, name, pair) for ask in (here, there, got))
         if nothing(mine) and nothing(theirs) and nothing(made):
             continue
-        if made == theirs or (name == "user" and nothing(mine)) or _excused(name, theirs, made, dropped, here):
+        if made == theirs or (name == "user" and nothing(mine)) or _excused(name, theirs, made, dropped, here, got):
             yield Compared(*head, name, "", case)
         elif mine != theirs:
             yield Compared(*head, name, "the two records differ themselves", case)

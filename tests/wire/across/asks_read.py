@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -65,7 +66,7 @@ def chat(body: dict[str, Any]) -> Ask:
         choice=_chat_choice(body.get("tool_choice", body.get("function_call"))),
         alone=body.get("parallel_tool_calls") is False,
         thinking=_thinks(effort, fields(body.get("thinking"))),
-        effort=effort,
+        effort="" if effort == "default" else effort,
         form=(form, shape),
         numbers={name: value for name, value in numbers.items() if value is not None},
     )
@@ -123,6 +124,15 @@ def _chat_choice(choice: Any) -> tuple[str, str]:
     return ({"any": "required"}.get(text(choice), text(choice)) or "auto", "")
 
 
+def _allowed(body: dict[str, Any], tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tools that may be called; where others may not, they need not be offered to a model that cannot be told."""
+    choice = fields(body.get("tool_choice"))
+    if choice.get("type") != "allowed_tools":
+        return tools
+    names = {fields(tool).get("name") for tool in items(choice.get("tools"))}
+    return [tool for tool in tools if tool.get("name") in names]
+
+
 def _function(tool: dict[str, Any]) -> dict[str, Any]:
     """A function's fields: chat keeps them one level down."""
     return fields(tool.get("function")) or tool
@@ -131,6 +141,8 @@ def _function(tool: dict[str, Any]) -> dict[str, Any]:
 def _thinks(effort: str, thinking: dict[str, Any]) -> bool | None:
     if thinking.get("type") in ("enabled", "adaptive"):
         return True
+    if effort == "default":  # Groq: as if it had not been said
+        return None
     if thinking.get("type") == "disabled" or effort == "none":
         return False
     return True if effort else None
@@ -157,6 +169,7 @@ def responses(body: dict[str, Any]) -> Ask:
     added = [item for item in map(fields, items(body.get("input"))) if item.get("type") == "additional_tools"]
     later = [tool for item in added for tool in items(item.get("tools"))]
     tools = [tool for tool in map(fields, [*items(body.get("tools")), *later]) if tool.get("type") == "function"]
+    tools = _allowed(body, tools)
     wanted = fields(fields(body.get("text")).get("format"))
     form = {"json_object": "json", "json_schema": "schema"}.get(text(wanted.get("type")), "")
     choice = body.get("tool_choice")
@@ -261,14 +274,19 @@ def _block(block: dict[str, Any], side: str, notes: _Notes) -> None:
         case "image" | "document":
             source = fields(block.get("source"))
             data = text(source.get("data"))
+            data = _base64(data) if source.get("type") == "text" else data
             mark = media_mark(data=data, url=text(source.get("url")), file_id=text(source.get("file_id")))
             if source.get("type") == "content":  # text in blocks, to be cited
-                mark = media_mark(data=texts_of(source.get("content"), "text"))
+                mark = media_mark(data=_base64(texts_of(source.get("content"), "text")))
             notes.media.append(mark)
         case "thinking" | "redacted_thinking":
             pass
         case kind:
             notes.foreign.append(text(kind))
+
+
+def _base64(plain: str) -> str:
+    return base64.b64encode(plain.encode()).decode()
 
 
 # Gemini
@@ -277,6 +295,8 @@ def _block(block: dict[str, Any], side: str, notes: _Notes) -> None:
 def gemini(body: dict[str, Any]) -> Ask:
     """A generateContent request; Google takes both spellings of a name."""
     body = _camel(body)
+    if isinstance(body.get("tools"), dict):  # Google takes one for a list of one
+        body["tools"] = [body["tools"]]
     notes = _Notes()
     instruction = body.get("systemInstruction")
     parts = instruction if isinstance(instruction, str) else fields(instruction).get("parts")
@@ -318,7 +338,7 @@ def gemini(body: dict[str, Any]) -> Ask:
 
 def _calling(calling: dict[str, Any]) -> tuple[str, str]:
     allowed = items(calling.get("allowedFunctionNames"))
-    match calling.get("mode"):
+    match text(calling.get("mode")).upper():
         case "ANY" if len(allowed) == 1:
             return "named", text(allowed[0])
         case "ANY":

@@ -45,6 +45,7 @@ class Choice:
         cited: addresses that have to be among its sources.
         may_cite: further addresses that may be.
         images: pictures in it.
+        may_say: words beside the text that may stand behind it where there is no other place for them.
     """
 
     text: str = ""
@@ -56,6 +57,7 @@ class Choice:
     cited: frozenset[str] = frozenset()
     may_cite: frozenset[str] = frozenset()
     images: int = 0
+    may_say: str = ""
 
 
 @dataclass(frozen=True)

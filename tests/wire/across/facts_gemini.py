@@ -8,7 +8,7 @@ from typing import Any
 
 from wire.across.facts import CALLS, ERROR, FILTER, LENGTH, STOP, Call, Choice, Facts, Failure, Usage, finish_of
 from wire.across.facts_errors import failure_in
-from wire.across.frames import fields, items, number, text
+from wire.across.frames import fields, items, json_of, number, text
 
 _NUMBERS = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}  # `$alt=json;enum-encoding=int`
 _FILTERS = frozenset(
@@ -55,6 +55,12 @@ def of_stream(chunks: list[dict[str, Any]]) -> Facts:
     if facts.failure or facts.unfit or said or blocked:
         return facts
     return Facts(choices=facts.choices, usage=facts.usage, failure=Failure(cut=True))
+
+
+def plain_error(sse: str) -> list[dict[str, Any]]:
+    """An error that stands in a stream as plain JSON, in no event: Vertex AI's way to break off."""
+    plain = "\n".join(line for line in sse.splitlines() if line and not line.startswith("data:"))
+    return [error] if (error := fields(json_of(plain))).get("error") else []
 
 
 def _said(pieces: list[dict[str, Any]]) -> bool:

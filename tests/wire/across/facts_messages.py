@@ -50,6 +50,7 @@ def of_body(body: dict[str, Any]) -> Facts:
         sealed=any(block.get("signature") for block in thoughts)
         or any(block.get("type") == "redacted_thinking" for block in blocks),
         calls=calls,
+        may_say=text(fields(body.get("stop_details")).get("explanation")),
         finish=finish_of(_WORDS.get(text(body.get("stop_reason")), STOP), calls),
         cited=frozenset(url for note in notes if (url := text(note.get("url")))),
     )
@@ -62,6 +63,17 @@ def usage_of(raw: dict[str, Any]) -> Usage | None:
         return None
     read, write = number(raw.get("cache_read_input_tokens")), number(raw.get("cache_creation_input_tokens"))
     thought = number(fields(raw.get("output_tokens_details")).get("thinking_tokens"))
+    # What a compaction took stands beside the sums and is billed; what an advisor took is another model's.
+    # https://docs.anthropic.com/en/docs/build-with-claude/compaction#usage
+    for step in map(fields, items(raw.get("iterations"))):
+        if step.get("type") == "compaction" and (more := usage_of(step)):
+            return Usage(
+                input=number(raw.get("input_tokens")) + read + write + (more.input or 0),
+                cache_read=read + (more.cache_read or 0),
+                cache_write=write + (more.cache_write or 0),
+                output=number(raw.get("output_tokens")) + (more.output or 0),
+                reasoning=thought,
+            )
     return Usage(
         input=number(raw.get("input_tokens")) + read + write,
         cache_read=read,

@@ -81,7 +81,7 @@ def of_stream(dialect: str, sse: str) -> Facts:
         case "anthropic-messages":
             return facts_messages.of_stream(events(sse))
         case _:
-            return facts_gemini.of_stream(objects(sse))
+            return facts_gemini.of_stream([*objects(sse), *facts_gemini.plain_error(sse)])
 
 
 def of_body(dialect: str, body: dict[str, Any]) -> Facts:

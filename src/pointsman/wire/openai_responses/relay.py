@@ -102,7 +102,7 @@ def _says_something(kind: str, value: dict[str, Any]) -> bool:
     """Whether an event holds content: anything but the beginning of a message or of some thinking."""
     if kind == "response.output_item.added":
         item = as_dict(value.get("item"))
-        return item.get("type") not in _EMPTY or bool(item.get("content") or item.get("summary"))
+        return as_text(item.get("type")) not in _EMPTY or bool(item.get("content") or item.get("summary"))
     if kind in ("response.content_part.added", "response.reasoning_summary_part.added"):
         part = as_dict(value.get("part"))
         return bool(part.get("text") or part.get("refusal"))
