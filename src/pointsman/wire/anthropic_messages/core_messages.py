@@ -10,9 +10,13 @@ from pointsman.core.errors import InvalidRequest
 from pointsman.wire.anthropic_messages.core_parts import read_block, read_blocks
 from pointsman.wire.anthropic_messages.seals import CallSeal, call_seal
 from pointsman.wire.extras import keep
-from pointsman.wire.raw import Fields, items_of, list_of, object_of, rest, text_of
+from pointsman.wire.raw import Fields, dump, items_of, list_of, object_of, rest, text_of
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+
+_BILLING = "x-anthropic-billing-header"
+"""Claude Code writes a header into its system prompt. It is for Anthropic's books alone, and a part of it is another in
+every request: at the head of a prompt it keeps other providers from finding the prompt in their cache."""
 
 
 def read_system(raw: msgspec.Raw | None) -> tuple[Message, ...]:
@@ -26,7 +30,9 @@ def read_system(raw: msgspec.Raw | None) -> tuple[Message, ...]:
     if text_of(raw) is None and items_of(raw) is None:
         raise InvalidRequest("`system` has to be a string or a list of text blocks.", param="system")
     blocks = read_blocks(raw)
-    return (Message(role="system", blocks=tuple(blocks)),) if blocks else ()
+    told = tuple([block for block in blocks if not (isinstance(block, Text) and block.text.startswith(_BILLING))])
+    extras = keep(MESSAGES, {_BILLING: dump(True)}) if len(told) < len(blocks) else ()
+    return (Message(role="system", blocks=told, extras=extras),) if blocks else ()
 
 
 def read_message(raw: msgspec.Raw, path: str) -> Message:
