@@ -17,6 +17,7 @@ import anthropic
 import openai
 import pytest
 import pytest_asyncio
+from google import genai
 
 import harness
 from pointsman.testing import Script, SimModel, SimProvider, Simulator
@@ -32,7 +33,8 @@ ANSWERS = {
     "chatty": f"{JSON}\nLet me know if there is anything else!",
     "prose": "The capital of France is Paris, of course.",
 }
-PROVIDERS = {"one": "openai-chat", "two": "anthropic-messages", "three": "openai-responses"}
+PROVIDERS = {"one": "openai-chat", "two": "anthropic-messages", "three": "openai-responses", "four": "gemini"}
+ENDS = {"one": "", "two": "@two", "three": "@three", "four": "@four"}
 GOOD = ("bare", "fenced", "introduced")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FORMATS = [
@@ -75,7 +77,7 @@ def config(sim: Simulator, template: Any = TEMPLATE) -> dict[str, Any]:
         "models": {
             name + end: {"provider": provider, "model": upstream(provider, name), **more}
             for name in ANSWERS
-            for provider, end in (("one", ""), ("two", "@two"), ("three", "@three"))
+            for provider, end in ENDS.items()
         },
         "routes": {"five": {"try": [*ANSWERS]}, "across": {"try": ["bare@two", "fenced@three", "introduced"]}},
     }
@@ -116,6 +118,36 @@ def messages(*, stream: bool) -> Ask:
     return ask
 
 
+def responses(*, stream: bool) -> Ask:
+    form = {"format": {"type": "json_schema", "name": "answer", "schema": SCHEMA}}
+
+    async def ask(served: Any, model: str) -> str:
+        async with openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="any", max_retries=0) as client:
+            said: Any = {"model": model, "input": PROMPT, "text": form}
+            if not stream:
+                return str((await client.responses.create(**said)).output_text)
+            events = await client.responses.create(**said, stream=True)
+            return "".join([e.delta async for e in events if e.type == "response.output_text.delta"])
+
+    return ask
+
+
+def gemini(*, stream: bool) -> Ask:
+    form = {"response_mime_type": "application/json", "response_schema": {"type": "OBJECT", "required": ["city"]}}
+    form["response_schema"]["properties"] = {"city": {"type": "STRING"}}  # type: ignore[index]  # it is a mapping
+
+    async def ask(served: Any, model: str) -> str:
+        options = genai.types.HttpOptions(base_url=served.url)
+        async with genai.Client(api_key="any", http_options=options).aio as client:
+            said: Any = {"model": model, "contents": PROMPT, "config": form}
+            if not stream:
+                return str((await client.models.generate_content(**said)).text)
+            chunks = await client.models.generate_content_stream(**said)
+            return "".join([chunk.text or "" async for chunk in chunks])
+
+    return ask
+
+
 CALLERS = {
     "chat whole": chat(stream=False, form=FORMATS[0]),
     "chat streamed": chat(stream=True, form=FORMATS[0]),
@@ -123,6 +155,10 @@ CALLERS = {
     "chat streamed, of a schema": chat(stream=True, form=FORMATS[1]),
     "messages whole": messages(stream=False),
     "messages streamed": messages(stream=True),
+    "responses whole": responses(stream=False),
+    "responses streamed": responses(stream=True),
+    "gemini whole": gemini(stream=False),
+    "gemini streamed": gemini(stream=True),
 }
 by_caller = pytest.mark.parametrize("ask", CALLERS.values(), ids=CALLERS)
 
@@ -136,7 +172,7 @@ async def kept(served: Any) -> Any:
 
 
 @by_caller
-@pytest.mark.parametrize("end", ["", "@two", "@three"])
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 async def test_the_same_prompt_through_five_models_passes_the_same_check(
     sim: Simulator, serving: Serving, ask: Ask, end: str
 ) -> None:
@@ -174,7 +210,7 @@ async def test_without_a_template_an_answer_is_what_the_model_said_and_is_judged
     sim: Simulator, serving: Serving, ask: Ask
 ) -> None:
     async with serving(config(sim, None)) as served:
-        for end in ("", "@two", "@three"):
+        for end in ENDS.values():
             for name, said in ANSWERS.items():
                 assert await ask(served, name + end) == said
                 assert [attempt.form for attempt in (await kept(served)).attempts] == [

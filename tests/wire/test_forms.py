@@ -10,14 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.core.chat import Answer, Text
 from pointsman.core.model import Model
 from pointsman.core.outcome import Form
+from pointsman.wire.anthropic_messages import AnthropicMessages
 from pointsman.wire.forms import ANY, Judge, Wanted, asks_json, fits, judged, wanted_of
+from pointsman.wire.gemini import Gemini
 from pointsman.wire.openai_chat import OpenAIChat
+from pointsman.wire.openai_responses import OpenAIResponses
 from pointsman.wire.passage import Passages
-from pointsman.wire.port import Incoming, Outgoing, Trip
+from pointsman.wire.port import Dialect, Incoming, Outgoing, Surface, Trip
 
-CHAT = OpenAIChat()
+CHAT, RESPONSES, MESSAGES, GEMINI = OpenAIChat(), OpenAIResponses(), AnthropicMessages(), Gemini()
+USER = [{"role": "user", "content": "Hi"}]
 WAYS = Passages([CHAT])
 SENT = Outgoing(path="/chat/completions", body=b"{}")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -161,9 +166,75 @@ def test_the_tidy_way_leaves_requests_and_unfenced_answers_as_they_are(model: Mo
     body = answer('{"a": 1}', odd_field=[1, 2])
     heard = way.read_answer(body, Trip(incoming=incoming, outgoing=straight))
     assert (heard.body, heard.facts.form) == (body, "ok")
-    fenced = way.read_answer(answer('```json\n{"a": 1}\n```'), Trip(incoming=incoming, outgoing=straight))
-    assert json.loads(json.loads(fenced.body)["choices"][0]["message"]["content"]) == {"a": 1}
+    said = answer('Sure!\n```json\n{"a": "é"}\n```', odd_field=[1, 2.50])
+    fenced = way.read_answer(said, Trip(incoming=incoming, outgoing=straight))
+    assert fenced.body == answer("@", odd_field=[1, 2.50]).replace(b'"@"', '"{\\"a\\": \\"é\\"}"'.encode())
     assert fenced.facts.form == "ok"
+
+
+def test_a_text_that_is_in_no_one_string_makes_the_answer_be_written_anew(model: Model) -> None:
+
+    class Odd(OpenAIChat):
+        def read_whole(self, body: bytes, outgoing: Outgoing) -> Answer:
+            found = super().read_whole(body, outgoing)
+            choice = msgspec.structs.replace(found.choices[0], blocks=(Text(text="```json\n{}\n```"),))
+            return msgspec.structs.replace(found, choices=(choice,))
+
+    dialect = Odd()
+    incoming = asking({"type": "json_object"})
+    way = Passages([dialect]).between(dialect.name, dialect.name, tidy=True)
+    heard = way.read_answer(answer("odd"), Trip(incoming=incoming, outgoing=way.write_request(incoming, model)))
+    assert json.loads(heard.body)["choices"][0]["message"]["content"] == "{}"
+    assert heard.facts.form == "ok"
+
+
+SAID: list[tuple[Dialect, Surface, Any, Any]] = [
+    (RESPONSES, "responses", {"input": "Hi"}, {"text": {"format": {"type": "json_schema", "schema": SCHEMA}}}),
+    (
+        RESPONSES,
+        "responses",
+        {"previous_response_id": "r"},
+        {"text": {"format": {"type": "json_schema", "schema": SCHEMA}}},
+    ),
+    (
+        MESSAGES,
+        "messages",
+        {"messages": USER},
+        {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
+    ),
+    (MESSAGES, "messages", {"messages": USER}, {"output_format": {"type": "json_schema", "schema": SCHEMA}}),
+    (
+        GEMINI,
+        "gemini.generate",
+        {"contents": [{"parts": [{"text": "Hi"}]}]},
+        {
+            "generationConfig": {
+                "responseMimeType": "application/json",
+                "responseSchema": {"type": "OBJECT", "required": ["city"], "properties": {"city": {"type": "STRING"}}},
+            }
+        },
+    ),
+    (
+        GEMINI,
+        "gemini.generate",
+        {"contents": [{"parts": [{"text": "Hi"}]}]},
+        {"generation_config": {"response_mime_type": "application/json", "response_json_schema": SCHEMA}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("caller", "surface", "body", "form"), SAID)
+def test_every_dialect_says_what_it_wants_in_its_own_way(
+    caller: Dialect, surface: Surface, body: Any, form: Any
+) -> None:
+    def read(said: Any) -> Incoming:
+        return caller.read_request(
+            json.dumps({"model": "m", "max_tokens": 9, **said}).encode(), surface, "/v1beta/models/m:generateContent"
+        )
+
+    assert not asks_json(read(body))
+    assert asks_json(read(body | form))
+    assert wanted_of(caller, read(body | form)) == Wanted(types=frozenset({"object"}), required=frozenset({"city"}))
 
 
 def test_what_is_no_request_for_json_is_none() -> None:

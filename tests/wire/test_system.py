@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -13,13 +14,18 @@ from hypothesis import strategies as st
 from pointsman.core.chat import Text
 from pointsman.core.model import Model, Provider
 from pointsman.wire.anthropic_messages import AnthropicMessages
+from pointsman.wire.gemini import Gemini
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_responses import OpenAIResponses
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import Dialect, Incoming, Surface
 
-CHAT, MESSAGES, RESPONSES = OpenAIChat(), AnthropicMessages(), OpenAIResponses()
-WAYS = Passages([CHAT, MESSAGES, RESPONSES])
+CHAT, MESSAGES, RESPONSES, GEMINI = OpenAIChat(), AnthropicMessages(), OpenAIResponses(), Gemini()
+WAYS = Passages([CHAT, MESSAGES, RESPONSES, GEMINI])
+PATHS: dict[str, str] = {
+    "gemini.generate": "/v1beta/models/m:generateContent",
+    "gemini.count_tokens": "/v1beta/models/m:countTokens",
+}
 USER = {"role": "user", "content": "Grüße \U0001f600"}
 MARK = {"type": "ephemeral", "ttl": "1h"}
 MODEL = Model(
@@ -28,7 +34,8 @@ MODEL = Model(
 
 
 def read(dialect: Dialect, surface: Surface, body: Any) -> Incoming:
-    return dialect.read_request(body if isinstance(body, bytes) else json.dumps(body).encode(), surface)
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return dialect.read_request(data, surface, PATHS.get(surface, ""))
 
 
 def chat(*messages: Any, **more: Any) -> Incoming:
@@ -127,6 +134,33 @@ def test_responses_get_it_in_their_instructions(surface: Surface, said: Any, exp
     assert json.loads(bytes(incoming.fields["instructions"])) == expected
 
 
+CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, {"parts": [{"text": "A\n\nB"}]}),
+        (
+            {"systemInstruction": {"role": "user", "parts": [{"text": "x"}]}},
+            {"role": "user", "parts": [{"text": "A\n\n"}, {"text": "x"}, {"text": "\n\nB"}]},
+        ),
+        (
+            {"system_instruction": {"parts": {"text": "x"}}},
+            {"parts": [{"text": "A\n\n"}, {"text": "x"}, {"text": "\n\nB"}]},
+        ),
+    ],
+)
+def test_gemini_gets_it_in_its_system_instruction(said: Any, expected: Any) -> None:
+    name = next(iter(said), "systemInstruction")
+    incoming = GEMINI.with_system(read(GEMINI, "gemini.generate", {"contents": CONTENTS, **said}), "A", "B")
+    assert json.loads(bytes(incoming.fields[name])) == expected
+    assert list(incoming.fields) == ["contents", name]
+    body = {"generateContentRequest": {"model": "models/m", "contents": CONTENTS, **said}}
+    counted = GEMINI.with_system(read(GEMINI, "gemini.count_tokens", body), "A", "B")
+    assert json.loads(bytes(counted.fields["generateContentRequest"]))[name] == expected
+
+
 def test_old_completions_have_no_system_text() -> None:
     incoming = read(CHAT, "completions", {"model": "m", "prompt": "Once"})
     assert CHAT.with_system(incoming, "A", "B") is incoming
@@ -150,7 +184,7 @@ def test_every_other_byte_stays() -> None:
     assert (changed.needs, changed.model) == (incoming.needs, incoming.model)
 
 
-@pytest.mark.parametrize("provider", [CHAT, MESSAGES, RESPONSES], ids=lambda one: one.name)
+@pytest.mark.parametrize("provider", [CHAT, MESSAGES, RESPONSES, GEMINI], ids=lambda one: one.name)
 @pytest.mark.parametrize(
     ("caller", "surface", "body"),
     [
@@ -161,18 +195,25 @@ def test_every_other_byte_stays() -> None:
         ),
         (MESSAGES, "messages", {"max_tokens": 9, "system": "x", "messages": [{"role": "user", "content": "Hi"}]}),
         (RESPONSES, "responses", {"instructions": "x", "input": "Hi"}),
+        (GEMINI, "gemini.generate", {"contents": CONTENTS, "systemInstruction": {"parts": [{"text": "x"}]}}),
     ],
-    ids=["chat", "messages", "responses"],
+    ids=["chat", "messages", "responses", "gemini"],
 )
 def test_it_crosses_to_every_dialect(caller: Dialect, surface: Surface, body: Any, provider: Dialect) -> None:
     incoming = caller.with_system(read(caller, surface, {"model": "m", **body}), "Be brief.", "Use JSON.")
     sent = WAYS.between(caller.name, provider.name).write_request(incoming, MODEL).body
     read_again = provider.to_core(read(provider, {v: k for k, v in SURFACES.items()}[provider.name], sent))
     system = [block.text for block in read_again.messages[0].blocks if isinstance(block, Text)]
-    assert "".join(system) == "Be brief.\n\nx\n\nUse JSON."
+    # Where parts become one text, the dialect puts blank lines of its own between them.
+    assert re.sub(r"\n{3,}", "\n\n", "".join(system)) == "Be brief.\n\nx\n\nUse JSON."
 
 
-SURFACES: dict[Surface, str] = {"chat.completions": CHAT.name, "messages": MESSAGES.name, "responses": RESPONSES.name}
+SURFACES: dict[Surface, str] = {
+    "chat.completions": CHAT.name,
+    "messages": MESSAGES.name,
+    "responses": RESPONSES.name,
+    "gemini.generate": GEMINI.name,
+}
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -187,6 +228,8 @@ def test_whatever_stands_there_the_request_stays_one(value: Any, before: str, af
         (CHAT, "chat.completions", {"messages": [{"role": "system", "content": value}]}),
         (MESSAGES, "messages", {"system": value, "messages": [USER]}),
         (RESPONSES, "responses", {"instructions": value, "input": "Hi"}),
+        (GEMINI, "gemini.generate", {"systemInstruction": value, "contents": CONTENTS}),
+        (GEMINI, "gemini.generate", {"systemInstruction": {"parts": value}, "contents": CONTENTS}),
     ):
         incoming = read(dialect, surface, {"model": "m", **body})  # type: ignore[arg-type]  # the names stand above
         changed = dialect.with_system(incoming, before, after)

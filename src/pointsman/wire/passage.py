@@ -34,7 +34,7 @@ from pointsman.wire.port import (
     StreamReader,
     Trip,
 )
-from pointsman.wire.unfence import Unfenced, unfence
+from pointsman.wire.unfence import Unfenced, unfence, unfenced_body
 
 _LONGEST = 1_000
 _NANOS = 1_000_000_000
@@ -219,8 +219,7 @@ def _unsaid(dropped: Sequence[Dropped], model: Model) -> UnsupportedParameter:
 class Tidied(Crossing):
     """`port.Passage` where both speak one dialect and JSON is taken out of fences.
 
-    The request passes as it is, and so does a whole answer without a fence; what has one, and every stream, is written
-    anew.
+    The request passes as it is, and so does a whole answer but for the fenced text in it; a stream is written anew.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -239,9 +238,12 @@ class Tidied(Crossing):
     def read_answer(self, body: bytes, trip: Trip) -> Heard:
         """See `port.Passage.read_answer`."""
         answer = self._dialect.read_whole(body, trip.outgoing)
-        if unfence(answer) is answer:
-            return self._straight.read_answer(body, trip)
-        return super().read_answer(body, trip)
+        bare = unfence(answer)
+        passed = body if bare is answer else unfenced_body(body, answer, bare)
+        if passed is None:
+            return super().read_answer(body, trip)
+        facts = self._dialect.read_answer(passed)
+        return Heard(body=passed, facts=msgspec.structs.replace(facts, form=_judge(self._dialect, trip).hear(bare)))
 
     def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
         """See `port.Passage.read_error`."""

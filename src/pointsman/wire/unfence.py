@@ -14,6 +14,7 @@ import msgspec
 from pointsman.core.chat import Answer, Block, BlockEnd, BlockStart, Choice, Citation, Delta, Event, Text
 from pointsman.wire.forms import is_json
 from pointsman.wire.port import StreamReader
+from pointsman.wire.raw import dump, text_of
 
 _BEFORE = 512  # characters, in which a fence has to begin
 _INFO = 64  # from its beginning to the JSON's
@@ -22,6 +23,7 @@ _FENCE = "```"
 _OPENING = re.compile(r"(`{3,})[^\S\n]*[\w.+-]*\s*(?=[{\[])")
 _MAY_OPEN = re.compile(r"`{3,}[^\S\n]*[\w.+-]*\s*\Z")
 _CLOSING = re.compile(r"\s*(`*)")
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _MARKS = re.compile(r'\\[\s\S]|\\\Z|["{}\[\]]')
 
 
@@ -137,6 +139,33 @@ def unfenced(text: str) -> tuple[str, int]:
     peeler = Peeler()
     bare = peeler.feed(text) + peeler.close()
     return (bare, peeler.cut) if is_json(bare) else (text, 0)
+
+
+def unfenced_body(body: bytes, answer: Answer, bare: Answer) -> bytes | None:
+    """An answer's body with its fenced texts bare and every other byte as it was.
+
+    None where a text is in no one string of the body, so that the answer has to be written anew.
+
+    Args:
+        body: as the provider sent it.
+        answer: what was read from it.
+        bare: what `unfence` made of that.
+    """
+    texts = {
+        old.text: new.text
+        for before, after in zip(answer.choices, bare.choices, strict=True)
+        for old, new in zip(before.blocks, after.blocks, strict=True)
+        if old is not new and isinstance(old, Text) and isinstance(new, Text)
+    }
+    out: list[bytes] = []
+    at, left = 0, set(texts)
+    for found in _STRINGS.finditer(body):
+        text = text_of(msgspec.Raw(found[0])) if len(found[0]) > len(_FENCE) else None
+        if text is not None and text in texts:
+            out += (body[at : found.start()], bytes(dump(texts[text])))
+            at = found.end()
+            left.discard(text)
+    return None if left else b"".join((*out, body[at:]))
 
 
 def unfence(answer: Answer) -> Answer:
