@@ -48,6 +48,8 @@ class Turns:
         """Parts of the system instruction, and contents. `signs`: calls need signatures."""
         system = [(at, one) for at, one in enumerate(messages) if one.role in ("system", "developer")]
         spoken = [(at, one) for at, one in enumerate(messages) if one.role not in ("system", "developer")]
+        for at, message in system:
+            self._lost += dropped(message.extras, DIALECT, f"messages[{at}]")
         instruction = [part for at, message in system for part in self._system(message, f"messages[{at}]")]
         for model, group in groupby(spoken, lambda pair: pair[1].role == "assistant"):
             turns = [(f"messages[{at}]", message) for at, message in group]

@@ -109,6 +109,8 @@ def _write(request: Request, model: Model, lost: list[Dropped]) -> tuple[dict[st
     fields["store"] = False
     if request.stream:
         fields["stream"] = True
+    for at, message in enumerate(request.messages[: len(request.messages) - len(messages)]):
+        lost += dropped(message.extras, RESPONSES, f"messages[{at}]") if message.extras else ()
     lost += _lost(request)
     return fields, names
 
