@@ -27,6 +27,7 @@ from pointsman.observe.metrics import Metrics
 from pointsman.routing.planner import iso_date
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
+from pointsman.store.responses import SqlResponses
 from pointsman.store.settings import LedgerSettings
 from pointsman.upstream.carry import Carry
 
@@ -92,6 +93,7 @@ def build(
             ledger=Ledger(url, clock, LedgerSettings(content=loaded.config.store_content)),
             keys=KeyRing(key_store, clock, ids, required=required),
             key_store=key_store,
+            responses=SqlResponses(url, clock),
             url=url,
             metrics=Metrics(),
             machine=Machine(

@@ -34,6 +34,7 @@ from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
 from pointsman.core.model import Model, Provider
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Carrier, Reply
+from pointsman.line.conversations import Conversations
 from pointsman.line.keeping import Patience
 from pointsman.line.opaque import OpaqueLine
 from pointsman.line.parts import Parts
@@ -43,6 +44,7 @@ from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
+from pointsman.store.responses import SqlResponses
 from pointsman.upstream.fetch import Fetcher
 from pointsman.upstream.tokens import Tokens
 
@@ -72,6 +74,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger
     keys: KeyRing
     key_store: SqlKeyStore
+    responses: SqlResponses
     url: str
     metrics: Metrics
     machine: Machine
@@ -192,6 +195,7 @@ class House:
         self._tasks.clear()
         await pieces.carrier.aclose()
         await self._fetcher.aclose()
+        await asyncio.to_thread(pieces.responses.close)
         await asyncio.to_thread(pieces.ledger.close)
         if self._questions is not None:
             await asyncio.to_thread(self._questions.close)
@@ -277,7 +281,7 @@ class House:
 
     def _lines(self, loaded: Loaded) -> tuple[Line, Line]:
         """The line for callers over HTTP, and the one for this process itself."""
-        pieces = self.pieces
+        pieces, responses = self.pieces, loaded.config.responses
         parts = Parts(
             passages=self.dialects.passages,
             router=self.planner,
@@ -291,8 +295,9 @@ class House:
             draw=SystemDraw(),
             keep_content=loaded.config.store_content,
             patience=Patience(first=loaded.config.server.keep_alive, every=loaded.config.server.keep_alive),
+            conversations=Conversations(pieces.responses, responses.days) if responses.store else None,
         )
-        return Line(parts), Line(msgspec.structs.replace(parts, keys=Everybody()))
+        return Line(parts), Line(msgspec.structs.replace(parts, keys=Everybody(), conversations=None))
 
 
 def data_folder(env: Mapping[str, str]) -> Path:

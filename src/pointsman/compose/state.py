@@ -65,7 +65,7 @@ class HouseState:
 
     def own_metrics(self) -> bytes:
         """Prometheus' text format, of this process; as a worker also of those whose place it took."""
-        ledger = self._house.pieces.ledger.stats
+        ledger, responses = self._house.pieces.ledger.stats, self._house.pieces.responses
         text = self._house.pieces.metrics.render(
             {
                 "gw_in_flight": ("Calls being served.", self._in_flight),
@@ -73,6 +73,8 @@ class HouseState:
                 "gw_ledger_spooled_rows": ("Outcomes that wait on disk.", lambda: ledger().spooled),
                 "gw_ledger_dropped_rows": ("Outcomes lost since the start.", lambda: ledger().dropped),
                 "gw_ledger_up": ("Whether the ledger's database answers.", lambda: int(ledger().up)),
+                "gw_stored_responses_pending": ("Responses that wait to be stored.", lambda: responses.pending),
+                "gw_stored_responses_lost": ("Responses not stored since the start.", lambda: responses.lost),
             }
         )
         return text if self._peers is None else self._peers.with_former(text)

@@ -14,6 +14,7 @@ from pointsman.server.guard import Guard
 from pointsman.server.health import OWN_METRICS, Health
 from pointsman.server.http1 import Limits
 from pointsman.server.reading import Reading
+from pointsman.server.responses import StoredResponses
 from pointsman.server.surfaces import data_path, models, opaque
 from pointsman.server.table import Handler, Table
 from pointsman.wire.model_lists import list_writers
@@ -52,6 +53,7 @@ def table(house: House, state: HouseState) -> Table:
     every, one = models(state, list_writers(), admitted)
     reading = Reading(house.questions, admitted, house.pieces.clock)
     health = Health(state, admitted)
+    stored = StoredResponses(house.pieces.responses, admitted, lambda: house.loaded.config.responses.store)
     files = Files("pointsman.dashboard", house.loaded.config.server.root_path)
     return Table(
         {
@@ -73,6 +75,7 @@ def table(house: House, state: HouseState) -> Table:
         {
             "/v1/models/": {"GET": one},
             "/v1beta/models/": {"GET": one},
+            "/v1/responses/": {"GET": stored.show, "DELETE": stored.delete},
             "/api/calls/": {"GET": reading.call},
             "/passthrough/": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), opaque(lambda: house.opaque)),
             "/static/": {"GET": files.static},

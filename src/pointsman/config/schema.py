@@ -253,6 +253,15 @@ class Log(_Section, frozen=True, kw_only=True):
     format: Annotated[Literal["text", "json"], Meta(description="For people or for machines.")] = "text"
 
 
+class Responses(_Section, frozen=True, kw_only=True):
+    """Stored responses: requests to `/v1/responses` may go on from an earlier one, whichever model answers."""
+
+    store: Annotated[bool, Meta(description="Keep them, with the text of the conversations that led to them.")] = False
+    days: Annotated[
+        Annotated[int, Meta(ge=1, le=3650)], Meta(description="How long each is kept; then it is deleted.")
+    ] = 30
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole file. Every key is optional: without a file, providers are on whose key is in the environment."""
 
@@ -272,6 +281,7 @@ class Config(_Section, frozen=True, kw_only=True):
         Meta(description="Name of the variable that holds the store's URL, where that contains a password."),
     ] = None
     store_content: Annotated[bool, Meta(description="Keep the text of requests and answers too.")] = False
+    responses: Annotated[Responses, Meta(description="Whether responses are stored, to go on from.")] = Responses()
     discover: Annotated[
         bool, Meta(description="Look for Ollama, LM Studio, vLLM and llama.cpp on their usual local ports.")
     ] = True

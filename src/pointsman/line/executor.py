@@ -66,12 +66,15 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
         if pause and last is not None and not await _rest(parts, pause, last, deadline, trail):
             break
         try:
-            way, incoming = dressed(parts.passages, call, step)
+            told, untold = (call, ()) if call.turn is None else call.turn.told(call, step)
+            way, incoming = dressed(parts.passages, told, step)
             wanted = way.wants(incoming)
             files = await parts.fetcher.fetch(wanted) if wanted else NO_FILES
             if parts.sender.due(model.provider):
                 await parts.sender.ready(model.provider)
             outgoing = way.write_request(incoming, model, files)
+            if untold:
+                outgoing = msgspec.structs.replace(outgoing, dropped=(*untold, *outgoing.dropped))
             asking = _prepare(parts, call, model, way, outgoing, deadline)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
             unasked[model.name] = error

@@ -8,6 +8,7 @@ from pointsman.core.outcome import Outcome, Status
 from pointsman.core.plan import Plan
 from pointsman.core.ports import NOBODY
 from pointsman.core.usage import Usage
+from pointsman.line.conversations import Turn
 from pointsman.line.parts import NO_WISHES, Parts, Won
 from pointsman.line.trail import Trail
 from pointsman.wire.port import COUNTING, AnswerFacts, Incoming, Spoken, Surface
@@ -35,6 +36,8 @@ class Run:
         self.wishes = NO_WISHES
         self.plan: Plan | None = None
         self.won: Won | None = None
+        self.turn: Turn | None = None
+        self.sent = b""  # a whole answer as it was delivered, where its turn keeps it
         self.cost: int | None = None
         self.draw: float | None = None
 
@@ -55,6 +58,8 @@ class Run:
             self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
             trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)
         self.parts.recorder.record(self._outcome(error, facts))
+        if self.turn is not None and error is None and won is not None:
+            self.turn.keep(self.id, self.started, won, self.sent)
 
     def handed_over(self) -> bool:
         """Whether a stream was complete, its usage included, when it was interrupted."""

@@ -24,6 +24,7 @@ from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply
 from pointsman.line import executor, relay
 from pointsman.line.admit import admit, wishes
+from pointsman.line.conversations import SURFACES
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts
 from pointsman.line.settle import Run
@@ -70,6 +71,9 @@ class Line:
         run.principal = admit(parts, arrival)
         run.incoming = incoming = run.dialect.read_request(arrival.body, run.surface, arrival.path, arrival.query)
         run.wishes = wishes(arrival)
+        if parts.conversations is not None and incoming.surface in SURFACES:
+            run.turn = await parts.conversations.take_up(incoming, run.principal.id)
+            run.incoming = incoming = run.turn.incoming
         call = Call(
             id=run.id,
             started=run.started,
@@ -78,6 +82,7 @@ class Line:
             incoming=incoming,
             principal=run.principal,
             wishes=run.wishes,
+            turn=run.turn,
         )
         run.draw = draw = parts.draw.random()
         run.plan = plan = parts.router.plan(incoming.model, incoming.needs, now=run.started, draw=draw)
@@ -92,8 +97,10 @@ class Line:
             await self._stream(call, plan, run, reply)
         else:
             run.won = won = await executor.run(parts, call, plan, run.trail)
+            if run.turn is not None:
+                run.won = won = run.turn.warned(won)
             try:
-                await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
+                run.sent = await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
             finally:
                 await won.response.aclose()
         run.settle(None)
@@ -103,6 +110,8 @@ class Line:
         keeper = Keeper(reply, lambda: relay.early_head(call, plan), call.dialect.keep_alive(), parts.patience)
         try:
             run.won = won = await executor.run(parts, call, plan, run.trail)
+            if run.turn is not None:
+                run.won = won = run.turn.warned(won)
             try:
                 await relay.deliver_stream(self._heads, call, plan, won, relay.Delivery(run.trail, reply, keeper))
             finally:

@@ -35,7 +35,7 @@ class Cors:
         asked = arrival.lookup.get(b"access-control-request-headers", b"authorization, content-type")
         headers = [
             *self._permission(origin),
-            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
             (b"access-control-allow-headers", asked),
             (b"access-control-max-age", b"600"),
         ]

@@ -72,7 +72,7 @@ class SqlResponses:
         self._weight = 0
         self._changed = threading.Condition()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pointsman-responses")  # starts with its first work
-        self._scheduled = self._away = self._closed = False
+        self._used = self._scheduled = self._away = self._closed = False
         self._pause = _FIRST_PAUSE
         self._timer: threading.Timer | None = None
 
@@ -133,7 +133,8 @@ class SqlResponses:
                 self._scheduled = True
                 self._thread.submit(self._write)
         written = self.flush(timeout)
-        self._thread.submit(self._link.close)
+        if self._used:
+            self._thread.submit(self._link.close)
         self._thread.shutdown(wait=written)
         if not written:
             _log.error("%d stored responses are lost: the store did not take them", self.pending)
@@ -155,6 +156,7 @@ class SqlResponses:
         seconds = self._settings.answer
         if self._closed:
             raise StoreUnavailable("the gateway is stopping", hint="ask again in a moment")
+        self._used = True
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -168,7 +170,7 @@ class SqlResponses:
     def _schedule(self) -> None:
         """See to it that what waits is written; with the lock."""
         if not self._scheduled and not self._closed:
-            self._scheduled = True
+            self._used = self._scheduled = True
             self._thread.submit(self._write)
 
     def _write(self) -> None:
