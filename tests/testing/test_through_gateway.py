@@ -1,4 +1,7 @@
-"""Every named fault of a first provider, through the real gateway: the caller gets what the fault's data say."""
+"""Every named fault of a first provider, through the real gateway: the caller gets what the fault's data say.
+
+The first provider speaks each dialect in turn; the caller always speaks OpenAI's chat.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 FIRST, SECOND = "the first provider says so in quite a few words of its own", "the second one answers"
 
 
-@pytest.fixture(scope="module")
-def sim() -> Iterator[Simulator]:
+DIALECTS = ("openai-chat", "openai-responses", "anthropic-messages", "gemini")
+
+
+@pytest.fixture(scope="module", params=DIALECTS)
+def sim(request) -> Iterator[Simulator]:
     # Paced, so that content has gone out to the caller when a fault in the middle strikes.
     first = SimModel(name="one", answers={"hello": FIRST}, pace=Pace(events_per_second=50))
     second = SimModel(name="two", answers={"hello": SECOND})
-    providers = (SimProvider(name="first", models=(first,)), SimProvider(name="second", models=(second,)))
+    providers = (
+        SimProvider(name="first", dialect=request.param, models=(first,)),
+        SimProvider(name="second", models=(second,)),
+    )
     with running(Script(providers=providers)) as started:
         yield started
 
@@ -36,8 +45,8 @@ def sim() -> Iterator[Simulator]:
 def served(sim) -> Iterator[Running]:
     limits = {"connect": 1, "first_byte": 1, "between_bytes": 1, "total": 20}
     providers = {
-        name: {"dialect": "openai-chat", "base_url": sim.url_of(name), "timeouts": limits}
-        for name in ("first", "second")
+        provider.name: {"dialect": provider.dialect, "base_url": sim.url_of(provider.name), "timeouts": limits}
+        for provider in sim.script.providers
     }
     models = {"large": {"provider": "first", "model": "one"}, "small": {"provider": "second", "model": "two"}}
     config: dict[str, Any] = {
@@ -78,6 +87,8 @@ def ask(client: openai.OpenAI, *, stream: bool) -> tuple[str, str]:
 def test_the_caller_gets_what_is_owed(client, sim, fault, stream):
     inject(sim, fault)
     owed = fault.stream if stream else fault.whole
+    if stream and fault.name == "no_done" and sim.script.providers[0].dialect == "anthropic-messages":
+        owed = "error"  # what has no `message_stop` is cut, whatever came before
     if owed == "next":
         assert ask(client, stream=stream) == (SECOND, "second")
     elif owed == "deliver":
