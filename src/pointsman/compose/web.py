@@ -15,7 +15,7 @@ from pointsman.server.health import OWN_METRICS, Health
 from pointsman.server.http1 import Limits
 from pointsman.server.reading import Reading
 from pointsman.server.responses import StoredResponses
-from pointsman.server.surfaces import data_path, models, opaque
+from pointsman.server.surfaces import data_path, gemini_path, models, opaque
 from pointsman.server.table import Handler, Table
 from pointsman.wire.model_lists import list_writers
 from pointsman.wire.port import Spoken, Surface
@@ -73,8 +73,8 @@ def table(house: House, state: HouseState) -> Table:
             "": {"GET": files.page},
         },
         {
-            "/v1/models/": {"GET": one},
-            "/v1beta/models/": {"GET": one},
+            "/v1/models/": {"GET": one, "POST": gemini_path(lambda: house.line, house.dialects.gemini)},
+            "/v1beta/models/": {"GET": one, "POST": gemini_path(lambda: house.line, house.dialects.gemini)},
             "/v1/responses/": {"GET": stored.show, "DELETE": stored.delete},
             "/api/calls/": {"GET": reading.call},
             "/passthrough/": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), opaque(lambda: house.opaque)),
