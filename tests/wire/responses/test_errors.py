@@ -102,3 +102,18 @@ def test_the_sign_of_life_is_an_event_that_codex_notices():
     name, data, *rest = OpenAIResponses().keep_alive().decode().split("\n")
     assert (name, rest) == ("event: keepalive", ["", ""])
     assert json.loads(data.removeprefix("data: "))["type"] == "keepalive"
+
+
+def test_before_the_first_event_the_sign_of_life_is_a_comment(dialect, asking):
+    """OpenAI's client, which puts responses together, takes no event before `response.created`."""
+    body = json.dumps(
+        {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": []}
+    ).encode()
+    stream = dialect.as_stream(body, asking())
+    with client_over(dialect.keep_alive(begun=False) + stream).responses.stream(model="m", input="x") as events:
+        assert events.get_final_response().id == "resp_1"
+    with (
+        pytest.raises(RuntimeError, match=r"response\.created"),
+        client_over(dialect.keep_alive() + stream).responses.stream(model="m", input="x") as events,
+    ):
+        events.until_done()

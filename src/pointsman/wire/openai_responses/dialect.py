@@ -24,7 +24,7 @@ from pointsman.wire.openai_responses import (
     write_answer,
 )
 from pointsman.wire.openai_responses import request as read
-from pointsman.wire.openai_responses.frames import ALIVE
+from pointsman.wire.openai_responses.frames import ALIVE, EARLY
 from pointsman.wire.openai_responses.relay import ResponsesRelay
 from pointsman.wire.openai_responses.stream_reader import ResponsesReader
 from pointsman.wire.openai_responses.stream_writer import ResponsesWriter
@@ -77,9 +77,13 @@ class OpenAIResponses:
         """See `port.Spoken.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
 
-    def keep_alive(self) -> bytes:
-        """See `port.Spoken.keep_alive`."""
-        return ALIVE
+    def keep_alive(self, *, begun: bool = True) -> bytes:
+        """See `port.Spoken.keep_alive`.
+
+        `begun`: whether the caller has had `response.created`. OpenAI's client takes nothing before it, and Codex does
+        not notice comments; so only whoever knows which it is can please both.
+        """
+        return ALIVE if begun else EARLY
 
     def to_core(self, incoming: Incoming) -> Request:
         """See `port.CallerSide.to_core`."""

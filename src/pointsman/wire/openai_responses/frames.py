@@ -10,6 +10,8 @@ _encode = msgspec.json.Encoder().encode
 ALIVE = b'event: keepalive\ndata: {"type":"keepalive","sequence_number":0}\n\n'
 """What OpenAI sends during a long silence. Not a comment: Codex does not notice those, and gives up after some time."""
 
+EARLY = b": keep-alive\n\n"
+
 
 def frame(kind: str, number: int, fields: dict[str, Any]) -> bytes:
     """An event; `number` is its place in the stream."""
