@@ -50,6 +50,11 @@ class Table:
             return ""
         return ", ".join(sorted({*methods, *(("HEAD",) if "GET" in methods else ())}))
 
+    def entries(self) -> list[tuple[str, str]]:
+        """Every method and path; one that ends with a slash stands for everything below it."""
+        every = [*self._exact.items(), *self._prefixes]
+        return [(method, path) for path, methods in every for method in methods]
+
     def _methods(self, path: str) -> Mapping[str, Handler]:
         plain = normal(path)
         methods = self._exact.get(plain)
