@@ -121,18 +121,21 @@ class AskJudge:
     def judge(self, record: dict[str, Any]) -> Iterator[Compared]:
         """One recorded request in every other dialect."""
         caller = self._dialects[DIALECTS[record["dialect"]]]
-        wanted = READ[caller.name](record["request"]["body"])
         for provider in self._dialects.values():
             if provider is not caller:
-                yield from self._one(record, wanted, caller, provider)
+                yield from self.between(record, caller, provider)
 
     def translated(self, record: dict[str, Any], provider: str, name: str = "") -> tuple[Ask, str]:
-        """A record's request in another dialect, and what was dropped."""
-        caller = self._dialects[DIALECTS[record["dialect"]]]
-        way = Crossing(caller, self._dialects[provider])
-        outgoing = way.write_request(incoming(caller, record), model(provider, name))
+        """A record's request in another dialect, for a model of a name, and what was dropped."""
+        return self._translated(record, self._dialects[DIALECTS[record["dialect"]]], self._dialects[provider], name)
+
+    def _translated(
+        self, record: dict[str, Any], caller: Dialect, provider: Dialect, name: str = ""
+    ) -> tuple[Ask, str]:
+        way = Crossing(caller, provider)
+        outgoing = way.write_request(incoming(caller, record), model(provider.name, name))
         dropped = " ".join(f"{one.path} {one.reason}" for one in outgoing.dropped)
-        ask = READ[provider](json.loads(outgoing.body))
+        ask = READ[provider.name](json.loads(outgoing.body))
         if outgoing.answer_tool:  # structured output by way of a tool of ours
             shape = ask.tools.pop(outgoing.answer_tool, ("", None))[1]
             ask = Ask(**{**vars(ask), "form": ("schema", shape), "choice": ("auto", "")})
@@ -141,10 +144,12 @@ class AskJudge:
             ask = Ask(**{**vars(ask), "tools": {renamed.get(name, name): tool for name, tool in ask.tools.items()}})
         return ask, dropped
 
-    def _one(self, record: dict[str, Any], wanted: Ask, caller: Dialect, provider: Dialect) -> Iterator[Compared]:
+    def between(self, record: dict[str, Any], caller: Dialect, provider: Dialect) -> Iterator[Compared]:
+        """One recorded request in one other dialect."""
+        wanted = READ[caller.name](record["request"]["body"])
         head = (record["id"], caller.name, provider.name)
         try:
-            got, dropped = self.translated(record, provider.name)
+            got, dropped = self._translated(record, caller, provider)
         except CallerError as error:
             yield Compared(*head, REFUSED, "", error.message)
             return

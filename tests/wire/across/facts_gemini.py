@@ -15,6 +15,7 @@ _FILTERS = frozenset(
     {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "LANGUAGE", "IMAGE_SAFETY"}
 )
 _FAULTS = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"})
+_COUNTS = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]")
 
 
@@ -32,7 +33,9 @@ def of_chunks(chunks: list[dict[str, Any]]) -> Facts:
         if chunk.get("error"):
             failure = failure_in(chunk)
             break
-        usage |= {name: count for name, count in fields(chunk.get("usageMetadata")).items() if count is not None}
+        counts = fields(chunk.get("usageMetadata"))
+        if any(name in counts for name in _COUNTS):  # each is a whole account so far, the last one counts
+            usage = counts
         # Blocked where nothing but feedback came: `blockReason` may be new, or missing (gotcha 48).
         blocked = blocked or (bool(chunk.get("promptFeedback")) and not chunk.get("candidates"))
         for candidate in items(chunk.get("candidates")):
@@ -150,17 +153,17 @@ def _sources(pieces: list[dict[str, Any]]) -> tuple[frozenset[str], frozenset[st
         for support in items(grounding.get("groundingSupports")):
             places = items(fields(support).get("groundingChunkIndices"))
             must |= {urls[at] for at in places if isinstance(at, int) and at < len(urls)}
-        notes = items(fields(piece.get("citationMetadata")).get("citations"))
+        quoted = fields(piece.get("citationMetadata"))
+        notes = items(quoted.get("citations")) or items(quoted.get("citationSources"))  # Vertex AI's, Google's name
         must |= {text(fields(note).get("uri")) for note in notes}
     return frozenset(must - {""}), frozenset(may - {""})
 
 
 def usage_of(raw: dict[str, Any]) -> Usage | None:
     """Thinking stands beside the candidates, results of built-in tools beside the prompt (gotcha 19)."""
-    names = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
-    if not any(name in raw for name in names):
+    if not any(name in raw for name in _COUNTS):
         return None
-    prompt, said, thought, tools = (number(raw.get(name)) for name in names)
+    prompt, said, thought, tools = (number(raw.get(name)) for name in _COUNTS)
     return Usage(
         input=prompt + tools,
         cache_read=number(raw.get("cachedContentTokenCount")),

@@ -21,7 +21,9 @@ from wire.across.frames import events, fields
 from wire.across.record import DIALECTS
 
 _NOW = 1_767_225_600_000_000_000
-_SPLITS = (1 << 30, 7, 1)
+SPLITS = (1 << 30, 7, 1)
+QUICK = (1 << 30, 97)
+"""Sizes of the pieces in which streams are fed; for tests that have no time."""
 _BILLED = ("input", "cache_read", "cache_write", "output", "reasoning")
 CROSSED = "openai-chat (crossed)"
 """Chat to chat by the long way, through the core values, as if these were two dialects."""
@@ -88,9 +90,11 @@ class Judge:
 
     Args:
         dialects: those that there are.
+        splits: sizes of the pieces in which streams are fed.
     """
 
-    def __init__(self, dialects: Iterable[Dialect]) -> None:
+    def __init__(self, dialects: Iterable[Dialect], splits: tuple[int, ...] = SPLITS) -> None:
+        self._splits = splits
         dialects = tuple(dialects)
         passages = Passages(dialects)
         self._ways: dict[tuple[str, str], Way] = {}
@@ -109,18 +113,17 @@ class Judge:
             return
         for (caller, other), way in self._ways.items():
             if other == provider:
-                yield from _judged(record, facts, way, Case(record["id"], caller, provider, ""))
+                yield from self._judged(record, facts, way, Case(record["id"], caller, provider, ""))
 
-
-def _judged(record: dict[str, Any], facts: Facts, way: Way, case: Case) -> Iterator[Judgement]:
-    if recorded.failed(record):
-        yield _of("error", case, _error(record, facts, way), facts)
-    elif recorded.streamed(record):
-        yield _of("stream", case, _streamed(record, facts, way), facts)
-    else:
-        dropped: list[Dropped] = []
-        yield _of("whole", case, _whole(record, facts, way, dropped), facts, tuple(dropped))
-        yield _of("told", case, _told(record, facts, way), facts)
+    def _judged(self, record: dict[str, Any], facts: Facts, way: Way, case: Case) -> Iterator[Judgement]:
+        if recorded.failed(record):
+            yield _of("error", case, _error(record, facts, way), facts)
+        elif recorded.streamed(record):
+            yield _of("stream", case, _streamed(record, facts, way, self._splits), facts)
+        else:
+            dropped: list[Dropped] = []
+            yield _of("whole", case, _whole(record, facts, way, dropped), facts, tuple(dropped))
+            yield _of("told", case, _told(record, facts, way), facts)
 
 
 def _of(mode: str, case: Case, found: list[Difference], facts: Facts, dropped: tuple[Dropped, ...] = ()) -> Judgement:
@@ -223,14 +226,14 @@ def _read(facts: Facts, out: bytes, way: Way) -> list[Difference]:
     return [*differences(facts, answer, name, streamed=True), *(Difference("form", rule) for rule in breaches)]
 
 
-def _streamed(record: dict[str, Any], facts: Facts, way: Way) -> list[Difference]:
+def _streamed(record: dict[str, Any], facts: Facts, way: Way, splits: tuple[int, ...]) -> list[Difference]:
     data, outs, found = recorded.sent(record), list[bytes](), list[Difference]()
-    for size in _SPLITS:
+    for size in splits:
         relay = way.passage.relay(way.trip(stream=True))
         out: list[bytes] = []
         found += _guarded(lambda relay=relay, out=out, size=size: _fed(relay, data, size, out), facts)  # type: ignore[misc]
         outs.append(b"".join(out))
-        if size == _SPLITS[0] and not facts.failure:
+        if size == splits[0] and not facts.failure:
             found += _billing(facts, relay.facts.usage)
     if facts.failure:
         return list(dict.fromkeys([*found, *_cut_off(facts, outs[-1], way)]))
@@ -292,9 +295,11 @@ def _error(record: dict[str, Any], facts: Facts, way: Way) -> list[Difference]:
     return [*found, *(Difference("error", rule) for rule in told)]
 
 
-def judged(dialects: Iterable[Dialect], folder: Path, share: tuple[int, int] = (0, 1)) -> Iterator[Judgement]:
+def judged(
+    dialects: Iterable[Dialect], folder: Path, share: tuple[int, int] = (0, 1), splits: tuple[int, ...] = SPLITS
+) -> Iterator[Judgement]:
     """Every record, or a share of them, for every caller."""
-    judge = Judge(dialects)
+    judge = Judge(dialects, splits)
     for record in recorded.records(folder, share):
         if DIALECTS[record["dialect"]] in {dialect.name for dialect in dialects}:
             yield from judge.judge(record)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from wire.across import seen_chat, seen_gemini, seen_messages, seen_responses
+from wire.across import sdk, seen_chat, seen_gemini, seen_messages, seen_responses
 from wire.across.breaches import Breaches
 from wire.across.facts import Facts
 from wire.across.frames import events, json_of
@@ -37,6 +37,7 @@ def whole(dialect: str, body: bytes) -> tuple[Facts, Breaches]:
         breaches.append("the body is no JSON object")
         return Facts(unfit="no JSON"), breaches
     _WHOLE[dialect](value, breaches)
+    breaches += sdk.whole(dialect, value)
     return of_body(dialect, value), breaches
 
 
@@ -45,6 +46,9 @@ def stream(dialect: str, data: bytes, *, cut: bool = False) -> tuple[Facts, Brea
     breaches = Breaches()
     found = events(data.decode())
     breaches.check(data.endswith(b"\n\n") or not data, "the last event has no blank line behind it")
+    for event in found:
+        if isinstance(event.value, dict):
+            breaches += [one for one in sdk.event(dialect, event.value) if one not in breaches]
     body: dict[str, Any] = _STREAM[dialect](found, breaches, cut)
     facts = of_body(dialect, body)
     if not cut:

@@ -26,6 +26,8 @@ def whole(body: dict[str, Any], breaches: Breaches) -> None:
         breaches.check(message.get("tool_calls") is None or calls, "`tool_calls` is an empty list")
         for call in calls:
             _call(fields(call), breaches)
+        waits = choice.get("finish_reason") != "stop" or not calls
+        breaches.check(waits, "finish_reason stop, and calls that wait for their results")
         ids = [fields(call).get("id") for call in calls]
         breaches.check(len(set(ids)) == len(ids), "two calls with one id")
     if body.get("usage") is not None:

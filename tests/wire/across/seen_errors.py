@@ -27,6 +27,7 @@ _GOOGLE = {  # https://cloud.google.com/apis/design/errors
     403: {"PERMISSION_DENIED"},
     404: {"NOT_FOUND"},
     429: {"RESOURCE_EXHAUSTED"},
+    499: {"CANCELLED"},
     503: {"UNAVAILABLE"},
     504: {"DEADLINE_EXCEEDED"},
 }

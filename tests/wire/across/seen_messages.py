@@ -45,6 +45,8 @@ def whole(body: dict[str, Any], breaches: Breaches) -> None:
         _block(fields(block), breaches)
     ids = [fields(block).get("id") for block in items(body.get("content")) if fields(block).get("type") == "tool_use"]
     breaches.check(len(set(ids)) == len(ids), "two calls with one id")
+    waits = body.get("stop_reason") != "end_turn" or not ids
+    breaches.check(waits, "stop_reason end_turn, and calls that wait for their results")
     breaches.types(fields(body.get("usage")), input_tokens=int, output_tokens=int)
 
 
