@@ -125,6 +125,33 @@ async def test_the_needs_of_the_whole_conversation_decide_the_route(sim: Any, co
         assert counted.input_tokens > 1000
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_items_can_be_referred_to_by_their_ids(
+    sim: Any, config: Any, serving: Any, ask: Any, stream: bool
+) -> None:
+    """As the AI SDK of Vercel does, unless it is told not to."""
+    async with serving(config(sim, **ON)) as served, client(served) as sdk:
+        user = {"role": "user", "content": "Call get_weather for Paris."}
+        first = await said(sdk, stream=stream, model="small", input=[user], tools=[WEATHER])
+        call = next(item for item in first.output if item.type == "function_call")
+        turn = [
+            user,
+            *({"type": "item_reference", "id": item.id} for item in first.output),
+            {"type": "function_call_output", "call_id": call.call_id, "output": "21 degrees"},
+        ]
+        second = await said(sdk, stream=stream, model="large", input=turn, tools=[WEATHER])
+        assert "21 degrees" in second.output_text
+        assert [one["role"] for one in asked(sim)] == ["user", "assistant", "tool"]
+        third = await said(
+            sdk, stream=stream, model="small", input="say: Thanks.", previous_response_id=second.id, tools=[WEATHER]
+        )
+        assert third.output_text == "Thanks."
+        assert [one["role"] for one in asked(sim)] == ["user", "assistant", "tool", "assistant", "user"]
+        await sdk.responses.delete(first.id)
+        refused = await ask(served, "POST", "/v1/responses", {"model": "small", "input": turn, "tools": [WEATHER]})
+        assert (refused.status, refused.error["param"]) == (400, "input[1]"), "what is gone is named"
+
+
 async def test_another_key_knows_nothing_of_it(sim: Any, config: Any, serving: Any) -> None:
     async with serving(config(sim, **ON)) as served:
         keys = [await make_key(served, name) for name in ("ann", "bob")]

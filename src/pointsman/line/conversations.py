@@ -6,6 +6,8 @@ can read is taken out for the others.
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from pointsman.core.chat import Dropped
@@ -16,7 +18,15 @@ from pointsman.core.plan import Step
 from pointsman.core.ports import ResponseStore
 from pointsman.line.parts import Call, Won
 from pointsman.wire.openai_responses.history import input_items, previous, with_history
-from pointsman.wire.openai_responses.kept import conversation, joined, may_be_kept, told_to, whole_id
+from pointsman.wire.openai_responses.kept import (
+    complete,
+    conversation,
+    dereferenced,
+    joined,
+    may_be_kept,
+    references,
+    told_to,
+)
 from pointsman.wire.openai_responses.request import said
 from pointsman.wire.port import Incoming, Surface, final_of
 from pointsman.wire.raw import dump, items_of
@@ -26,6 +36,9 @@ SURFACES: frozenset[Surface] = frozenset({"responses", "responses.input_tokens"}
 LARGEST = 8 * 1024 * 1024
 """Bytes of a conversation that is kept."""
 _PREVIOUS = "previous_response_id"
+_NONE = msgspec.Raw(b"[]")
+_REFERRED = 128
+"""Responses to whose items one request may refer."""
 _DAY = 86_400_000_000_000
 
 
@@ -51,8 +64,24 @@ class Conversations:
         """
         keeps = incoming.surface == "responses" and may_be_kept(incoming)
         store, days = (self._store if keeps else None), self._days
-        if not said(incoming.fields, _PREVIOUS):
+        history, makers = await self._earlier(incoming, tenant)
+        own = await self._named(incoming, tenant)
+        if not history and own is None:
             return Turn(tenant, incoming, incoming, (), store, days)
+        asked = incoming
+        if own is not None:
+            asked = msgspec.structs.replace(incoming, fields={**incoming.fields, "input": _NONE})
+            history, makers = [*history, *own[0]], joined((*makers, *own[1]))
+        resumed = told = with_history(asked, history)
+        if _PREVIOUS in incoming.fields:  # the answer tells what it goes on from, as far as it is us who write it
+            fields = {**resumed.fields, _PREVIOUS: incoming.fields[_PREVIOUS]}
+            told = msgspec.structs.replace(resumed, fields=fields)
+        return Turn(tenant, told, resumed, makers, store, days)
+
+    async def _earlier(self, incoming: Incoming, tenant: str) -> tuple[list[msgspec.Raw], tuple[Maker, ...]]:
+        """The conversation that a request goes on from; nothing where it begins one."""
+        if not said(incoming.fields, _PREVIOUS):
+            return [], ()
         wanted = previous(incoming)
         if not wanted:
             raise InvalidRequest(f"`{_PREVIOUS}` has to be the id of a response.", param=_PREVIOUS)
@@ -66,11 +95,15 @@ class Conversations:
                 hint="it may have expired, been sent with `store: false` or belong to another key: send the whole "
                 "conversation in `input`",
             )
-        items, makers = conversation(found)
-        resumed = with_history(incoming, items)
-        # The answer tells what it goes on from, as far as it is us who write it.
-        fields = {**resumed.fields, _PREVIOUS: incoming.fields[_PREVIOUS]}
-        return Turn(tenant, msgspec.structs.replace(resumed, fields=fields), resumed, makers, store, days)
+        return conversation(found)
+
+    async def _named(self, incoming: Incoming, tenant: str) -> tuple[list[msgspec.Raw], tuple[Maker, ...]] | None:
+        """A request's own items where it refers to stored ones by their ids, with these in their places."""
+        wanted = references(incoming)[-_REFERRED:]
+        if not wanted:
+            return None
+        found = await asyncio.gather(*(self._store.find(one, tenant) for one in wanted))
+        return dereferenced(incoming, filter(None, found))
 
 
 class Turn:
@@ -121,7 +154,7 @@ class Turn:
             return
         body = sent if won.relay is None else final_of(won.relay)
         size = self._size(won.body if won.relay is None else body)  # as it was measured for the warning
-        response_id = whole_id(body) if size <= LARGEST else ""
+        response_id, body = complete(body) if size <= LARGEST else ("", b"")
         if not response_id:
             return
         given = self._resumed.fields.get("input")

@@ -11,11 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.core.chat import Reasoning
+from pointsman.core.chat import Answer, Choice, Reasoning, Text
 from pointsman.core.errors import InvalidJson, InvalidRequest
 from pointsman.core.kept import KeptResponse, Maker
 from pointsman.wire.openai_responses import OpenAIResponses, with_history
-from pointsman.wire.openai_responses.kept import conversation, joined, listed, may_be_kept, told_to, whole_id
+from pointsman.wire.openai_responses.kept import (
+    complete,
+    conversation,
+    dereferenced,
+    joined,
+    listed,
+    may_be_kept,
+    references,
+    told_to,
+)
 from pointsman.wire.openai_responses.seals import PREFIX, seal_of
 
 DIALECT = OpenAIResponses()
@@ -127,7 +136,15 @@ def test_callers_and_providers_may_keep_it_to_themselves(fields: dict[str, Any],
 )
 def test_only_a_complete_response_can_be_gone_on_from(changes: dict[str, Any], expected: str) -> None:
     response = {"id": "resp_1", "status": "completed", "output": [MESSAGE], "usage": {}, **changes}
-    assert whole_id(json.dumps(response).encode()) == expected
+    body = json.dumps(response).encode()
+    assert complete(body) == (expected, body if expected else b"")
+
+
+def test_half_a_character_is_replaced_for_no_request_may_hold_it() -> None:
+    body = rb'{"id":"resp_1","output":[{"type":"message","content":[{"type":"output_text","text":"a\ud83db"}]}]}'
+    name, repaired = complete(body)
+    assert name == "resp_1"
+    assert json.loads(repaired)["output"][0]["content"][0]["text"] == "a?b"
 
 
 def test_makers_side_by_side_are_one() -> None:
@@ -162,6 +179,34 @@ def test_listed_items_have_ids_that_stay() -> None:
     assert listed(kept(id="resp_2", input=one.input))[0]["id"] != shown[0]["id"]
 
 
+def test_items_that_we_wrote_are_found_by_their_ids_alone() -> None:
+    written = json.loads(
+        DIALECT.write_answer(
+            Answer(id="chatcmpl-1", model="m", created=1, choices=(Choice(blocks=(Text(text="Yes"),), finish="stop"),)),
+            incoming(input="x"),
+        ).body
+    )
+    [item] = written["output"]
+    reference = {"type": "item_reference", "id": item["id"]}
+    theirs = {"type": "item_reference", "id": "msg_67ccd2bf17f0819081ff3bb2cf6508e60bb6a6b452d3795b"}
+    request = incoming(input=[USER, reference, theirs, reference, {**USER, "content": '"item_reference"'}])
+    assert references(request) == [written["id"]]
+    one = kept(id=written["id"], response=json.dumps(written).encode())
+    found = dereferenced(request, [one])
+    assert found is not None
+    items, makers = found
+    assert [json.loads(bytes(raw)) for raw in items] == [
+        USER,
+        item,
+        theirs,
+        item,
+        {**USER, "content": '"item_reference"'},
+    ]
+    assert makers == (Maker("", 1), Maker("a", 1), Maker("", 1), Maker("a", 1), Maker("", 1))
+    assert dereferenced(request, []) is None
+    assert references(incoming(input="item_reference")) == []
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -169,7 +214,10 @@ JSON = st.recursive(
 ITEMS = st.lists(
     st.dictionaries(
         st.sampled_from(["id", "type", "role", "content", "summary", "encrypted_content", "call_id"]),
-        st.sampled_from(["", "message", "reasoning", "function_call", SEALED_BY_US, "pm1.", "pm1.AAAA", "x"]) | JSON,
+        st.sampled_from(
+            ["", "message", "reasoning", "function_call", "item_reference", SEALED_BY_US, "pm1.", "pm1.AAAA", "x"]
+        )
+        | JSON,
     )
 )
 
@@ -188,11 +236,13 @@ def test_no_item_raises_anything_untyped(items: list[Any], spans: list[tuple[str
     one = kept(input=bytes(request.fields["input"]), response=body)
     assert len(listed(one)) == len(items)
     assert len(conversation(one)[0]) == len(items)
+    references(request)
+    dereferenced(request, [one])
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_body_raises_anything(body: bytes) -> None:
-    assert isinstance(whole_id(body), str)
+    assert isinstance(complete(body)[0], str)
     one = kept(input=body, response=body)
     listed(one)
     conversation(one)

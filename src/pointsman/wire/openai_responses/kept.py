@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,9 +15,12 @@ from pointsman.wire.openai_responses.history import answer_items
 from pointsman.wire.openai_responses.request import said
 from pointsman.wire.openai_responses.seals import opened
 from pointsman.wire.port import Incoming
-from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of
+from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, whole_object
 
 _MOST_ID = 256
+_REFERENCE = b'"item_reference"'
+_OURS = re.compile(r"[a-z]+_([0-9a-f]{28})[0-9a-f]{4}")
+"""The id of an item that we wrote: see `response_object.Ids`. In it stands that of its response."""
 _WHOLE = frozenset({None, "completed", "incomplete"})
 _PLAIN = frozenset(
     {"message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning"}
@@ -50,21 +54,61 @@ def may_be_kept(incoming: Incoming) -> bool:
     return not refused and not said(fields, "conversation")
 
 
-def whole_id(body: bytes) -> str:
-    """The id of a response that is complete; empty for everything else, and for ids that are no plain words."""
+def complete(body: bytes) -> tuple[str, bytes]:
+    """A response that can be gone on from, and its id; both empty for everything else, and for ids in odd words.
+
+    It is what came, but for half surrogate pairs, which no request may hold.
+    """
+    found = _complete(body)
+    if found is None:
+        fields = whole_object(body)
+        body = bytes(dump(fields)) if fields is not None else b""
+        found = _complete(body)
+    if found is None or len(found.id) > _MOST_ID or not found.id.isascii() or not found.id.isprintable():
+        return "", b""
+    return (found.id, body) if found.id and found.status in _WHOLE else ("", b"")
+
+
+def _complete(body: bytes) -> _Whole | None:
     try:
-        found = _WHOLE_RESPONSE.decode(body)
+        return _WHOLE_RESPONSE.decode(body)
     except (ValueError, RecursionError):
-        return ""
-    if found.status not in _WHOLE or len(found.id) > _MOST_ID or not found.id.isascii() or not found.id.isprintable():
-        return ""
-    return found.id
+        return None
 
 
 def conversation(kept: KeptResponse) -> tuple[list[msgspec.Raw], tuple[Maker, ...]]:
     """The items of a conversation up to the end of a response, and who made them."""
     output = answer_items(kept.response)
     return [*list_of(msgspec.Raw(kept.input)), *output], joined((*kept.makers, Maker(kept.provider, len(output))))
+
+
+def references(incoming: Incoming) -> list[str]:
+    """The ids of the responses whose items a request refers to instead of holding them, as far as we wrote those."""
+    raw = incoming.fields.get("input")
+    if raw is None or bytes(raw).find(_REFERENCE) < 0:
+        return []
+    found = [_OURS.fullmatch(_referred(item)) for item in list_of(raw)]
+    return list(dict.fromkeys(f"resp_{match[1]}" for match in found if match))
+
+
+def dereferenced(
+    incoming: Incoming, responses: Iterable[KeptResponse]
+) -> tuple[list[msgspec.Raw], tuple[Maker, ...]] | None:
+    """A request's items with those that it refers to in their places, and who made them; None where none is known."""
+    known: dict[str, tuple[msgspec.Raw, str]] = {}
+    for kept in responses:
+        for item in answer_items(kept.response):
+            known[text_in(object_of(item) or {}, "id")] = item, kept.provider
+    found = [known.get(_referred(item), (item, "")) for item in list_of(incoming.fields.get("input"))]
+    if not any(maker for _, maker in found):
+        return None
+    return [item for item, _ in found], joined(Maker(maker, 1) for _, maker in found)
+
+
+def _referred(item: msgspec.Raw) -> str:
+    """The id that an item refers to; empty if it is an item itself."""
+    fields = object_of(item) if bytes(item).find(_REFERENCE) >= 0 else None
+    return text_in(fields, "id") if fields and text_in(fields, "type") == "item_reference" else ""
 
 
 def joined(makers: Iterable[Maker]) -> tuple[Maker, ...]:
