@@ -63,3 +63,25 @@ def test_an_answer_without_a_time_gets_the_calls_own() -> None:
     assert json.loads(heard.body)["created"] == 1_760_000_000
     assert heard.facts.usage is not None
     assert heard.facts.usage.total == 4
+
+
+@pytest.mark.parametrize("caller", ["openai-responses", "anthropic-messages", "gemini"])
+def test_half_a_character_from_a_tokeniser_breaks_no_stream(caller: str) -> None:
+    way = DIALECTS.passages.between(caller, "openai-chat")
+    asked: dict[str, tuple[Any, str, dict[str, Any]]] = {
+        "openai-responses": ("responses", "", {"model": "m", "input": "Hi", "stream": True}),
+        "anthropic-messages": ("messages", "", {**CHAT, "max_tokens": 9, "stream": True}),
+        "gemini": (
+            "gemini.generate",
+            "/v1beta/models/m:streamGenerateContent",
+            {"contents": [{"parts": [{"text": "Hi"}]}]},
+        ),
+    }
+    surface, path, body = asked[caller]
+    body = {name: value for name, value in body.items() if name not in ("seed", "logit_bias")}
+    incoming = DIALECTS.translated[caller].read_request(json.dumps(body).encode(), surface, path, "alt=sse")
+    relay = way.relay(Trip(incoming=incoming, outgoing=way.write_request(incoming, model("openai-chat"))))
+    chunk = b'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":%b}]}\n\n'
+    out = relay.feed(chunk % (rb"a \ud83d", b"null")) + relay.feed(chunk % (b"b", b'"stop"') + b"data: [DONE]\n\n")
+    assert b"a ?" in out
+    assert relay.close()

@@ -31,24 +31,28 @@ class Keeper:
     Args:
         reply: where the stream goes.
         head: status and headers, asked for when they have to go out before an answer is known.
-        sign: the dialect's sign of life; empty where it has none.
+        sign: the dialect's sign of life, given whether the answer has begun; empty where it has none.
         patience: how long a silence may be.
     """
 
-    def __init__(self, reply: Reply, head: Callable[[], Headers], sign: bytes, patience: Patience) -> None:
+    def __init__(
+        self, reply: Reply, head: Callable[[], Headers], sign: Callable[[bool], bytes], patience: Patience
+    ) -> None:
         self._reply = reply
         self._patience = patience
         self._head = head
         self._sign = sign
+        self._begun = False
         self._loop = asyncio.get_running_loop()
         self._spoke = self._loop.time()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        if sign:
+        if sign(False):
             self._timer = self._loop.call_later(patience.first, self._due)
 
     def spoke(self) -> None:
-        """Something went out."""
+        """Something of the answer went out."""
+        self._begun = True
         self._spoke = self._loop.time()
 
     def _due(self) -> None:
@@ -65,8 +69,8 @@ class Keeper:
         with contextlib.suppress(OSError):
             if not self._reply.started:
                 await self._reply.start(200, self._head())
-            await self._reply.write(self._sign)
-        self.spoke()
+            await self._reply.write(self._sign(self._begun))
+        self._spoke = self._loop.time()
         self._timer = self._loop.call_later(self._patience.every, self._due)
 
     async def stop(self) -> None:

@@ -107,7 +107,8 @@ class Line:
 
     async def _stream(self, call: Call, plan: Plan, run: Run, reply: Reply) -> None:
         parts = self.parts
-        keeper = Keeper(reply, lambda: relay.early_head(call, plan), call.dialect.keep_alive(), parts.patience)
+        speak = call.dialect.keep_alive
+        keeper = Keeper(reply, lambda: relay.early_head(call, plan), lambda begun: speak(begun=begun), parts.patience)
         try:
             run.won = won = await executor.run(parts, call, plan, run.trail)
             if run.turn is not None:

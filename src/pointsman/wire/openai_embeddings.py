@@ -96,7 +96,7 @@ class OpenAIEmbeddings:
         """See `port.Spoken.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """Nothing: there are no streams."""
         return b""
 

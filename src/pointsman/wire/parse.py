@@ -18,8 +18,8 @@ BAD_JSON = (ValueError, RecursionError)
 def loads(data: bytes) -> Any:
     """The value of some JSON.
 
-    Half of a surrogate pair (a character cut by a tokeniser), `NaN` and integers of any size are let through: the bytes
-    go to the caller unchanged anyway, and an answer should not be lost for them.
+    `NaN` and integers of any size are let through, and so is half of a surrogate pair (a character cut by a tokeniser),
+    as a question mark, for no text that we write can hold one. An answer should not be lost for any of them.
 
     Raises:
         ValueError, RecursionError: not JSON, or nested too deeply.
@@ -27,7 +27,8 @@ def loads(data: bytes) -> Any:
     try:
         return _ANY.decode(data)
     except ValueError:
-        return json.loads(data)
+        odd = json.loads(data)
+    return json.loads(json.dumps(odd, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def loads_object(data: bytes, what: str) -> dict[str, Any]:

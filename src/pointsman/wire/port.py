@@ -231,8 +231,11 @@ class Spoken(Protocol):
         """One of our errors as the last event of a stream whose status is already out."""
         ...
 
-    def keep_alive(self) -> bytes:
-        """What tells a caller in the middle of a stream that we are alive, and says nothing else."""
+    def keep_alive(self, *, begun: bool = True) -> bytes:
+        """What tells a caller in a stream that we are alive, and says nothing else.
+
+        `begun`: whether an event of the answer has gone out; some clients take nothing but comments before the first.
+        """
         ...
 
 

@@ -62,7 +62,7 @@ class AnthropicMessages:
         """See `port.Spoken.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.keep_alive`."""
         return PING
 

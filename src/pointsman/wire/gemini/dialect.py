@@ -69,7 +69,7 @@ class Gemini:
         array = incoming is not None and read.asks_array(incoming)
         return errors.write_stream_error(error, request_id, array=array, begun=begun)
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.keep_alive`."""
         return ALIVE
 

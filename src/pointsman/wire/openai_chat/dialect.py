@@ -61,7 +61,7 @@ class OpenAIChat:
         """See `port.Dialect.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.CallerSide.keep_alive`."""
         return ALIVE
 
