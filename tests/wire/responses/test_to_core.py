@@ -273,6 +273,18 @@ def test_what_stands_elsewhere_is_refused_by_name(core, fields, param):
         assert error.value.hint
 
 
+def test_thoughts_that_are_only_referred_to_hinder_no_other_provider(core):
+    """As Vercel's AI SDK sends them between the steps of a tool loop, unless `store` is false."""
+    reference = {"type": "item_reference", "id": "rs_1"}
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c", "output": "x"}
+    user, assistant, tool = core(input=[says("a"), reference, call, result]).messages
+    assert (user.role, assistant.role, tool.role) == ("user", "assistant", "tool")
+    kept, made = assistant.blocks
+    assert (kept.dialect, kept.kind) == ("openai-responses", "item_reference")
+    assert (made.id, made.name) == ("c", "f")
+
+
 def test_items_that_nobody_else_knows_stay_in_place(core):
     items = [{"type": "web_search_call", "id": "ws_1", "status": "completed"}, says("found", "assistant")]
     (message,) = core(input=items).messages

@@ -24,6 +24,7 @@ _ROLES: dict[str, Role] = {"system": "system", "developer": "developer", "user":
 _CALLS = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
 _RESULTS = frozenset({f"{name}_output" for name in _CALLS})
 _REFERENCE = "item_reference"
+_THOUGHTS = "rs_"  # so begin the ids of reasoning items, OpenAI's and ours
 
 
 class _Turn:
@@ -74,11 +75,7 @@ class Turns:
         elif kind in _RESULTS:
             self._result(fields)
         elif kind == _REFERENCE or (not kind and "id" in fields):
-            raise InvalidRequest(
-                f"`{path}` refers to an item that only the provider that made it has.",
-                param=path,
-                hint="Send the item itself, or name a model of a provider that speaks Responses.",
-            )
+            self._reference(raw, fields, path)
         elif kind != "additional_tools":
             image = read_image(fields) if kind == "image_generation_call" else None
             self._assistant().append(image or Opaque(dialect=RESPONSES, kind=kind, raw=raw))
@@ -104,6 +101,16 @@ class Turns:
             self._assistant().extend(blocks)
         else:
             self.say(_ROLES[role], blocks)
+
+    def _reference(self, raw: msgspec.Raw, fields: Fields, path: str) -> None:
+        """What is only referred to is missing; of thoughts that does no harm, since nobody but their maker reads them."""
+        if not text_in(fields, "id").startswith(_THOUGHTS):
+            raise InvalidRequest(
+                f"`{path}` refers to an item that only the provider that made it has.",
+                param=path,
+                hint="Send the item itself, or name a model of a provider that speaks Responses.",
+            )
+        self._assistant().append(Opaque(dialect=RESPONSES, kind=_REFERENCE, raw=raw))
 
     def _assistant(self) -> list[Block]:
         """The blocks of the turn in which the assistant is speaking."""
