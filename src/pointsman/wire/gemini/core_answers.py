@@ -31,7 +31,6 @@ from pointsman.wire.gemini.logprobs import write_logprobs
 from pointsman.wire.gemini.media import shown_media
 from pointsman.wire.gemini.names import DIALECT
 from pointsman.wire.gemini.seals import RAW_UNSIGNED, SEAL
-from pointsman.wire.gemini.stream_reader import sound
 from pointsman.wire.gemini.usage import write_usage
 from pointsman.wire.losses import dropped, name_of
 from pointsman.wire.parse import as_count, as_dict, as_list
@@ -39,7 +38,6 @@ from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import Fields, dump
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 _TAKEN = frozenset({"content", "finishReason", "index", "logprobsResult", "groundingMetadata", "citationMetadata"})
 _TOLD = frozenset({"candidates", "usageMetadata", "responseId", "modelVersion", "createTime"})
 _LATEST = 253_402_300_799  # the last second that has a date
@@ -49,10 +47,6 @@ _PLAIN = Style()
 def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
     """An answer in no dialect. Raises as `port.ProviderSide.read_whole`."""
     chunks = chunks_of(body)
-    try:
-        _decode(body)
-    except ValueError:
-        chunks = [sound(chunk) for chunk in chunks]
     gathering = Gathering(outgoing.tool_names)
     events: list[Event] = []
     for chunk in chunks:

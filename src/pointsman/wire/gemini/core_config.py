@@ -13,7 +13,7 @@ from pointsman.wire.gemini.models import before_3, generation, of_3
 from pointsman.wire.gemini.names import camel, fields_of, null, spelled
 from pointsman.wire.gemini.schemas import read_openapi, write_schema
 from pointsman.wire.parse import as_dict, as_list, as_text
-from pointsman.wire.raw import Fields, value_of
+from pointsman.wire.raw import Fields, text_in, value_of
 
 _MOST = 1 << 63
 _MOST_SEED = 1 << 31
@@ -21,23 +21,14 @@ _MOST_STOPS = 5
 _JSON = "application/json"
 _UNDERSTOOD = ("", _JSON, "text/plain")
 _FORMAT = frozenset({"responseMimeType", "responseSchema", "responseJsonSchema"})
-_TAKEN = frozenset(
-    {
-        "maxOutputTokens",
-        "temperature",
-        "topP",
-        "topK",
-        "presencePenalty",
-        "frequencyPenalty",
-        "seed",
-        "stopSequences",
-        "candidateCount",
-        "responseLogprobs",
-        "logprobs",
-        "thinkingConfig",
-        *_FORMAT,
-    }
-)
+_NUMBERS = {
+    "temperature": "temperature",
+    "topP": "top_p",
+    "presencePenalty": "presence_penalty",
+    "frequencyPenalty": "frequency_penalty",
+}
+_COUNTS = {"maxOutputTokens": "max_output", "topK": "top_k", "seed": "seed", "candidateCount": "choices"}
+_TAKEN = frozenset({*_NUMBERS, *_COUNTS, "stopSequences", "responseLogprobs", "logprobs", "thinkingConfig", *_FORMAT})
 
 
 def read_config(raw: msgspec.Raw | None) -> tuple[dict[str, Any], Fields]:
@@ -45,30 +36,35 @@ def read_config(raw: msgspec.Raw | None) -> tuple[dict[str, Any], Fields]:
     fields = fields_of(raw)
     if not fields:
         return {}, {}
-    values = {name: value_of(one) for name, one in fields.items() if name in _TAKEN}
-    get = values.get
-    known: dict[str, Any] = {
-        "max_output": _whole(get("maxOutputTokens")),
-        "temperature": _number(get("temperature")),
-        "top_p": _number(get("topP")),
-        "top_k": _whole(get("topK")),
-        "presence_penalty": _number(get("presencePenalty")),
-        "frequency_penalty": _number(get("frequencyPenalty")),
-        "seed": _whole(get("seed")),
-        "response_format": _read_format(fields, as_text(get("responseMimeType"))),
-    }
-    known |= _read_thinking(spelled(as_dict(get("thinkingConfig"))))
-    if get("responseLogprobs") is True:
-        known["logprobs"] = _whole(get("logprobs")) or 0
-    if count := _whole(get("candidateCount")):
-        known["choices"] = count
-    if stops := tuple(word for word in as_list(get("stopSequences")) if isinstance(word, str)):
-        known["stop"] = stops
-    taken = _TAKEN if as_text(get("responseMimeType")) in _UNDERSTOOD else _TAKEN - _FORMAT
-    left = {f"generationConfig.{name}": one for name, one in fields.items() if name not in taken and not null(one)}
-    if value_of(left.get("generationConfig.responseModalities")) == ["TEXT"]:
-        del left["generationConfig.responseModalities"]  # what everybody answers with
+    known, taken = _read_plain(fields), _TAKEN
+    if not _FORMAT.isdisjoint(fields):
+        kind = text_in(fields, "responseMimeType")
+        if kind in _UNDERSTOOD:
+            known["response_format"] = _read_format(fields, kind)
+        else:
+            taken = _TAKEN - _FORMAT  # text/x.enum
+    left: Fields = {}
+    if not taken.issuperset(fields):
+        left = {f"generationConfig.{name}": one for name, one in fields.items() if name not in taken and not null(one)}
+        if value_of(left.get("generationConfig.responseModalities")) == ["TEXT"]:
+            del left["generationConfig.responseModalities"]  # what everybody answers with
     return {name: value for name, value in known.items() if value is not None}, left
+
+
+def _read_plain(fields: Fields) -> dict[str, Any]:
+    known: dict[str, Any] = {}
+    for name, one in fields.items():
+        if name in _NUMBERS:
+            known[_NUMBERS[name]] = _number(value_of(one))
+        elif name in _COUNTS:
+            known[_COUNTS[name]] = _whole(value_of(one))
+        elif name == "stopSequences":
+            known["stop"] = tuple(word for word in as_list(value_of(one)) if isinstance(word, str))
+        elif name == "thinkingConfig":
+            known |= _read_thinking(spelled(as_dict(value_of(one))))
+        elif name == "responseLogprobs" and value_of(one) is True:
+            known["logprobs"] = _whole(value_of(fields.get("logprobs"))) or 0
+    return known
 
 
 def _read_format(fields: Fields, kind: str) -> ResponseFormat | None:

@@ -51,7 +51,9 @@ def _read_function(raw: msgspec.Raw) -> Tool:
 
 def read_choice(raw: msgspec.Raw | None) -> tuple[ToolChoice | None, Fields]:
     """`toolConfig` as a choice, and what of it only Gemini understands, under dotted names."""
-    config = fields_of(raw) or {}
+    config = fields_of(raw)
+    if not config:
+        return None, {}
     calling = fields_of(config.get("functionCallingConfig")) or {}
     left: Fields = {
         f"toolConfig.{name}": one for name, one in rest(config, ("functionCallingConfig",)).items() if not null(one)

@@ -30,7 +30,6 @@ _LOGPROBS, _AUDIO_OUTPUT, _IMAGE_OUTPUT = int(Ability.LOGPROBS), int(Ability.AUD
 _MODALITIES = {"IMAGE": _IMAGE_OUTPUT, "AUDIO": _AUDIO_OUTPUT, 2: _IMAGE_OUTPUT, 3: _AUDIO_OUTPUT}
 _MARKS = ("/models/", "/tunedModels/")
 _SECRET = frozenset({"key", "access_token", "oauth_token", "callback", "$.xgafv", "upload_protocol", "uploadType"})
-_FILES = (b'"inlineData"', b'"inline_data"', b'"fileData"', b'"file_data"')
 _HINT = 'Send an object such as {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}.'
 
 
@@ -98,7 +97,10 @@ def _needs(fields: Fields, body: bytes, *, stream: bool) -> Needs:
     at = ""
     if "generateContentRequest" in asked:
         at = "generateContentRequest."
-        asked = fields_of(asked["generateContentRequest"]) or refuse(at[:-1], "an object", asked[at[:-1]])
+        inner = fields_of(asked["generateContentRequest"])
+        if inner is None:
+            refuse(at[:-1], "an object", asked["generateContentRequest"])
+        asked = inner
     raw = asked.get("contents")
     if raw is None or null(raw):
         refuse(f"{at}contents", "a list of contents", None)
@@ -111,7 +113,7 @@ def _needs(fields: Fields, body: bytes, *, stream: bool) -> Needs:
     text = len(memoryview(raw)) + len(memoryview(asked.get("systemInstruction", b"")))
     files = _Files()
     find = bytes(raw).find
-    if any(find(name) >= 0 for name in _FILES):
+    if find(b'ineData"') >= 0 or find(b'ileData"') >= 0 or find(b'e_data"') >= 0:  # inline and file, in both spellings
         files = _files(raw)
         abilities |= files.abilities
     return Needs(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 
 from pointsman.core.chat import Alive, Event
-from pointsman.core.errors import UpstreamCut, UpstreamGarbage
+from pointsman.core.errors import UpstreamCut
 from pointsman.wire import sse
 from pointsman.wire.event_relay import read_event
 from pointsman.wire.gemini.framing import Framing
 from pointsman.wire.gemini.gathering import Gathering
 from pointsman.wire.gemini.relay import plain_error
-from pointsman.wire.parse import BAD_JSON, as_dict, loads
+from pointsman.wire.parse import BAD_JSON, loads
 from pointsman.wire.port import Outgoing
 
 _decode = msgspec.json.Decoder().decode
@@ -70,11 +69,11 @@ class GeminiReader:
 
 
 def chunk_of(name: bytes, data: bytes) -> dict[str, Any]:
-    """The object in an event, with nothing in it that cannot be written. Raises as `event_relay.read_event`."""
+    """The object in an event. Raises as `event_relay.read_event`."""
     try:
         value = _decode(data)
     except BAD_JSON:
-        return sound(read_event(name, data))
+        return read_event(name, data)
     if (
         type(value) is not dict
         or name
@@ -85,16 +84,3 @@ def chunk_of(name: bytes, data: bytes) -> dict[str, Any]:
     ):
         return read_event(name, data)
     return value
-
-
-def sound(value: dict[str, Any]) -> dict[str, Any]:
-    """A value without halves of surrogate pairs, which JSON may hold and no text that we write can.
-
-    Raises:
-        UpstreamGarbage: it is nested too deeply.
-    """
-    try:
-        whole = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    except BAD_JSON:
-        raise UpstreamGarbage("The provider sent JSON that is nested too deeply.") from None
-    return as_dict(whole)
