@@ -1,27 +1,20 @@
 """Streams on their way from a provider to a caller, both speaking this dialect.
 
-Bytes are forwarded as they come. An event is parsed only where something may stand in it that the gateway has to know:
-the first few, and those that name an error, an end, a finish reason or usage that are not null. The test is a handful
-of searches over the whole chunk; a false alarm costs one parse and never changes a byte.
+Looked at are, besides the first few, the events that name an error, an end, a finish reason or usage that are not null.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pointsman.core.errors import UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.wire import sse
+from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.openai_chat.answer import with_cost
 from pointsman.wire.openai_chat.usage import usage_of
-from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads, loads_object
+from pointsman.wire.parse import as_count, as_dict, as_list, as_text
 from pointsman.wire.port import AnswerFacts, Incoming
-from pointsman.wire.refusals import refusal_in, refusal_of
 
-_SAMPLES = 4  # events with text that are parsed before the stream is taken for an ordinary one
-_SAMPLE_EVERY = 16  # feeds, of which one is sampled to estimate the text in those that are not looked at
-_SAMPLE_STEP = 4096  # bytes of one feed, for each of which one event is sampled
-_FRAME = len(b"data: \n\n")
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 _NO_CONTENT = frozenset({"role", "obfuscation", "token_id", "channel", "name"})
 _DONE = b"[DONE]"
@@ -40,101 +33,30 @@ def _marked(events: bytes) -> bool:
     return bool(named) and named != count(b'"usage":null') + count(b'"usage": null')
 
 
-class ChatRelay:
+class ChatRelay(EventRelay):
     """`port.Relay` for chat and text completions."""
 
-    __slots__ = (
-        "_all",
-        "_bytes",
-        "_choices",
-        "_done",
-        "_failure",
-        "_finish",
-        "_finished",
-        "_frames",
-        "_has_content",
-        "_id",
-        "_model",
-        "_plain",
-        "_price",
-        "_sampled",
-        "_sampled_text",
-        "_seen",
-        "_shows_usage",
-        "_text",
-        "_until",
-        "_usage",
-        "_warm",
-    )
+    __slots__ = ("_all", "_choices", "_finished", "_shows_usage", "_stated")
 
     def __init__(self, incoming: Incoming, price: Price | None) -> None:
-        self._frames = sse.Frames()
-        self._price = price
+        super().__init__(incoming, price)
         self._shows_usage = incoming.shows_usage
         self._all = incoming.needs.choices > 1  # several answers: every event is looked at, to know each one's end
-        self._plain = False  # from here on only marked events are looked at
-        self._has_content = self._done = False
-        self._failure: UpstreamRefused | UpstreamGarbage | None = None
-        self._id = self._model = self._finish = ""
-        self._usage: dict[str, Any] | None = None
+        self._stated: dict[str, Any] | None = None
         self._choices: set[int] = set()
         self._finished: set[int] = set()
-        self._warm = _SAMPLES
-        self._seen = 0  # events parsed
-        self._text = 0  # characters of text in them
-        self._bytes = 0  # size of the events that were not looked at
-        self._until = 1  # feeds until one of them is sampled
-        self._sampled = self._sampled_text = 0  # size of the sampled events and characters of text in them
 
     @property
     def facts(self) -> AnswerFacts:
         """What is known so far."""
-        return AnswerFacts(
-            id=self._id,
-            model=self._model,
-            finish=self._finish,
-            usage=usage_of(self._usage) if self._usage else None,
-        )
+        usage = usage_of(self._stated) if self._stated else None
+        return AnswerFacts(id=self._id, model=self._model, finish=self._finish, usage=usage)
 
-    @property
-    def has_content(self) -> bool:
-        """Whether an event with content has been returned."""
-        return self._has_content
+    def _marked(self, events: bytes) -> bool:
+        return self._all or _marked(events)
 
-    @property
-    def done(self) -> bool:
-        """Whether `[DONE]` has come; what comes after it is not passed on."""
-        return self._done
-
-    @property
-    def written(self) -> int:
-        """Characters of model text: exact for events that were looked at, by their share in samples for the others."""
-        return self._text + (self._bytes * self._sampled_text // self._sampled if self._sampled else 0)
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Take bytes, return complete events. Raises as `port.Relay.feed`."""
-        if self._failure is not None:
-            raise self._failure
-        if self._done:
-            return b""
-        events = self._frames.take(chunk)
-        if not events:
-            return events
-        if self._plain and not _marked(events):
-            return self._pass(events)
-        return self._look(events)
-
-    def close(self) -> bytes:
-        """End of the body. Raises as `port.Relay.close`."""
-        if self._failure is not None:
-            raise self._failure
-        rest = self._frames.rest()
-        if self._done:
-            rest = b""
-        owed = self._last(rest) if rest.strip() else rest
-        if not self._complete():
-            raise UpstreamCut("The provider's stream ended before the answer did.")
-        return owed
+    def _ends(self, data: bytes | None) -> bool:
+        return data is not None and data.strip() == _DONE
 
     def _complete(self) -> bool:
         """Whether every answer has ended, by `[DONE]` or by its finish reason."""
@@ -142,103 +64,20 @@ class ChatRelay:
             return self._seen > 0
         return bool(self._finished) and self._finished >= self._choices
 
-    def _pass(self, events: bytes) -> bytes:
-        """Events that are not looked at."""
-        self._bytes += len(events)
-        self._until -= 1
-        if self._until <= 0 or len(events) > _SAMPLE_STEP:
-            self._sample(events)
-        return events
-
-    def _look(self, events: bytes) -> bytes:
-        """Go through the events one by one."""
-        committed = self._has_content
-        out: list[bytes] = []
-        for event in sse.split(events):
-            if self._plain and not _marked(event):
-                out.append(self._pass(event))
-                continue
-            try:
-                out.append(self._event(event))
-            except (UpstreamRefused, UpstreamGarbage) as failure:
-                if not committed:
-                    raise  # nothing with content has left: another provider may still answer
-                self._failure = failure  # what came before the error is the caller's; it is raised next time
-                break
-            if self._done:
-                break
-        return b"".join(out)
-
-    def _last(self, rest: bytes) -> bytes:
-        """An event without its blank line, which the body's end completes if it is whole."""
-        _, data = sse.fields(rest)
-        if data is None and rest.lstrip().startswith(b":"):
-            return rest
-        if data is None and rest.lstrip().startswith(b"{"):
-            refused = refusal_in(loads_object(rest, "stream"), rest)  # an error as a plain body
-            raise refused or UpstreamGarbage("The provider sent a plain JSON body where a stream was announced.")
-        if data is None or data.strip() != _DONE:
-            try:
-                loads(data or b"")
-            except BAD_JSON:
-                raise UpstreamCut("The provider's stream ended in the middle of an event.") from None
-        return self._event(rest)
-
-    def _event(self, event: bytes) -> bytes:
-        """One event, looked at; returns what the caller gets of it."""
-        name, data = sse.fields(event)
-        if not data or not (data := data.strip()):
-            return event
-        if data == _DONE:
-            self._done = True
-            return event
-        try:
-            chunk = loads(data)
-        except BAD_JSON as error:
-            if name == b"error":
-                raise refusal_of(data.decode("utf-8", "replace"), data) from None
-            raise UpstreamGarbage(f"The provider sent an event that is not JSON: {error}") from None
-        if not isinstance(chunk, dict):
-            raise UpstreamGarbage("The provider sent an event that is not a JSON object.")
-        refused = refusal_in(chunk, data)
-        if refused is None and name == b"error":
-            refused = refusal_of(chunk, data)
-        if refused is not None:
-            raise refused
-        self._seen += 1
-        self._note(chunk, len(data) + _FRAME)
-        return self._shown(event, data, chunk)
-
-    def _sample(self, events: bytes) -> None:
-        """Measure one of some events that are not looked at, every few kilobytes; odd ones are left out."""
-        self._until = _SAMPLE_EVERY
-        for at in range(0, len(events), _SAMPLE_STEP):
-            start = events.find(b"\n\n", at) + 2 if at else 0
-            _, data = sse.fields(events[start : events.find(b"\n\n", start) + 2])
-            try:
-                chunk = loads(data) if data else None
-            except BAD_JSON:
-                continue
-            if isinstance(chunk, dict) and data:
-                text = sum(_characters(as_dict(choice)) for choice in as_list(chunk.get("choices")))
-                self._measure(len(data) + _FRAME, text)
-
-    def _note(self, chunk: dict[str, Any], size: int) -> None:
-        """Remember what accounting needs."""
-        self._id = self._id or as_text(chunk.get("id"))
-        self._model = self._model or as_text(chunk.get("model"))
-        usage = chunk.get("usage") or as_dict(chunk.get("x_groq")).get("usage")
+    def _take(self, name: bytes, value: dict[str, Any]) -> int:  # noqa: ARG002 - for dialects whose events have names
+        self._id = self._id or as_text(value.get("id"))
+        self._model = self._model or as_text(value.get("model"))
+        usage = value.get("usage") or as_dict(value.get("x_groq")).get("usage")
         if isinstance(usage, dict) and usage:
-            self._usage = usage
+            self._stated = usage
         text = 0
-        for choice in as_list(chunk.get("choices")):
+        for choice in as_list(value.get("choices")):
             self._choice(as_dict(choice))
             text += _characters(as_dict(choice))
-        self._text += text
-        if text and not self._plain:
-            self._measure(size, text)
-            self._warm -= 1
-            self._plain = self._warm <= 0 and not self._all
+        return text
+
+    def _characters(self, value: dict[str, Any]) -> int:
+        return sum(_characters(as_dict(choice)) for choice in as_list(value.get("choices")))
 
     def _choice(self, choice: dict[str, Any]) -> None:
         """One choice of a chunk: whether it says something, and whether it ends."""
@@ -255,17 +94,12 @@ class ChatRelay:
                 value for key, value in delta.items() if key not in _NO_CONTENT
             )
 
-    def _measure(self, size: int, text: int) -> None:
-        """Take an event as a sample of how much of its bytes is text."""
-        self._sampled += size
-        self._sampled_text += text
-
-    def _shown(self, event: bytes, data: bytes, chunk: dict[str, Any]) -> bytes:
-        """What the caller gets: the event itself, nothing for usage that it did not ask for, or with the cost."""
-        usage = chunk.get("usage")
+    def _shown(self, event: bytes, data: bytes, value: dict[str, Any]) -> bytes:
+        """The event itself, nothing for usage that the caller did not ask for, or with the cost."""
+        usage = value.get("usage")
         if not isinstance(usage, dict) or not usage:
             return event
-        alone = chunk.get("choices") == []
+        alone = value.get("choices") == []
         if alone and not self._shows_usage:
             return sse.preamble(event)
         ended = alone or (bool(self._finished) and self._finished >= self._choices)
