@@ -103,7 +103,7 @@ class Turns:
             self.say(_ROLES[role], blocks)
 
     def _reference(self, raw: msgspec.Raw, fields: Fields, path: str) -> None:
-        """What is only referred to is missing; of thoughts that does no harm, since nobody but their maker reads them."""
+        """What is only referred to is missing. Thoughts are no loss: nobody but their maker reads them."""
         if not text_in(fields, "id").startswith(_THOUGHTS):
             raise InvalidRequest(
                 f"`{path}` refers to an item that only the provider that made it has.",
