@@ -20,7 +20,8 @@ from wire.across.facts import Facts, Failure, Usage
 from wire.across.frames import events, fields
 from wire.across.record import DIALECTS
 
-_NOW = 1_767_225_600_000_000_000
+NOW = 1_767_225_600_000_000_000
+"""When all of it happens, in nanoseconds since the epoch."""
 SPLITS = (1 << 30, 7, 1)
 QUICK = (1 << 30, 97)
 """Sizes of the pieces in which streams are fed; for tests that have no time."""
@@ -58,7 +59,7 @@ class Way(NamedTuple):
 
     def trip(self, *, stream: bool) -> Trip:
         """An attempt's request."""
-        return Trip(incoming=self.stream if stream else self.whole, outgoing=Outgoing(path="/", body=b""), now=_NOW)
+        return Trip(incoming=self.stream if stream else self.whole, outgoing=Outgoing(path="/", body=b""), now=NOW)
 
 
 def incoming(dialect: Dialect, *, stream: bool) -> Incoming:

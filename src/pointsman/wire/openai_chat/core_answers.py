@@ -226,7 +226,7 @@ def _write_message(blocks: tuple[Block, ...], lost: list[Dropped]) -> dict[str, 
     for block in blocks:
         match block:
             case Text(text=text):
-                citations += write_citations(block.citations, length) if block.citations else ()
+                citations += write_citations(block.citations, length, len(text)) if block.citations else ()
                 texts.append(text)
                 length += len(text)
             case Reasoning():

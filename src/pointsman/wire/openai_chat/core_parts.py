@@ -233,12 +233,16 @@ def _citation(inner: dict[str, Any]) -> Citation:
     )
 
 
-def write_citations(citations: tuple[Citation, ...], shift: int = 0) -> list[Any]:
-    """`annotations` for citations of web pages; `shift` is where their text begins in the message."""
+def write_citations(citations: tuple[Citation, ...], shift: int, length: int) -> list[Any]:
+    """`annotations` for citations of web pages.
+
+    `shift` is where their text begins in the message, `length` how long it is: what says no place rests on all of it.
+    """
     written = []
     for one in citations:
         if one.url:
-            inner = {"url": one.url, "title": one.title, "start_index": one.start + shift, "end_index": one.end + shift}
+            end = one.end or length
+            inner = {"url": one.url, "title": one.title, "start_index": one.start + shift, "end_index": end + shift}
             inner |= {"content": one.quote} if one.quote else {}
             written.append({"type": "url_citation", "url_citation": inner})
     return written

@@ -330,10 +330,15 @@ def _write_tools(fields: dict[str, Any], request: Request, style: Style, lost: l
         fields["parallel_tool_calls"] = choice.parallel
 
 
+_EMPTY = frozenset({b"", b"{}", b"null"})
+_NO_PARAMETERS = msgspec.Raw(b'{"type":"object","properties":{}}')
+
+
 def _write_tool(tool: Tool, style: Style) -> dict[str, Any]:
     function: dict[str, Any] = {"name": style.names.get(tool.name, tool.name)}
     function |= {"description": tool.description} if tool.description else {}
-    function["parameters"] = tool.schema
+    # A function without a schema takes nothing; OpenAI wants it said.
+    function["parameters"] = _NO_PARAMETERS if bytes(tool.schema) in _EMPTY else tool.schema
     function |= {"strict": tool.strict} if tool.strict is not None else {}
     return {"type": "function", "function": function, **(write_mark(tool.cache) if style.marks else {})}
 

@@ -145,7 +145,8 @@ class ChatWriter:
         elif isinstance(block, Text):
             citations = (*block.citations, *event.citations)
             if citations:
-                written = write_citations(citations, choice.length - opened.length - len(block.text))
+                length = opened.length + len(block.text)
+                written = write_citations(citations, choice.length - length, length)
                 out.append(choice.delta({"annotations": written}))
         elif isinstance(block, Reasoning):
             whole = opened.reasoning()
