@@ -371,7 +371,7 @@ async def test_while_the_store_is_away_others_are_served_and_no_text_is_in_the_l
             chat = {"model": "small", "messages": [{"role": "user", "content": "say: Hi."}]}
             assert (await ask(served, "POST", "/v1/chat/completions", chat)).status == 200
             metrics = (await ask(served, "GET", "/metrics")).body.decode()
-            assert "gw_stored_responses_pending 2" in metrics
+            assert "gw_responses_pending_rows 2" in metrics
             assert "xylophone" not in metrics
             other.execute("ALTER TABLE moved RENAME TO responses")
         assert await asyncio.to_thread(served.house.pieces.responses.flush)

@@ -73,8 +73,8 @@ class HouseState:
                 "gw_ledger_spooled_rows": ("Outcomes that wait on disk.", lambda: ledger().spooled),
                 "gw_ledger_dropped_rows": ("Outcomes lost since the start.", lambda: ledger().dropped),
                 "gw_ledger_up": ("Whether the ledger's database answers.", lambda: int(ledger().up)),
-                "gw_stored_responses_pending": ("Responses that wait to be stored.", lambda: responses.pending),
-                "gw_stored_responses_lost": ("Responses not stored since the start.", lambda: responses.lost),
+                "gw_responses_pending_rows": ("Responses that wait to be stored.", lambda: responses.pending),
+                "gw_responses_dropped_rows": ("Responses not stored since the start.", lambda: responses.lost),
             }
         )
         return text if self._peers is None else self._peers.with_former(text)
