@@ -28,7 +28,8 @@ WORDS = (
     "text thinking redacted_thinking tool_use tool_result image document search_result server_tool_use base64 url file "
     "content user assistant system any auto none tool enabled adaptive disabled ephemeral 1h json_schema refusal "
     "end_turn tool_use stop_sequence pm1.x.y pm1c.e30 message_start message_delta message_stop content_block_start "
-    "ping error content_block_delta content_block_stop text_delta input_json_delta thinking_delta signature_delta citations_delta"
+    "ping error content_block_delta content_block_stop text_delta input_json_delta thinking_delta signature_delta "
+    "citations_delta"
 )
 NAMES = (
     "type text thinking signature data input id name content tool_use_id is_error source media_type url file_id title "
