@@ -61,7 +61,9 @@ def _events_of_block(choice: int, index: int, block: Block) -> list[Event]:
             bare = Reasoning(summary=block.summary, maker=block.maker)
             grown = [("text", block.text), ("signature", block.signature), ("encrypted", block.encrypted)]
         case ToolCall():
-            bare = ToolCall(id=block.id, name=block.name, arguments="")
+            # What a call carries (Gemini's signature) is written where it begins, as streams have it.
+            bare = ToolCall(id=block.id, name=block.name, arguments="", extras=block.extras)
+            end = BlockEnd(choice=choice, index=index)
             grown = [("arguments", block.arguments)]
         case _:
             return [BlockStart(choice=choice, index=index, block=block), BlockEnd(choice=choice, index=index)]

@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests python -m wire.across.report [--folder …] [--out docs/reference/dialects.md]
 
-One process; all records take about five minutes.
+One process; all records take about six minutes of one core.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from wire.across.asks_judge import FIELDS, REFUSED, Compared, everything, twins
 from wire.across.compare import FEATURES
 from wire.across.dialects import every
 from wire.across.judge import CROSSED, Judgement, judged
+from wire.across.returns import returned
 
 _ROOT = Path(__file__).parents[3]
 _MODES = {"whole": "whole", "told": "whole, asked for as a stream", "stream": "stream", "error": "error"}
@@ -51,6 +52,13 @@ The recordings hold some requests in several dialects, written by the same autho
 by field, to the other. Where the two differ themselves, the author chose so (another model's usual limit, no `strict`,
 the answer that this provider gave in the turn before), and the field says nothing of us.
 """
+_BACK = """
+## Answers that come back
+
+Each answer goes to a caller of another dialect, whole and as a stream, and comes back to its provider as the history of
+the next turn: words, calls, and what only the provider reads (signatures of thoughts and calls, sealed thoughts).
+Gemini's signatures on texts, which Google recommends to send back and does not demand, are dropped by name.
+"""
 
 
 def main() -> None:
@@ -67,7 +75,8 @@ def main() -> None:
     judgements = list(judged(dialects, asked.folder, share))
     requests = list(everything(dialects, asked.folder, share))
     pairs = list(twins(dialects, asked.folder))
-    page = "\n".join(_page(judgements, requests, pairs, _left_out(asked.folder)))
+    back = list(returned(dialects, asked.folder, share))
+    page = "\n".join(_page(judgements, requests, pairs, back, _left_out(asked.folder)))
     asked.out.write_text(page + "\n", encoding="utf-8")
     print(page)
 
@@ -82,7 +91,11 @@ def _left_out(folder: Path) -> dict[str, list[str]]:
 
 
 def _page(
-    judgements: list[Judgement], requests: list[Compared], pairs: list[Compared], left_out: dict[str, list[str]]
+    judgements: list[Judgement],
+    requests: list[Compared],
+    pairs: list[Compared],
+    back: list[Compared],
+    left_out: dict[str, list[str]],
 ) -> list[str]:
     seen = len({judgement.case.record for judgement in judgements})
     today = dt.datetime.now(tz=dt.UTC).date()
@@ -109,6 +122,8 @@ def _page(
         *_requests(requests),
         _TWINS,
         *_twins(pairs),
+        _BACK,
+        *_back(back),
     ]
 
 
@@ -227,6 +242,18 @@ def _twins(found: list[Compared]) -> list[str]:
         "",
         *_reasons(held),
     ]
+
+
+def _back(found: list[Compared]) -> list[str]:
+    names = ("text", "calls", "seals")
+    count = Counter((one.caller, one.provider, one.field) for one in found)
+    same = Counter((one.caller, one.provider, one.field) for one in found if not one.reason)
+    rows = []
+    for caller, provider in sorted({(caller, provider) for caller, provider, _ in count}):
+        keys = [(caller, provider, name) for name in names]
+        cells = [f"{_percent(same[key], count[key])} of {count[key]}" if count[key] else _ABSENT for key in keys]
+        rows.append([f"`{caller}`", f"`{provider}`", *cells])
+    return [*_table(["by way of", "provider", *names], rows), "", *_reasons(found)]
 
 
 if __name__ == "__main__":

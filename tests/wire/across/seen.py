@@ -21,12 +21,13 @@ _WHOLE = {
     "anthropic-messages": seen_messages.whole,
     "gemini": seen_gemini.whole,
 }
-_STREAM = {
+GATHER = {
     "openai-chat": seen_chat.gathered,
     "openai-responses": seen_responses.gathered,
     "anthropic-messages": seen_messages.gathered,
     "gemini": seen_gemini.gathered,
 }
+"""How a client of each dialect puts a stream together."""
 
 
 def whole(dialect: str, body: bytes) -> tuple[Facts, Breaches]:
@@ -49,7 +50,7 @@ def stream(dialect: str, data: bytes, *, cut: bool = False) -> tuple[Facts, Brea
     for event in found:
         if isinstance(event.value, dict):
             breaches += [one for one in sdk.event(dialect, event.value) if one not in breaches]
-    body: dict[str, Any] = _STREAM[dialect](found, breaches, cut)
+    body: dict[str, Any] = GATHER[dialect](found, breaches, cut)
     facts = of_body(dialect, body)
     if not cut:
         later = Breaches()

@@ -13,6 +13,7 @@ import pytest
 from wire.across.asks_judge import Compared, everything, twins
 from wire.across.dialects import every
 from wire.across.judge import QUICK, SPLITS, Judgement, judged
+from wire.across.returns import returned
 
 _LEAST = 0.99  # of the cases of every caller, dialect and way
 _SAMPLE = (4, 9)  # which, of how many
@@ -52,6 +53,16 @@ def test_a_sample_of_the_requests(recordings: Path) -> None:
 def test_requests_that_somebody_else_wrote_in_two_dialects(recordings: Path) -> None:
     found = list(twins(every(), recordings))
     _assert_asked([one for one in found if one.reason != "the two records differ themselves"])
+
+
+def test_a_sample_of_answers_that_come_back_as_history(recordings: Path) -> None:
+    _assert_asked(list(returned(every(), recordings, _SAMPLE)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_answer_that_comes_back_as_history(recordings: Path) -> None:
+    _assert_asked(list(returned(every(), recordings)))
 
 
 @pytest.mark.slow
