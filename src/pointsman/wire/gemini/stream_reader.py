@@ -9,6 +9,7 @@ import msgspec
 from pointsman.core.chat import Alive, Event
 from pointsman.core.errors import UpstreamCut
 from pointsman.wire import sse
+from pointsman.wire.event_reader import EventReader
 from pointsman.wire.event_relay import read_event
 from pointsman.wire.gemini.framing import Framing
 from pointsman.wire.gemini.gathering import Gathering
@@ -19,34 +20,19 @@ from pointsman.wire.port import Outgoing
 _decode = msgspec.json.Decoder().decode
 
 
-class GeminiReader:
+class GeminiReader(EventReader):
     """`port.StreamReader` for streamed contents, framed as events or as one JSON array."""
 
-    done = False  # Google's streams end with their body
-
     def __init__(self, outgoing: Outgoing) -> None:
-        self._frames = Framing()
+        super().__init__(Framing())
         self._answer = Gathering(outgoing.tool_names)
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """See `port.StreamReader.feed`."""
-        events: list[Event] = []
-        complete = self._frames.take(chunk)
-        if complete:
-            for frame in sse.split(complete):
-                self._frame(frame, events)
-        return events
+    def _complete(self) -> bool:
+        """Google's streams end with their body; whether the answer has ended stands in it."""
+        return self._answer.complete
 
-    def close(self) -> list[Event]:
-        """See `port.StreamReader.close`."""
-        events: list[Event] = []
-        rest = self._frames.rest()
-        if rest.strip():
-            self._last(rest, events)
-        if not self._answer.complete:
-            raise UpstreamCut("The provider's stream ended before the answer did.")
+    def _owed(self, events: list[Event]) -> None:
         self._answer.end(events)
-        return events
 
     def _last(self, rest: bytes, events: list[Event]) -> None:
         """An event without its blank line, which the body's end completes if it is whole."""
