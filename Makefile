@@ -36,9 +36,9 @@ played-against: ## mock providers that others wrote, and their verdict on us
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
 	@$(TEST)/bin/python -m pytest tests/played_against -rs -s $(ARGS)
 
-clients: ## real client libraries, Python and npm, against every upstream dialect
+clients: ## real client libraries and agents, Python and npm, against every upstream dialect
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
-	@$(TEST)/bin/python -m pytest tests/clients -rs $(ARGS)
+	@POINTSMAN_AGENTS=1 $(TEST)/bin/python -m pytest tests/clients -rs $(ARGS)
 
 bench: ## side by side with other gateways, one core each (about 10 minutes)
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt

@@ -77,12 +77,18 @@ def _python(group: str) -> Path:
 
 
 @functools.cache
-def _node() -> Path:
-    folder, listed = FOLDER / "node", HERE / "node" / "package.json"
+def packages(name: str) -> Path:
+    """The folder in which the npm packages of a group are."""
+    folder, listed = FOLDER / name, HERE / name / "package.json"
     npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", "--prefix", str(folder)]
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("there is no node here")
-    _install("node", folder, hashlib.sha256(listed.read_bytes()).hexdigest(), [npm], files=[listed])
+    _install(name, folder, hashlib.sha256(listed.read_bytes()).hexdigest(), [npm], files=[listed])
+    return folder
+
+
+def _node() -> Path:
+    folder = packages("node")
     for script in (HERE / "node").glob("*.mjs"):  # they find their packages in the folder that they stand in
         shutil.copy(script, folder)
     return folder

@@ -123,16 +123,17 @@ def _data(body: bytes) -> bytes:
 
 
 def _read_chat(fields: dict[str, Any]) -> Ask:
-    texts, images, text, role = [], 0, "", "user"
+    texts, images, text, last = [], 0, "", "user"
     for message in fields["messages"]:
         role = message["role"]
         said, seen = _texts_of(message.get("content"))
         images += seen
-        text = said[-1]
+        if role not in {"system", "developer"}:  # coding agents put notes for the model behind what was asked
+            text, last = said[-1], role
         texts.append(f"{role}: " + "\n".join(said))
         texts.extend(f"{call['function']['arguments']}" for call in message.get("tool_calls") or ())
     ask = _common(fields, "chat")
-    ask.text, ask.last_role, ask.prompt, ask.images = text, role, "\n".join(texts), images
+    ask.text, ask.last_role, ask.prompt, ask.images = text, last, "\n".join(texts), images
     ask.limit = within(fields, "max_completion_tokens", 1, MOST_TOKENS) or within(fields, "max_tokens", 1, MOST_TOKENS)
     if fields.get("logprobs"):
         ask.logprobs = within(fields, "top_logprobs", 0, 20) or 0

@@ -122,7 +122,8 @@ class _Reader:
 
     def _say(self, role: str, texts: list[str]) -> None:
         self._texts.append(f"{role}: " + "\n".join(texts))
-        self._ask.text, self._ask.last_role = texts[-1], role
+        if role not in {"system", "developer"}:  # coding agents put notes for the model behind what was asked
+            self._ask.text, self._ask.last_role = texts[-1], role
 
     def _result(self, item: dict[str, Any], calls: set[str]) -> None:
         if item["call_id"] not in calls:

@@ -106,7 +106,7 @@ def _number(schema: Mapping[str, Any], rng: random.Random, *, whole: bool) -> fl
     first = -(-low // step)
     last = first + 10 if high is None else max(high // step, first)
     value = step * rng.randint(int(first), int(min(last, first + 10)))
-    return int(value) if whole else value
+    return int(value) if whole or value == int(value) else value  # models write 6, not 6.0
 
 
 def _string(schema: Mapping[str, Any]) -> str:
