@@ -85,3 +85,20 @@ def test_half_a_character_from_a_tokeniser_breaks_no_stream(caller: str) -> None
     out = relay.feed(chunk % (rb"a \ud83d", b"null")) + relay.feed(chunk % (b"b", b'"stop"') + b"data: [DONE]\n\n")
     assert b"a ?" in out
     assert relay.close()
+
+
+def test_what_came_before_an_error_in_one_read_is_the_callers() -> None:
+    way = DIALECTS.passages.between("anthropic-messages", "openai-chat")
+    body = {**{key: CHAT[key] for key in ("model", "messages")}, "max_tokens": 9, "stream": True}
+    incoming = DIALECTS.messages.read_request(json.dumps(body).encode(), "messages")
+    relay = way.relay(Trip(incoming=incoming, outgoing=way.write_request(incoming, model("openai-chat"))))
+    read = (
+        b'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"Half an"}}]}\n\n'
+        b'data: {"error":{"message":"The server had an error","type":"server_error"}}\n\n'
+    )
+    assert b"Half an" in relay.feed(read)
+    with pytest.raises(UpstreamRefused, match="had an error"):
+        relay.feed(b"")
+    first = way.relay(Trip(incoming=incoming, outgoing=way.write_request(incoming, model("openai-chat"))))
+    with pytest.raises(UpstreamRefused):  # nothing of the answer has come: another provider may still give it
+        first.feed(read.partition(b"\n\n")[2])

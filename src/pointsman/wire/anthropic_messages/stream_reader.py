@@ -25,23 +25,22 @@ from pointsman.core.chat import (
     ToolCall,
     UsageReport,
 )
-from pointsman.core.errors import UpstreamCut, UpstreamGarbage
-from pointsman.wire import sse
+from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.anthropic_messages.core_answers import maker_of, meaning, refusal_text
 from pointsman.wire.anthropic_messages.core_parts import arguments_of, read_block, read_citation
 from pointsman.wire.anthropic_messages.usage import later, usage_of
+from pointsman.wire.event_reader import EventReader
 from pointsman.wire.event_relay import read_event
-from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads, loads_object
+from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads
 from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import dump
-from pointsman.wire.refusals import refusal_in
 
 
-class MessagesReader:
+class MessagesReader(EventReader):
     """`port.StreamReader` for messages."""
 
     def __init__(self, outgoing: Outgoing) -> None:
-        self._frames = sse.Frames()
+        super().__init__()
         self._names = outgoing.tool_names
         self._answer_tool = outgoing.answer_tool
         self._held: list[Event] = []  # text that would spoil a structured answer, until it is known whether one comes
@@ -52,53 +51,9 @@ class MessagesReader:
         self._maker = ""
         self._sums: dict[str, Any] = {}
         self._end: ChoiceEnd | None = None
-        self._begun = self._done = False
+        self._begun = False
 
-    @property
-    def done(self) -> bool:
-        """Whether `message_stop` has come."""
-        return self._done
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        """See `port.StreamReader.feed`."""
-        events: list[Event] = []
-        if self._done:
-            return events
-        for frame in sse.split(self._frames.take(chunk)):
-            self._frame(frame, events)
-            if self.done:
-                break
-        return events
-
-    def close(self) -> list[Event]:
-        """See `port.StreamReader.close`."""
-        events: list[Event] = []
-        rest = self._frames.rest()
-        if not self._done and rest.strip():
-            self._last(rest, events)
-        if not self.done:
-            raise UpstreamCut("The provider's stream ended before the answer did.")
-        return events
-
-    def _last(self, rest: bytes, events: list[Event]) -> None:
-        """An event without its blank line, which the body's end completes if it is whole."""
-        _, data = sse.fields(rest)
-        if data is None and rest.lstrip().startswith(b":"):
-            return
-        if data is None and rest.lstrip().startswith(b"{"):
-            refused = refusal_in(loads_object(rest, "stream"), rest)  # an error as a plain body
-            raise refused or UpstreamGarbage("The provider sent a plain JSON body where a stream was announced.")
-        try:
-            loads(data or b"")
-        except BAD_JSON:
-            raise UpstreamCut("The provider's stream ended in the middle of an event.") from None
-        self._frame(rest, events)
-
-    def _frame(self, frame: bytes, events: list[Event]) -> None:
-        name, data = sse.fields(frame)
-        if not data or not (data := data.strip()):
-            events.append(Alive())
-            return
+    def _event(self, name: bytes, data: bytes, events: list[Event]) -> None:
         value = read_event(name, data)
         match value.get("type"):
             case "content_block_delta":

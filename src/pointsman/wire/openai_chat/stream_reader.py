@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from pointsman.core.chat import (
-    Alive,
     AnswerStart,
     Block,
     BlockEnd,
@@ -31,100 +30,41 @@ from pointsman.core.chat import (
     ToolCall,
     UsageReport,
 )
-from pointsman.core.errors import UpstreamCut, UpstreamGarbage
-from pointsman.wire import sse
+from pointsman.wire.event_reader import EventReader
+from pointsman.wire.event_relay import read_event
 from pointsman.wire.openai_chat.core_answers import meaning
 from pointsman.wire.openai_chat.core_parts import list_citations, read_citations, read_part, seal_of, with_listed
 from pointsman.wire.openai_chat.reasoning import DETAILS, TEXTS, THINKING, read_details, read_thinking
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.openai_chat.usage import usage_of
-from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads, loads_object
+from pointsman.wire.parse import as_count, as_dict, as_list, as_text
 from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import dump
-from pointsman.wire.refusals import refusal_in, refusal_of
 from pointsman.wire.tool_names import made_id
 
-_DONE = b"[DONE]"
 
-
-class ChatReader:
+class ChatReader(EventReader):
     """`port.StreamReader` for chat completions."""
 
+    mark = b"[DONE]"
+
     def __init__(self, outgoing: Outgoing) -> None:
-        self._frames = sse.Frames()
+        super().__init__()
         self._names = outgoing.tool_names
         self._choices: dict[int, _Choice] = {}
         self._head: AnswerStart | None = None
-        self._done = False
         self._listed: tuple[Citation, ...] = ()  # pages that Perplexity and xAI name beside the choices
 
-    @property
-    def done(self) -> bool:
-        """Whether `[DONE]` has come."""
-        return self._done
+    def _complete(self) -> bool:
+        """Whether every answer has ended, by `[DONE]` or by its finish reason."""
+        return bool(self._choices) and (self._done or all(choice.finish for choice in self._choices.values()))
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """See `port.StreamReader.feed`."""
-        events: list[Event] = []
-        if self._done:
-            return events
-        for frame in sse.split(self._frames.take(chunk)):
-            if self._frame(frame, events):
-                break
-        return events
-
-    def close(self) -> list[Event]:
-        """See `port.StreamReader.close`."""
-        events: list[Event] = []
-        rest = self._frames.rest()
-        if not self._done and rest.strip():
-            self._last(rest, events)
-        open_ = [choice for choice in self._choices.values() if not choice.finish]
-        if not self._choices or (open_ and not self._done):
-            raise UpstreamCut("The provider's stream ended before the answer did.")
+    def _owed(self, events: list[Event]) -> None:
         for choice in self._choices.values():
             choice.end(events)
-        return events
 
-    def _last(self, rest: bytes, events: list[Event]) -> None:
-        """An event without its blank line, which the body's end completes if it is whole."""
-        _, data = sse.fields(rest)
-        if data is None and rest.lstrip().startswith(b":"):
-            return
-        if data is None and rest.lstrip().startswith(b"{"):
-            refused = refusal_in(loads_object(rest, "stream"), rest)  # an error as a plain body
-            raise refused or UpstreamGarbage("The provider sent a plain JSON body where a stream was announced.")
-        if data is None or data.strip() != _DONE:
-            try:
-                loads(data or b"")
-            except BAD_JSON:
-                raise UpstreamCut("The provider's stream ended in the middle of an event.") from None
-        self._frame(rest, events)
-
-    def _frame(self, frame: bytes, events: list[Event]) -> bool:
-        """One event; True where it ends the stream."""
-        name, data = sse.fields(frame)
-        if not data or not (data := data.strip()):
-            events.append(Alive())
-            return False
-        if data == _DONE:
-            self._done = True
-            return True
-        try:
-            chunk = loads(data)
-        except BAD_JSON as error:
-            if name == b"error":
-                raise refusal_of(data.decode("utf-8", "replace"), data) from None
-            raise UpstreamGarbage(f"The provider sent an event that is not JSON: {error}") from None
-        if not isinstance(chunk, dict):
-            raise UpstreamGarbage("The provider sent an event that is not a JSON object.")
-        refused = refusal_in(chunk, data)
-        if refused is None and name == b"error":
-            refused = refusal_of(chunk, data)
-        if refused is not None:
-            raise refused
-        self._chunk(chunk, events)
-        return False
+    def _event(self, name: bytes, data: bytes, events: list[Event]) -> None:
+        self._chunk(read_event(name, data), events)
 
     def _chunk(self, chunk: dict[str, Any], events: list[Event]) -> None:
         choices = as_list(chunk.get("choices"))

@@ -29,8 +29,7 @@ from pointsman.core.chat import (
     UsageReport,
 )
 from pointsman.core.dialects import RESPONSES
-from pointsman.core.errors import UpstreamCut, UpstreamGarbage
-from pointsman.wire import sse
+from pointsman.wire.event_reader import EventReader
 from pointsman.wire.event_relay import read_event
 from pointsman.wire.extras import keep
 from pointsman.wire.openai_responses.answer import failure_in
@@ -39,10 +38,8 @@ from pointsman.wire.openai_responses.core_answers import Place, created_of, make
 from pointsman.wire.openai_responses.relay import DONE, ENDS, FAILED
 from pointsman.wire.openai_responses.stream_events import TypedEvent, read_typed
 from pointsman.wire.openai_responses.usage import usage_of
-from pointsman.wire.parse import BAD_JSON, loads, loads_object
 from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import Fields, dump, list_of, object_of, text_in, value_of
-from pointsman.wire.refusals import refusal_in
 from pointsman.wire.tool_names import made_id
 
 _GROWN = {
@@ -59,67 +56,24 @@ _NOTE = "response.output_text.annotation.added"
 _ALIVE = (".in_progress", ".searching", ".interpreting", ".generating", ".queued")
 
 
-class ResponsesReader:
+class ResponsesReader(EventReader):
     """`port.StreamReader` for Responses."""
 
+    mark = DONE
+
     def __init__(self, outgoing: Outgoing) -> None:
-        self._frames = sse.Frames()
+        super().__init__()
         self._outgoing = outgoing
         self._items: dict[int, _Item] = {}
         self._head: AnswerStart | None = None
         self._model = ""
         self._count = 0
         self._calls = False
-        self._done = False
 
-    @property
-    def done(self) -> bool:
-        """Whether the last event has come."""
-        return self._done
+    def _marked(self) -> None:
+        """OpenRouter's mark, behind the last event; where none came before it, the stream was cut."""
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """See `port.StreamReader.feed`."""
-        events: list[Event] = []
-        if self._done:
-            return events
-        for event in sse.split(self._frames.take(chunk)):
-            self._frame(event, events)
-            if self.done:
-                break
-        return events
-
-    def close(self) -> list[Event]:
-        """See `port.StreamReader.close`."""
-        events: list[Event] = []
-        rest = self._frames.rest()
-        if rest.strip() and not self._done:
-            self._last(rest, events)
-        if not self.done:
-            raise UpstreamCut("The provider's stream ended before the answer did.")
-        return events
-
-    def _last(self, rest: bytes, events: list[Event]) -> None:
-        """An event without its blank line, which the body's end completes if it is whole."""
-        _, data = sse.fields(rest)
-        if data is None and rest.lstrip().startswith(b":"):
-            return
-        if data is None and rest.lstrip().startswith(b"{"):
-            refused = refusal_in(loads_object(rest, "stream"), rest)  # an error as a plain body
-            raise refused or UpstreamGarbage("The provider sent a plain JSON body where a stream was announced.")
-        if data is None or data.strip() != DONE:
-            try:
-                loads(data or b"")
-            except BAD_JSON:
-                raise UpstreamCut("The provider's stream ended in the middle of an event.") from None
-        self._frame(rest, events)
-
-    def _frame(self, raw: bytes, events: list[Event]) -> None:
-        name, data = sse.fields(raw)
-        if not data or not (data := data.strip()):
-            events.append(Alive())
-            return
-        if data == DONE:
-            return
+    def _event(self, name: bytes, data: bytes, events: list[Event]) -> None:
         event = read_typed(name, data)
         kind = event.type or name.decode("latin-1")
         place = _GROWN.get(kind)
