@@ -285,3 +285,14 @@ def test_what_gemini_signs_on_a_call_comes_back_with_it(messages, read):
     blocks = messages.to_core(read(messages=[{"role": "assistant", "content": value["content"]}])).messages[0].blocks
     assert [type(block) for block in blocks] == [Text, ToolCall]
     assert blocks[1].extras == (seal,)
+
+
+def test_an_answer_ends_in_words(messages):
+    """Claude Code takes the last block for the answer; thoughts without a word are kept before a call."""
+    sealed = Reasoning(signature="s", maker="gemini/g")
+    answer = Answer(id="a", model="m", choices=(Choice(blocks=(sealed, Text(text="hi"), sealed), finish="stop"),))
+    encoded = messages.write_answer(answer, None)
+    assert [block["type"] for block in json.loads(encoded.body)["content"]] == ["thinking", "text"]
+    assert [one.path for one in encoded.dropped] == ["content.thinking"]
+    alone = Answer(id="a", model="m", choices=(Choice(blocks=(sealed,), finish="length"),))
+    assert len(json.loads(messages.write_answer(alone, None).body)["content"]) == 1

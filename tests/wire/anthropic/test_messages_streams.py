@@ -279,6 +279,25 @@ def test_blocks_that_overlap_follow_each_other(messages, events):
     assert calls == {0: "{}", 1: '{"b":1}', 2: "{}"}
 
 
+def test_an_answer_ends_in_words_and_seals_go_before_what_they_led_to(messages, events):
+    """Gemini signs the end of a text; Claude Code takes the last block for the answer."""
+    sealed = (
+        BlockStart(index=1, block=Reasoning(maker="gemini/g")),
+        Delta(index=1, field="signature", text="s"),
+        BlockEnd(index=1),
+    )
+    text = (BlockStart(index=0, block=Text(text="hi")), BlockEnd(index=0))
+    found = told(messages, events, ANSWER, *text, *sealed, DONE)
+    assert [one["content_block"]["type"] for one in found if one["type"] == "content_block_start"] == ["text"]
+    assert found[-2]["pointsman_metadata"] == {"dropped": ["content.thinking"]}
+    call = (BlockStart(index=2, block=ToolCall(id="c", name="f")), BlockEnd(index=2))
+    found = told(messages, events, ANSWER, *text, *sealed, *call, ChoiceEnd(finish="tool_calls"))
+    kinds = [one["content_block"]["type"] for one in found if one["type"] == "content_block_start"]
+    assert kinds == ["text", "thinking", "tool_use"]
+    assert [one["index"] for one in found if one["type"] == "content_block_stop"] == [0, 1, 2]
+    assert "pointsman_metadata" not in found[-2]
+
+
 def test_thinking_is_sealed_for_its_maker(messages, events):
     found = told(
         messages,

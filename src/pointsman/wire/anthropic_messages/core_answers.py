@@ -35,6 +35,8 @@ from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import list_of, text_in, text_of, value_of
 from pointsman.wire.tool_names import ANTHROPIC_ID, fitted_id, made_id
 
+UNREAD = "content.thinking"
+"""The name of thoughts without a word that an answer would end in."""
 FINISHES = Finishes(
     meanings={
         "end_turn": "stop",
@@ -127,6 +129,7 @@ def write_answer(answer: Answer) -> Encoded:
     ids: set[str] = set()
     for at, block in enumerate(choice.blocks):
         _write_block(block, content, ids, lost, at)
+    _end_in_words(content, lost)
     word = word_of(choice.finish, choice.finish_raw, choice.stop_sequence, calls=bool(ids))
     fields: dict[str, Any] = {
         "id": answer.id,
@@ -141,6 +144,21 @@ def write_answer(answer: Answer) -> Encoded:
     return Encoded(
         body=msgspec.json.encode(fields), dropped=tuple(lost), mark=NAME if answer.usage is not None else b""
     )
+
+
+def _end_in_words(content: list[Any], lost: list[Dropped]) -> None:
+    """Thoughts that only their maker reads are no end: Claude Code takes the last block for the answer."""
+    last = len(content)
+    while last and is_thought(content[last - 1]) and not content[last - 1].get("thinking"):
+        last -= 1
+    if last < len(content) and not all(map(is_thought, content)):
+        del content[last:]
+        lost.append(Dropped(path=UNREAD, reason="nothing follows these thoughts, which only their maker reads"))
+
+
+def is_thought(block: Any) -> bool:
+    """Whether a written block is thinking of any kind."""
+    return isinstance(block, dict) and block["type"] in {"thinking", "redacted_thinking"}
 
 
 def word_of(finish: Finish | None, raw: str, stop_sequence: str, *, calls: bool) -> str:

@@ -32,7 +32,9 @@ from pointsman.core.dialects import MESSAGES
 from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
 from pointsman.wire.anthropic_messages.core_answers import (
+    UNREAD,
     caller_id,
+    is_thought,
     sealed_call,
     word_of,
     write_citations,
@@ -63,6 +65,8 @@ class MessagesWriter:
         self._ids: set[str] = set()
         self._finish: ChoiceEnd | None = None
         self._lost: list[str] = []
+        self._said = False  # something besides thoughts has been written
+        self._wordless: list[dict[str, Any]] = []  # thoughts that only their maker reads, until something follows them
 
     def write(self, events: Sequence[Event]) -> bytes:
         """See `port.StreamWriter.write`."""
@@ -131,6 +135,9 @@ class MessagesWriter:
 
     def begin(self, value: Any, out: list[bytes]) -> int:
         """A block that the caller sees begins; returns its place."""
+        if self._wordless:
+            self._think(out)
+        self._said = self._said or not is_thought(value)
         place = self._written
         self._written += 1
         out.append(frame("content_block_start", {"index": place, "content_block": value}))
@@ -144,6 +151,21 @@ class MessagesWriter:
         """A block that comes whole."""
         self.finish(self.begin(value, out), out)
 
+    def hold(self, thought: dict[str, Any]) -> None:
+        """Thinking without a word goes out with what follows it: Claude Code takes the last block for the answer."""
+        self._wordless.append(thought)
+
+    def _think(self, out: list[bytes]) -> None:
+        thoughts, self._wordless = self._wordless, []
+        for thought in thoughts:
+            signature = thought.get("signature")
+            if signature is None:
+                self.whole(thought, out)
+                continue
+            place = self.begin({**thought, "signature": ""}, out)
+            out.append(_DELTA % (place, b"signature_delta", b"signature") + _encode(signature) + _END)
+            self.finish(place, out)
+
     def call_id(self, call: ToolCall, at: int) -> str:
         """A call's id for the caller."""
         return caller_id(call, self._ids, at)
@@ -154,6 +176,11 @@ class MessagesWriter:
 
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
         """See `port.StreamWriter.close`."""
+        out: list[bytes] = []
+        if self._wordless and self._said:
+            self.lose(UNREAD)
+        else:
+            self._think(out)
         end = self._finish or ChoiceEnd(finish="stop")
         word = word_of(end.finish, end.finish_raw, end.stop_sequence, calls=bool(self._ids))
         stopped = end.stop_sequence if word == "stop_sequence" else None
@@ -166,7 +193,7 @@ class MessagesWriter:
         }
         if self._lost:
             fields["pointsman_metadata"] = {"dropped": list(dict.fromkeys(self._lost))}
-        return frame("message_delta", fields) + _STOP
+        return b"".join((*out, frame("message_delta", fields), _STOP))
 
 
 class _Block:
@@ -244,19 +271,14 @@ class _Block:
                 self._writer.whole(sealed, out)
 
     def _end_reasoning(self, block: Reasoning, out: list[bytes]) -> None:
-        """The seal; thinking without a word that could be shown comes whole."""
+        """The seal; thinking without a word that could be shown waits for what it led to."""
         shown = self._place >= 0
         whole = msgspec.structs.replace(block, text="", signature=self._signature, encrypted=self._encrypted)
         if shown:
             head = _DELTA % (self._place, b"signature_delta", b"signature")
             out.append(head + _encode(signature_of(whole)) + _END)
         elif (value := write_reasoning(whole)) is not None:
-            if value["type"] == "redacted_thinking":
-                self._writer.whole(value, out)
-                return
-            self._show({**value, "signature": ""}, b"thinking_delta", b"thinking", out)
-            head = _DELTA % (self._place, b"signature_delta", b"signature")
-            out.append(head + _encode(value["signature"]) + _END)
+            self._writer.hold(value)
 
     def _cite(self, citations: tuple[Citation, ...], out: list[bytes]) -> None:
         if not citations or self._place < 0:
