@@ -68,7 +68,8 @@ def in_stream(*blocks: Any, **more: Any) -> list[Any]:
         part
         for one in objects(streamed(*blocks, **more))
         for candidate in one["candidates"]
-        for part in candidate["content"].get("parts", [])
+        for part in candidate["content"]["parts"]
+        if part != {"text": ""}
     ]
 
 
@@ -99,7 +100,8 @@ def test_a_stream_says_everything_once_and_its_end_and_usage_last():
     assert all((one["modelVersion"], one["responseId"]) == ("m-1", "a-1") for one in told)
     assert writer.write([BlockEnd(index=0), ChoiceEnd(finish="length")]) == b""  # nothing ends that may yet be cut
     (last,) = objects(writer.close(USED, 4_100))
-    assert last["candidates"] == [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS", "index": 0}]
+    nothing = {"parts": [{"text": ""}], "role": "model"}
+    assert last["candidates"] == [{"content": nothing, "finishReason": "MAX_TOKENS", "index": 0}]
     assert last["usageMetadata"] == {"cost": 0.0000041, **COUNTS}
 
 
@@ -113,7 +115,9 @@ def test_a_stream_as_an_array():
     out += writer.close(USED, None)
     assert out.startswith(b'[{"candidates"')
     told = json.loads(out)
-    assert [one["candidates"][0]["content"].get("parts") for one in told] == [[{"text": "Hi"}], [{"text": "!"}], None]
+    assert [one["candidates"][0]["content"].get("parts") for one in told] == [
+        [{"text": text}] for text in ("Hi", "!", "")
+    ]
     assert told[:2] == objects(streamed(Text(text="Hi"), Text(text="!")))[:2]
 
 

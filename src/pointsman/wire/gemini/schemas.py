@@ -20,6 +20,8 @@ _ODD = (b'"$ref"', b'"const"', b'"allOf"', b'"$schema"', b'"definitions"', b'"$c
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_BESIDE = frozenset({"title", "description", "default"})
+"""What may stand beside a reference."""
 _UNROLLED = 3
 """How often a reference that leads to itself is followed."""
 _DEEPEST = 100
@@ -32,7 +34,7 @@ def write_arguments(schema: msgspec.Raw, lost: list[Dropped], path: str) -> Any:
     """The schema of a function's arguments; None for a function that takes none."""
     if bytes(schema).strip().decode("utf-8", "replace") in _NO_ARGUMENTS:
         return None
-    written = write_schema(schema, lost, path)
+    written = write_schema(schema, lost, path, opens=True)
     value = value_of(written) if isinstance(written, msgspec.Raw) else written
     if not isinstance(value, dict):
         lost.append(Dropped(path=path, reason="a function's arguments are an object"))
@@ -42,15 +44,18 @@ def write_arguments(schema: msgspec.Raw, lost: list[Dropped], path: str) -> Any:
     return {"type": "object", **value} if "type" not in value else written
 
 
-def write_schema(schema: msgspec.Raw, lost: list[Dropped], path: str) -> Any:
-    """A JSON Schema as Gemini takes it; the same bytes where nothing in it has to change."""
+def write_schema(schema: msgspec.Raw, lost: list[Dropped], path: str, *, opens: bool = False) -> Any:
+    """A JSON Schema as Gemini takes it; the same bytes where nothing in it has to change.
+
+    `opens`: a reference that is the whole of it is written out.
+    """
     find = bytes(schema).find
     if not any(find(word) >= 0 for word in _ODD):
         return schema
     value = value_of(schema)
     if not isinstance(value, dict):
         return schema
-    return _Writer(value, lost, path).write()
+    return _Writer(value, lost, path).write(opens=opens)
 
 
 class _Writer:
@@ -63,10 +68,10 @@ class _Writer:
         self._count = 0
         self._keeps = False  # a reference was left as it is, so what it leads to has to stay
 
-    def write(self) -> dict[str, Any]:
-        """The whole of it, with the definitions that are still referred to."""
+    def write(self, *, opens: bool) -> dict[str, Any]:
+        """The whole of it, with the definitions that are still referred to. `opens`: it must not be a reference."""
         plain = {name: inner for name, inner in self._root.items() if name not in ("$defs", "definitions")}
-        target = _at(self._root, plain.get("$ref"))
+        target = _at(self._root, plain.get("$ref")) if opens else None
         if isinstance(target, dict) and target is not self._root:
             plain = {**target, **{name: inner for name, inner in plain.items() if name != "$ref"}}
         written: dict[str, Any] = self._schema(plain, ())
@@ -119,9 +124,9 @@ class _Writer:
     def _reference(self, value: dict[str, Any], seen: tuple[str, ...]) -> Any:
         reference = value["$ref"]
         beside = {name: inner for name, inner in value.items() if name != "$ref" and not name.startswith("$")}
-        if reference.startswith("#/$defs/") and not beside and reference.count("/") == 2:
+        if reference.startswith("#/$defs/") and _BESIDE.issuperset(beside) and reference.count("/") == 2:
             self._keeps = True
-            return {"$ref": reference}
+            return {"$ref": reference, **beside}
         if seen.count(reference) >= _UNROLLED:
             self._drop(f"`{reference}` leads to itself; what is below is not told")
             return {name: inner for name, inner in beside.items() if name in ("description", "title")}

@@ -40,6 +40,8 @@ from pointsman.wire.gemini.usage import write_usage
 
 _encode = msgspec.json.Encoder().encode
 _LATEST = 253_402_300_799  # the last second that has a date
+_NOTHING = {"parts": [{"text": ""}], "role": "model"}
+"""Content that says nothing, as Google ends its streams. Of a chunk without parts its library makes no history."""
 ALIVE = b"\r\n"
 """A line that says nothing in an event stream and in a JSON array alike. Google's clients take comments for errors."""
 
@@ -68,7 +70,7 @@ class GeminiWriter:
                 case Logprobs(choice=index, raw=raw):
                     result = write_logprobs(raw)
                     if result is not None:
-                        candidate = {"content": {"role": "model"}, "index": index, "logprobsResult": result}
+                        candidate = {"content": _NOTHING, "index": index, "logprobsResult": result}
                         out.append(self._chunk([candidate]))
                 case ChoiceEnd(choice=index):
                     self._of(index).end = event
@@ -207,7 +209,7 @@ class _Candidate:
         """What the last chunk says of this answer."""
         end = self.end
         choice = Choice(finish=end.finish if end else None, finish_raw=end.finish_raw if end else "")
-        candidate: dict[str, Any] = {"content": {"role": "model"}, "finishReason": FINISHES.word(choice) or "STOP"}
+        candidate: dict[str, Any] = {"content": _NOTHING, "finishReason": FINISHES.word(choice) or "STOP"}
         candidate["index"] = self.index
         if self.citations:
             candidate["groundingMetadata"] = write_grounding(self.citations, "".join(self.texts))
