@@ -39,6 +39,7 @@ FEATURES = (
     "billing",
     "reasoning",
     "citations",
+    "spans",
     "images",
     "choices",
     "form",
@@ -79,6 +80,10 @@ def _choice(wanted: Choice, seen: Choice, caller: str, streamed: bool) -> list[D
     added = seen.cited - wanted.cited - wanted.may_cite
     if lost or added:
         found.append(Difference("citations", "sources are missing" if lost else "sources that nobody named"))
+    # Anthropic's sources belong to a whole block of text.
+    wrong = seen.spans - wanted.spans if wanted.spans and caller != "anthropic-messages" else frozenset()
+    if wrong:
+        found.append(Difference("spans", "a source with other words"))
     if wanted.images != seen.images and caller != "anthropic-messages":  # which has no pictures in answers
         found.append(Difference("images", f"{seen.images} of {wanted.images}"))
     return found

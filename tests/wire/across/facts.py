@@ -44,6 +44,7 @@ class Choice:
         finish: why it ended; several where more than one reading is right.
         cited: addresses that have to be among its sources.
         may_cite: further addresses that may be.
+        spans: addresses with the words that rest on them, where it is said which.
         images: pictures in it.
         may_say: words beside the text that may stand behind it where there is no other place for them.
     """
@@ -56,6 +57,7 @@ class Choice:
     finish: frozenset[str] = frozenset()
     cited: frozenset[str] = frozenset()
     may_cite: frozenset[str] = frozenset()
+    spans: frozenset[tuple[str, str]] = frozenset()
     images: int = 0
     may_say: str = ""
 

@@ -69,6 +69,7 @@ def _choice(choice: dict[str, Any], body: dict[str, Any]) -> Choice:
         finish=finish_of(finish, calls) if words else frozenset({CALLS if calls else STOP}),  # `""`: Snowflake
         cited=cited,
         may_cite=may,
+        spans=spans_of(said, [fields(fields(item).get("url_citation")) for item in items(message.get("annotations"))]),
         images=len(items(message.get("images"))),
     )
 
@@ -105,6 +106,13 @@ def _sources(message: dict[str, Any], body: dict[str, Any]) -> tuple[frozenset[s
     listed = [url for url in items(body.get("citations")) if isinstance(url, str)]
     may = (fields(item).get("url") for item in items(body.get("search_results")))
     return frozenset(filter(None, [*notes, *listed])), frozenset(filter(None, may))
+
+
+def spans_of(said: str, notes: list[dict[str, Any]]) -> frozenset[tuple[str, str]]:
+    """Addresses with the words that rest on them."""
+    places = [(text(note.get("url")), number(note.get("start_index")), number(note.get("end_index"))) for note in notes]
+    cut = [(url, said[start:end]) for url, start, end in places]
+    return frozenset((url, words) for url, words in cut if url and words)
 
 
 def usage_of(raw: dict[str, Any]) -> Usage | None:

@@ -83,6 +83,7 @@ def _choice(pieces: list[dict[str, Any]]) -> Choice:
         finish=_finish(pieces, calls),
         cited=cited,
         may_cite=may,
+        spans=_spans(pieces),
         images=sum(text(fields(part.get("inlineData")).get("mimeType")).startswith("image/") for part in parts),
     )
 
@@ -157,6 +158,20 @@ def _sources(pieces: list[dict[str, Any]]) -> tuple[frozenset[str], frozenset[st
         notes = items(quoted.get("citations")) or items(quoted.get("citationSources"))  # Vertex AI's, Google's name
         must |= {text(fields(note).get("uri")) for note in notes}
     return frozenset(must - {""}), frozenset(may - {""})
+
+
+def _spans(pieces: list[dict[str, Any]]) -> frozenset[tuple[str, str]]:
+    """Google says the words themselves; their places are counted in bytes."""
+    found = set()
+    for piece in pieces:
+        grounding = fields(piece.get("groundingMetadata"))
+        chunks = [fields(chunk) for chunk in items(grounding.get("groundingChunks"))]
+        urls = [next((text(fields(one).get("uri")) for one in chunk.values()), "") for chunk in chunks]
+        for support in map(fields, items(grounding.get("groundingSupports"))):
+            words = text(fields(support.get("segment")).get("text"))
+            places = items(support.get("groundingChunkIndices"))
+            found |= {(urls[at], words) for at in places if isinstance(at, int) and at < len(urls) and words}
+    return frozenset(found)
 
 
 def usage_of(raw: dict[str, Any]) -> Usage | None:

@@ -53,6 +53,12 @@ def of_body(body: dict[str, Any]) -> Facts:
         may_say=text(fields(body.get("stop_details")).get("explanation")),
         finish=finish_of(_WORDS.get(text(body.get("stop_reason")), STOP), calls),
         cited=frozenset(url for note in notes if (url := text(note.get("url")))),
+        spans=frozenset(
+            (url, text(block.get("text")))
+            for block in texts
+            for note in items(block.get("citations"))
+            if (url := text(fields(note).get("url")))
+        ),
     )
     return Facts(choices=(choice,), usage=usage_of(fields(body.get("usage"))))
 

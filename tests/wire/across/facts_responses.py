@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wire.across.facts import CALLS, FILTER, LENGTH, STOP, Choice, Facts, Failure, Usage, call_of
+from wire.across.facts_chat import spans_of
 from wire.across.facts_errors import failure_in
 from wire.across.frames import Sse, fields, items, number, text
 
@@ -43,9 +44,14 @@ def of_body(body: dict[str, Any]) -> Facts:
         foreign=foreign,
         finish=_finish(body, bool(calls), bool(foreign)),
         cited=frozenset(url for note in notes if (url := text(note.get("url")))),
+        spans=frozenset(span for part in parts for span in _spans(part)),
         images=sum(item.get("type") == "image_generation_call" and bool(item.get("result")) for item in output),
     )
     return Facts(choices=(choice,), usage=usage_of(fields(body.get("usage"))))
+
+
+def _spans(part: dict[str, Any]) -> frozenset[tuple[str, str]]:
+    return spans_of(text(part.get("text")), [fields(note) for note in items(part.get("annotations"))])
 
 
 def _is_foreign(item: dict[str, Any]) -> bool:

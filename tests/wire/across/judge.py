@@ -25,6 +25,7 @@ NOW = 1_767_225_600_000_000_000
 SPLITS = (1 << 30, 7, 1)
 QUICK = (1 << 30, 97)
 """Sizes of the pieces in which streams are fed; for tests that have no time."""
+_SINGLY = 16_384  # bytes of a stream that are fed one by one; what follows them is more of the same
 _BILLED = ("input", "cache_read", "cache_write", "output", "reasoning")
 CROSSED = "openai-chat (crossed)"
 """Chat to chat by the long way, through the core values, as if these were two dialects."""
@@ -141,6 +142,7 @@ def _features(facts: Facts, mode: str) -> frozenset[str]:
     has |= {"tool calls"} if any(choice.calls for choice in choices) else set()
     has |= {"reasoning"} if any(choice.reasoning[0] for choice in choices) else set()
     has |= {"citations"} if any(choice.cited for choice in choices) else set()
+    has |= {"spans"} if any(choice.spans for choice in choices) else set()
     has |= {"images"} if any(choice.images for choice in choices) else set()
     return frozenset(has | ({"usage", "billing"} if facts.usage else set()))
 
@@ -259,7 +261,10 @@ def _joined(out: bytes) -> bytes:
 
 
 def _fed(relay: Relay, data: bytes, size: int, out: list[bytes]) -> list[Difference]:
-    out.extend(relay.feed(data[at : at + size]) for at in range(0, len(data), size))
+    head = min(len(data), _SINGLY) if size == 1 else 0
+    out.extend(relay.feed(data[at : at + 1]) for at in range(head))
+    size = max(size, 7)
+    out.extend(relay.feed(data[at : at + size]) for at in range(head, len(data), size))
     out.append(relay.close())
     return []
 

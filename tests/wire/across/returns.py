@@ -103,6 +103,8 @@ def seals(dialect: str, response: dict[str, Any]) -> list[str]:
         found += signed.values()
     elif dialect == "openai-responses":
         output = [*items(body.get("output")), *(value.get("item") for value in stream if _is_done(value))]
+        # A thought behind the last words leads to nothing; OpenAI refuses it without what it led to.
+        output = output[: next((at for at in range(len(output), 0, -1) if not _thinks(output[at - 1])), 0)]
         found = [text(fields(item).get("encrypted_content")) for item in output if _thinks(item)]
     elif dialect == "gemini":
         found = [

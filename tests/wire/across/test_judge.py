@@ -9,7 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from pointsman.core.chat import Answer, AnswerStart, BlockEnd, BlockStart, ChoiceEnd, Delta, Encoded, Event, Text
+from pointsman.core.chat import (
+    Answer,
+    AnswerStart,
+    BlockEnd,
+    BlockStart,
+    ChoiceEnd,
+    Citation,
+    Delta,
+    Encoded,
+    Event,
+    Text,
+)
 from pointsman.core.errors import UpstreamRefused
 from pointsman.core.usage import Usage
 from pointsman.wire.openai_chat import OpenAIChat
@@ -29,7 +40,10 @@ _CALLS = [
     {"id": f"call_{at}", "type": "function", "function": {"name": name, "arguments": json.dumps({"at": at})}}
     for at, name in enumerate(("ring", "wait"))
 ]
-_NOTE = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A", "start_index": 0}}
+_NOTE = {
+    "type": "url_citation",
+    "url_citation": {"url": "https://a.example", "title": "A", "start_index": 0, "end_index": 4},
+}
 _MESSAGE = {
     "role": "assistant",
     "content": "Wind and tide.",
@@ -102,6 +116,13 @@ def _uncited(answer: Answer) -> Answer:
     return _replaced(answer, blocks=tuple(bare))
 
 
+def _misplaced(answer: Answer) -> Answer:
+    note = Citation(url="https://a.example", start=5, end=8)
+    blocks = answer.choices[0].blocks
+    moved = [msgspec.structs.replace(one, citations=(note,)) if isinstance(one, Text) else one for one in blocks]
+    return _replaced(answer, blocks=tuple(moved))
+
+
 @pytest.mark.parametrize(
     ("change", "feature"),
     [
@@ -109,6 +130,7 @@ def _uncited(answer: Answer) -> Answer:
         (_without("Reasoning"), "reasoning"),
         (_without("ToolCall"), "tool calls"),
         (_uncited, "citations"),
+        (_misplaced, "spans"),
         (lambda answer: _replaced(answer, finish="length"), "finish"),
         (lambda answer: _replaced(answer, finish="stop"), "form"),
         (lambda answer: _replaced(answer, index=1), "form"),
