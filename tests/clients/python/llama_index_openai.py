@@ -1,26 +1,19 @@
-"""LlamaIndex's `OpenAI` (models that it knows by name, or told their context) over chat completions and responses."""
+"""LlamaIndex's `OpenAILike` over chat completions, and its `OpenAIResponses`."""
 
 from __future__ import annotations
 
 import openai
 from llama_index.core.base.llms.types import ChatMessage, LLMMetadata, MessageRole
 from llama_index.core.tools import FunctionTool
-from llama_index.llms.openai import OpenAI, OpenAIResponses
+from llama_index.llms.openai import OpenAIResponses
+from llama_index.llms.openai_like import OpenAILike
 from seen import ASK, HELLO, KEY, RESULT, ROOT, SYSTEM, error_of, play
 
 SAID = [ChatMessage(role=MessageRole.SYSTEM, content=SYSTEM), ChatMessage(role=MessageRole.USER, content=HELLO)]
 
 
-class Chat(OpenAI):
-    """The one change besides base URL and key: what a model of this name can do."""
-
-    @property
-    def metadata(self) -> LLMMetadata:
-        return LLMMetadata(model_name=self.model, is_chat_model=True, is_function_calling_model=True)
-
-
 class Responses(OpenAIResponses):
-    """Likewise."""
+    """There is no `…Like` of this one: what a model of this name can do is told by hand."""
 
     @property
     def metadata(self) -> LLMMetadata:
@@ -35,8 +28,9 @@ def get_weather(city: str) -> str:
 TOOL = FunctionTool.from_defaults(get_weather)
 
 
-def model_of(name, kind=Chat):
-    return kind(model=name, api_base=f"{ROOT}/v1", api_key=KEY, max_retries=0)
+def model_of(name, kind=OpenAILike):
+    said = {"is_chat_model": True, "is_function_calling_model": True} if kind is OpenAILike else {}
+    return kind(model=name, api_base=f"{ROOT}/v1", api_key=KEY, max_retries=0, **said)
 
 
 def seen(answer):
