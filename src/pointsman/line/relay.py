@@ -11,7 +11,7 @@ import contextlib
 from typing import NamedTuple
 
 from pointsman.core.dialects import MESSAGES
-from pointsman.core.errors import UpstreamError
+from pointsman.core.errors import PointsmanError, UpstreamError
 from pointsman.core.model import Model
 from pointsman.core.money import usd_text
 from pointsman.core.plan import Plan
@@ -19,14 +19,14 @@ from pointsman.core.ports import Reply, UpstreamResponse
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Won
 from pointsman.line.trail import Trail
+from pointsman.wire.arrays import last_element
+from pointsman.wire.port import Incoming, Spoken
 
 _FORWARDED = (b"x-ratelimit-", b"openai-", b"anthropic-", b"retry-after")
 _JSON = (b"content-type", b"application/json")
-_STREAM = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
+_UNHELD = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), *_UNHELD)
+_ARRAY = (_JSON, *_UNHELD)
 _LINGER = 0.05
 """Seconds that a body gets to end after its last event, so that its connection can be used again."""
 _MAX_HEADER = 512
@@ -53,7 +53,7 @@ def early_head(call: Call, plan: Plan) -> list[tuple[bytes, bytes]]:
     return [
         (b"x-request-id", call.id.encode()),
         (b"x-pointsman-route", header_value(plan.route)),
-        *_STREAM,
+        *(_ARRAY if call.incoming.array else _STREAM),
     ]
 
 
@@ -84,12 +84,12 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: De
     own = trail.content(call.arrival.received)
     if not reply.started:
         headers = heads.of(call, plan, won, trail)
-        headers += _STREAM
+        headers += _ARRAY if call.incoming.array else _STREAM
         headers.append(_timing(own, trail.waited))
         await reply.start(200, headers)
     await reply.write(won.body)
     keeper.spoke()
-    ended = won.ended
+    ended, begun = won.ended, bool(won.body)
     next_chunk, feed, write, spoke = won.response.next_chunk, relay.feed, reply.write, keeper.spoke
     try:
         while not ended:
@@ -98,18 +98,28 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: De
                 out = feed(chunk)
                 if out:
                     await write(out)
+                    begun = True
                     spoke()
                 if not relay.done:
                     continue
             await write(relay.close())
             ended = True
     except UpstreamError as error:
-        await write(call.dialect.write_stream_error(error, call.id))
+        await write(stream_error(error, call.id, call.dialect, call.incoming, begun=begun))
         await reply.end()
         raise
     if relay.done:
         await _linger(won.response)  # before the caller, who has it all, is told to go: his leaving would cut this off
     await reply.end()
+
+
+def stream_error(
+    error: PointsmanError, request_id: str, dialect: Spoken, incoming: Incoming | None, *, begun: bool
+) -> bytes:
+    """An error as the end of a stream, in the form that the caller asked for; `begun`: some of the answer went out."""
+    if incoming is not None and incoming.array:
+        return last_element(dialect.write_error(error, request_id), begun=begun)
+    return dialect.write_stream_error(error, request_id)
 
 
 class Delivery(NamedTuple):

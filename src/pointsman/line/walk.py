@@ -128,7 +128,7 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
     """
     if reply.started:
         if run.won is None:  # headers and signs of life went out, and no content
-            await reply.write(run.dialect.write_stream_error(error, run.id))
+            await reply.write(relay.stream_error(error, run.id, run.dialect, run.incoming, begun=False))
             await reply.end()
         return
     if isinstance(error, UpstreamError) and not error.hint and not isinstance(error, NoCredentials):

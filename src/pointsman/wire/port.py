@@ -54,6 +54,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         shows_usage: whether the caller wants usage in the stream (asked upstream anyway, hidden if not wanted).
         user: the caller's label for its end user, if sent.
         query: what has to go along in the request line to a provider of the same dialect.
+        array: the stream is to be one JSON array, not events.
     """
 
     surface: Surface
@@ -64,6 +65,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     shows_usage: bool = False
     user: str = ""
     query: str = ""
+    array: bool = False
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

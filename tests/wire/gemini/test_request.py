@@ -38,6 +38,15 @@ def test_the_path_says_whether_to_stream():
     assert asked().shows_usage
 
 
+@pytest.mark.parametrize(
+    ("query", "array"), [("", True), ("alt=json", True), ("key=x&alt=sse", False), ("$alt=sse", False)]
+)
+def test_a_stream_is_an_array_unless_events_are_asked_for(query, array):
+    """Gotcha 26."""
+    assert asked(verb="streamGenerateContent", query=query).array is array
+    assert not asked(query=query).array
+
+
 def test_credentials_in_the_query_stay_here():
     incoming = asked(verb="streamGenerateContent", query="alt=sse&key=secret&access_token=t&prettyPrint=false")
     assert incoming.query == "alt=sse&prettyPrint=false"

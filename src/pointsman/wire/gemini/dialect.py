@@ -46,7 +46,7 @@ class Gemini:
     def relay(self, incoming: Incoming, price: Price | None) -> Relay:
         """See `port.BothSides.relay`."""
         relay = GeminiRelay(incoming, price)
-        return ArrayRelay(relay) if read.asks_array(incoming) else relay
+        return ArrayRelay(relay) if incoming.array else relay
 
     def as_stream(self, body: bytes, incoming: Incoming) -> bytes:  # noqa: ARG002 - the port's
         """See `port.BothSides.as_stream`; always events, which the relay turns into what the caller wants."""
@@ -62,12 +62,9 @@ class Gemini:
         """See `port.Spoken.write_error`."""
         return errors.write_error(error, request_id)
 
-    def write_stream_error(
-        self, error: PointsmanError, request_id: str, incoming: Incoming | None = None, *, begun: bool = True
-    ) -> bytes:
-        """See `port.Spoken.write_stream_error`. `incoming`, where given, says whether the stream is a JSON array."""
-        array = incoming is not None and read.asks_array(incoming)
-        return errors.write_stream_error(error, request_id, array=array, begun=begun)
+    def write_stream_error(self, error: PointsmanError, request_id: str) -> bytes:
+        """See `port.Spoken.write_stream_error`."""
+        return b"data: " + errors.write_error(error, request_id) + b"\n\n"
 
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.keep_alive`."""
@@ -124,4 +121,4 @@ class Gemini:
 
     def writer(self, incoming: Incoming) -> StreamWriter:
         """See `port.CallerSide.writer`."""
-        return ArrayWriter() if read.asks_array(incoming) else GeminiWriter()
+        return ArrayWriter() if incoming.array else GeminiWriter()

@@ -62,18 +62,3 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(str(one) for one in value)
     return _encode(value).decode()
-
-
-def write_stream_error(error: PointsmanError, request_id: str, *, array: bool, begun: bool) -> bytes:
-    """One of our errors as the end of a stream.
-
-    Args:
-        error: what happened.
-        request_id: of the call.
-        array: the stream is one JSON array, which is closed.
-        begun: something has gone into it already.
-    """
-    body = write_error(error, request_id)
-    if array:
-        return (b",\r\n" if begun else b"[") + body + b"]"
-    return b"data: " + body + b"\n\n"

@@ -1,4 +1,4 @@
-"""A provider's stream as events, however it is framed, and events as callers want them framed.
+"""A provider's stream as events, however it is framed.
 
 Google sends an event stream where `alt=sse` is asked for, else one JSON array.
 """
@@ -123,26 +123,3 @@ def event(value: bytes) -> bytes:
 def one_line(value: bytes) -> bytes:
     """Some JSON without line breaks, which are but white space in it, and the end of a field in an event."""
     return value.translate(_LINES) if value.find(b"\n") >= 0 or value.find(b"\r") >= 0 else value
-
-
-class ArrayForm:
-    """Events as the elements of one JSON array."""
-
-    __slots__ = ("_begun",)
-
-    def __init__(self) -> None:
-        self._begun = False
-
-    def write(self, events: bytes) -> bytes:
-        """The elements for some events."""
-        out: list[bytes] = []
-        for one in sse.split(events):
-            data = sse.fields(one)[1]
-            if data and data.strip():
-                out += (b",\r\n" if self._begun else b"[", data)
-                self._begun = True
-        return b"".join(out)
-
-    def end(self) -> bytes:
-        """The array's end."""
-        return b"]" if self._begun else b"[]"

@@ -12,10 +12,11 @@ from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.core.usage import Usage
 from pointsman.wire import sse
+from pointsman.wire.arrays import ArrayForm
 from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.gemini.answer import NAME, with_cost
 from pointsman.wire.gemini.ends import block_word, graver, word_of
-from pointsman.wire.gemini.framing import ArrayForm, Framing
+from pointsman.wire.gemini.framing import Framing
 from pointsman.wire.gemini.seals import SEAL
 from pointsman.wire.gemini.usage import usage_of
 from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads

@@ -30,6 +30,8 @@ _LOGPROBS, _AUDIO_OUTPUT, _IMAGE_OUTPUT = int(Ability.LOGPROBS), int(Ability.AUD
 _MODALITIES = {"IMAGE": _IMAGE_OUTPUT, "AUDIO": _AUDIO_OUTPUT, 2: _IMAGE_OUTPUT, 3: _AUDIO_OUTPUT}
 _MARKS = ("/models/", "/tunedModels/")
 _SECRET = frozenset({"key", "access_token", "oauth_token", "callback", "$.xgafv", "upload_protocol", "uploadType"})
+_EVENTS = frozenset({"alt=sse", "$alt=sse", "%24alt=sse"})
+"""What asks for a stream of events; without it a stream is one JSON array, as it is at Google."""
 _HINT = 'Send an object such as {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}.'
 
 
@@ -50,6 +52,7 @@ def read_request(body: bytes, surface: Surface, path: str, query: str) -> Incomi
         fields=fields,
         shows_usage=True,
         query=_kept(query) if query else "",
+        array=stream and _EVENTS.isdisjoint(query.split("&")),
     )
 
 
@@ -74,13 +77,6 @@ def _named(fields: Fields) -> str:
 def _kept(query: str) -> str:
     """A query without what identifies the caller, which is for us and not for providers."""
     return "&".join(one for one in query.split("&") if one and one.partition("=")[0] not in _SECRET)
-
-
-def asks_array(incoming: Incoming) -> bool:
-    """Whether the caller's stream is to be one JSON array, as it is at Google without `alt=sse`."""
-    return incoming.stream and not any(
-        one in ("alt=sse", "$alt=sse", "%24alt=sse") for one in incoming.query.split("&")
-    )
 
 
 class _Files(NamedTuple):

@@ -29,10 +29,11 @@ from pointsman.core.chat import (
 )
 from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
+from pointsman.wire.arrays import ArrayForm
 from pointsman.wire.gemini.core_answers import moment, shifted, show_call, show_part
 from pointsman.wire.gemini.core_parts import shown_thought
 from pointsman.wire.gemini.ends import FINISHES
-from pointsman.wire.gemini.framing import ArrayForm, one_line
+from pointsman.wire.gemini.framing import one_line
 from pointsman.wire.gemini.grounding import write_grounding
 from pointsman.wire.gemini.logprobs import write_logprobs
 from pointsman.wire.gemini.seals import SEAL
