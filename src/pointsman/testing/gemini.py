@@ -113,9 +113,7 @@ class Gemini:
             for thought in _thoughts(ask, part, model):
                 chunks.add(Mark.CONTENT, _candidate(index, [thought]))
             for start in range(0, len(part.text), step):
-                pieces = part.text[start : start + step]
-                chunks.wrote(len(pieces))
-                chunks.add(Mark.CONTENT, _candidate(index, [{"text": "".join(pieces)}]))
+                chunks.text(index, part.text[start : start + step])
             if calls := _calls(ask, answer, part, model):
                 chunks.add(Mark.CONTENT, _candidate(index, calls))
             signed = {"thoughtSignature": seal(ask.model, "text")} if part.thinking and part.text else {}
@@ -261,14 +259,38 @@ class _Chunks:
         self._answer = answer
         self._made: list[tuple[Mark, bytes]] = []
         self._thought = self._wrote = 0
+        self._rest: bytes | None = None
+        self._end = _encode({"modelVersion": ask.model, "responseId": answer.id})[1:-1]
 
     def thought(self, tokens: int) -> None:
         """So many tokens of thoughts."""
         self._thought += tokens
+        self._rest = None
 
-    def wrote(self, tokens: int) -> None:
-        """So many tokens of text."""
-        self._wrote += tokens
+    def text(self, index: int, pieces: list[str]) -> None:
+        """A chunk of text. These are most of a stream, so what follows the text is printed without a detour."""
+        self._wrote += len(pieces)
+        usage, tail = self._answer.usage, b""
+        if usage is not None:
+            total = usage.input + self._thought + self._wrote
+            tail = b'"usageMetadata":{"promptTokenCount":%d,"candidatesTokenCount":%d,"totalTokenCount":%d,%b},' % (
+                usage.input,
+                self._wrote,
+                total,
+                self._details(usage),
+            )
+        body = b'{"candidates":[{"content":{"parts":[{"text":%b}],"role":"model"},"index":%d}],%b%b}'
+        self._made.append((Mark.CONTENT, body % (_encode("".join(pieces)), index, tail, self._end)))
+
+    def _details(self, usage: Usage) -> bytes:
+        """What of the usage is the same in every chunk of text."""
+        if self._rest is None:
+            so_far = msgspec.structs.replace(usage, output=self._thought + 1, reasoning=self._thought)
+            shared = _usage(so_far)
+            for name in ("promptTokenCount", "candidatesTokenCount", "totalTokenCount"):
+                del shared[name]
+            self._rest = _encode(shared)[1:-1]
+        return self._rest
 
     def add(self, mark: Mark, candidate: dict[str, Any], *, over: bool = False) -> None:
         """A chunk. The usage of the last one is the whole."""

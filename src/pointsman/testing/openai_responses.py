@@ -247,6 +247,10 @@ class _Events:
         self.add(Mark.HEAD, f"response.output_item.{what}", output_index=index, item=item)
 
     def _deltas(self, kind: str, at: dict[str, Any], pieces: list[str]) -> None:
+        """Deltas are most of a stream, so what they share is printed once."""
+        kind = f"{kind}.delta"
+        head = b'event: %b\ndata: %b,"delta":' % (kind.encode(), _encode({"type": kind, **at})[:-1])
         for piece in pieces:
-            hidden = {"obfuscation": padding(piece)} if self._hides else {}
-            self.add(Mark.CONTENT, f"{kind}.delta", **at, delta=piece, **hidden)
+            hidden = b',"obfuscation":"%b"' % padding(piece).encode() if self._hides else b""
+            body = b'%b%b%b,"sequence_number":%d}\n\n' % (head, _encode(piece), hidden, len(self.frames))
+            self.frames.append((Mark.CONTENT, body))

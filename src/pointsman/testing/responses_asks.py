@@ -6,7 +6,6 @@ items are taken at their word, since their names are all that is needed of them.
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from pointsman.testing.dialect import Ask, Offer, Refusal, Request
@@ -22,6 +21,7 @@ _ECHOED = (
     "text", "tool_choice", "tools", "top_p",
 )
 # fmt: on
+_LETTERS = "obfuscationobfuscation"
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
@@ -168,5 +168,4 @@ def _texts_of(content: Any) -> tuple[list[str], int]:
 
 def padding(delta: str, size: int = 16) -> str:
     """Letters that fill a delta up to a multiple of a size, so that its length tells nothing."""
-    missing = size - len(delta) % size
-    return "".join(itertools.islice(itertools.cycle("obfuscation"), missing))
+    return _LETTERS[: size - len(delta) % size]
