@@ -82,12 +82,14 @@ def test_every_candidate_has_to_end(through, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_blocked_prompt_ends_the_stream(through, size):
+def test_a_blocked_prompt_ends_the_stream(through, price, size):
     """Gotcha 48."""
     data = b'data: {"promptFeedback": {"blockReason": "SAFETY"},"usageMetadata": {"promptTokenCount": 4}}\r\n\r\n'
     got = through(GeminiRelay(streaming(), None), data, size)
     assert (got.error, got.out, got.has_content) == (None, data, True)
     assert (got.facts.finish, got.facts.usage) == ("SAFETY", Usage(input=4))
+    priced = through(GeminiRelay(streaming(), price), data, size)
+    assert objects(priced.out)[0]["usageMetadata"]["cost"] == 0.000004  # what was read is billed
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -48,7 +48,9 @@ def test_a_stream_is_an_array_unless_events_are_asked_for(query, array):
 
 
 def test_credentials_in_the_query_stay_here():
-    incoming = asked(verb="streamGenerateContent", query="alt=sse&key=secret&access_token=t&prettyPrint=false")
+    incoming = asked(
+        verb="streamGenerateContent", query="alt=sse&key=secret&&access_token=t&a b&\u00fc&prettyPrint=false"
+    )
     assert incoming.query == "alt=sse&prettyPrint=false"
 
 

@@ -117,7 +117,7 @@ class GeminiRelay(EventRelay):
 
     def _shown(self, event: bytes, data: bytes, value: dict[str, Any]) -> bytes:
         """The event itself, or with the cost where every answer has ended."""
-        if self._price is None or not self._ended or not self._complete():
+        if self._price is None or not self._complete():
             return event
         usage = usage_of(as_dict(value.get("usageMetadata")))
         return event if usage is None else event.replace(data, with_cost(data, self._price.cost(usage)), 1)

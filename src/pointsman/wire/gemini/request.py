@@ -6,6 +6,7 @@ Files are searched for by the names of their parts first, and parsed only when a
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +31,7 @@ _LOGPROBS, _AUDIO_OUTPUT, _IMAGE_OUTPUT = int(Ability.LOGPROBS), int(Ability.AUD
 _MODALITIES = {"IMAGE": _IMAGE_OUTPUT, "AUDIO": _AUDIO_OUTPUT, 2: _IMAGE_OUTPUT, 3: _AUDIO_OUTPUT}
 _MARKS = ("/models/", "/tunedModels/")
 _SECRET = frozenset({"key", "access_token", "oauth_token", "callback", "$.xgafv", "upload_protocol", "uploadType"})
+_PLAIN = re.compile(r"[!$%'()*+,\-./0-9:;=?@A-Z_a-z~]+")
 _EVENTS = frozenset({"alt=sse", "$alt=sse", "%24alt=sse"})
 """What asks for a stream of events; without it a stream is one JSON array, as it is at Google."""
 _HINT = 'Send an object such as {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}.'
@@ -75,8 +77,8 @@ def _named(fields: Fields) -> str:
 
 
 def _kept(query: str) -> str:
-    """A query without what identifies the caller, which is for us and not for providers."""
-    return "&".join(one for one in query.split("&") if one and one.partition("=")[0] not in _SECRET)
+    """A query without what identifies the caller, which is for us and not for providers; and without what is none."""
+    return "&".join(one for one in query.split("&") if _PLAIN.fullmatch(one) and one.partition("=")[0] not in _SECRET)
 
 
 class _Files(NamedTuple):
