@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pointsman.core.chat import Alive
 from pointsman.core.errors import InvalidJson, InvalidRequest, UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model, Price, Provider
 from pointsman.wire.anthropic_messages import AnthropicMessages
@@ -145,7 +146,8 @@ def outcome(data, size, reader):
     except UPSTREAM as failure:
         error = type(failure).__name__
     if out and isinstance(out[0], list):
-        out = [] if error else [event for events in out for event in events]
+        # How many signs of life there are in blank lines and comments is nobody's affair.
+        out = [] if error else [event for events in out for event in events if event != Alive()]
     return out, error
 
 
