@@ -18,7 +18,7 @@ run: ## serve on 127.0.0.1:4545 with a real model answering (ARGS="--port 4600" 
 test: ## lint, types and the quick tests, in an environment of its own
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
 	@$(MAKE) --no-print-directory lint
-	@echo "test: the quick tests" && $(TEST)/bin/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
+	@echo "test: the quick tests" && $(TEST)/bin/python -m pytest -m "not slow" -n 3 --dist loadfile $(ARGS)
 
 test-all: ## every test, also the slow ones (all recordings, real models where they can be had)
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt

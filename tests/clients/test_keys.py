@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from google import genai
 from google.genai import errors
 
 from clients.environments import DIALECTS, UPSTREAM
-from harness import Running, gateway
+from harness import Running, gateway, request
 
 MODEL = "contents-plain"
 
@@ -33,7 +34,12 @@ def guarded(providers) -> Iterator[tuple[Running, str]]:
     with gateway(config) as started:
         command = [sys.executable, "-m", "pointsman", "keys", "create", "app", "--json", "--config"]
         made = subprocess.run([*command, str(started.config)], capture_output=True, check=True, cwd=started.folder)
-        yield started, json.loads(made.stdout)["key"]
+        key = json.loads(made.stdout)["key"]
+        deadline = time.monotonic() + 10  # a running gateway knows a new key within a second
+        while request(started.port, "GET", "/v1/models", headers={"authorization": f"Bearer {key}"})[0] != 200:
+            assert time.monotonic() < deadline, "the new key never became known"
+            time.sleep(0.05)
+        yield started, key
 
 
 def with_openai(root: str, key: str) -> str:

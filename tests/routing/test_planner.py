@@ -139,8 +139,8 @@ def test_when_nothing_is_left_the_error_says_what_each_one_lacked() -> None:
         plan(planner(SMALL), input_tokens=90_000)
     with pytest.raises(NoCandidate, match=r"\$A_KEY is not set"):
         plan(planner(SMALL, a="$A_KEY is not set"))
-    with pytest.raises(NoCandidate, match="speaks gemini"):
-        plan(planner(model("g", provider("google", "gemini"))))
+    with pytest.raises(NoCandidate, match="speaks cohere-v2"):
+        plan(planner(model("g", provider("cohere", "cohere-v2"))))
 
 
 def test_a_close_estimate_of_the_context_is_left_to_the_provider() -> None:
