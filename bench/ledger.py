@@ -41,7 +41,10 @@ def outcome() -> Outcome:
     now = time.time_ns()
     usage = Usage(input=100, output=20)
     name = IDS.new(now)
-    steps = (Step(model=MODELS[0], start="at_once"), Step(model=MODELS[1]))
+    steps = (
+        Step(model=MODELS[0], dialect="openai-chat", start="at_once"),
+        Step(model=MODELS[1], dialect="openai-chat"),
+    )
     attempt = Attempt(
         number=1, provider="openai", model="small", upstream="small-2026", started=now, duration=900_000,
         first_byte=800_000, status=200, usage=usage, cost=27_000,

@@ -284,6 +284,29 @@ async def test_a_defect_in_a_handler_is_a_500_and_the_server_lives(caplog: pytes
         assert b"evil" not in out
 
 
+async def test_pipelined_answers_and_interim_answers_leave_in_the_order_of_their_requests() -> None:
+    async def mixed(arrival: Arrival, reply: Exchange) -> None:
+        if arrival.body == b"s":
+            await reply.start(200, ())
+            await reply.write(b"streamed")
+            await reply.end()
+        else:
+            await reply.whole(200, (), b"whole-" + arrival.body)
+
+    async with serving(mixed) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(20):
+            writer.write(request(body=b"a") + request(body=b"s") + request(body=b"b"))
+            writer.write(request(b"c", extra=b"expect: 100-continue\r\n"))
+            seen = b""
+            while b"whole-c" not in seen:
+                seen += await asyncio.wait_for(reader.read(65536), 2)
+            places = [seen.index(part) for part in (b"whole-a", b"streamed", b"0\r\n\r\n", b"whole-b", b"whole-c")]
+            assert places == sorted(places)
+            assert seen.find(b"100 Continue") == -1 or places[3] < seen.index(b"100 Continue") < places[4]
+        writer.close()
+
+
 async def test_more_pipelined_requests_than_the_queue_holds_are_answered_in_order_or_refused() -> None:
     async def slow(arrival: Arrival, reply: Exchange) -> None:
         await asyncio.sleep(0.01)

@@ -11,6 +11,7 @@ import urllib.parse
 from http import HTTPStatus
 from typing import Protocol
 
+from pointsman.core.outbox import Outbox
 from pointsman.core.ports import Headers
 
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
@@ -33,6 +34,7 @@ class Shared:
         self._lines = b""
         self._count = 0
         self._targets: dict[bytes, tuple[str, str]] = {}
+        self._outbox: Outbox | None = None
 
     def constant(self, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int]:
         """The joined header lines of every answer, and their number; uvicorn renews its list (date) once a second."""
@@ -41,6 +43,12 @@ class Shared:
             self._lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
             self._count = len(headers)
         return self._lines, self._count
+
+    def outbox(self, loop: asyncio.AbstractEventLoop) -> Outbox:
+        """Where the connections of that loop, the only one at its time, put what they send."""
+        if self._outbox is None or self._outbox.loop is not loop:
+            self._outbox = Outbox(loop)
+        return self._outbox
 
     def target(self, url: bytes) -> tuple[str, str]:
         """Path (decoded, without the root; empty for the root without its slash) and query of a request's target."""
@@ -76,12 +84,14 @@ class Connection(Protocol):
     """What an exchange needs of its connection.
 
     Attributes:
-        transport: where bytes go.
         write_paused: to be awaited while the caller's side is full; None while it is not.
     """
 
-    transport: asyncio.Transport
     write_paused: asyncio.Future[None] | None
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the caller, soon and in order."""
+        ...
 
     def constant(self) -> tuple[bytes, int]:
         """The header lines of every answer, and their number."""
@@ -162,11 +172,11 @@ class Exchange:
         self.started = True
         conn = self.conn
         if status in _NO_BODY:
-            conn.transport.write(self.head(status, headers, None))
+            conn.write(self.head(status, headers, None))
         elif self.head_only:
-            conn.transport.write(self.head(status, headers, len(body)))
+            conn.write(self.head(status, headers, len(body)))
         else:
-            conn.transport.write(self.head(status, headers, len(body)) + body)
+            conn.write(self.head(status, headers, len(body)) + body)
         self._finish()
         if conn.write_paused is not None:
             await conn.write_paused
@@ -177,21 +187,21 @@ class Exchange:
         self._chunked = self.http11
         if not self.http11:
             self.keep_alive = False
-        self.conn.transport.write(self.head(status, headers, None))
+        self.conn.write(self.head(status, headers, None))
 
     async def write(self, data: bytes) -> None:
         """One chunk; waits while the caller's side is full."""
         if not data or self.head_only:
             return
         conn = self.conn
-        conn.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        conn.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
         if conn.write_paused is not None:
             await conn.write_paused
 
     async def end(self) -> None:
         """The proper end of a streamed answer."""
         if self._chunked and not self.head_only:
-            self.conn.transport.write(_CHUNK_END)
+            self.conn.write(_CHUNK_END)
         self._finish()
 
     def _finish(self) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _NEVER = float("inf")
 _MAX_PIPELINED = 8
+_MOST_WAITING = 16 * 1024
 _MAX_HEADERS = 200
 _LINGER_SECONDS = 2.0
 _UPGRADE_HEADERS = frozenset({b"connection", b"upgrade", b"http2-settings"})
@@ -90,13 +91,14 @@ class Http1Protocol(asyncio.Protocol):
         self.deadline = _NEVER
         self.body_deadline = _NEVER
         self._shared: Shared = self.app.shared
+        self._outbox = self._shared.outbox(self.loop)
         self._incoming: Exchange | None = None
         self._current: Exchange | None = None
         self._worker: asyncio.Task[None] | None = None
         self._idle: asyncio.Future[None] | None = None
         self._offered: Exchange | None = None
         self._queue: deque[Exchange] = deque()
-        self._head_bytes = 0
+        self._head_bytes = self._waiting = 0
         self._closing = False
         self._refusal: tuple[PointsmanError, Exchange] | None = None
 
@@ -122,6 +124,23 @@ class Http1Protocol(asyncio.Protocol):
         if self._worker is not None and (self._idle is not None or (self._current and not self._current.done)):
             self._worker.cancel("caller gone")
 
+    def write(self, data: bytes) -> None:
+        """Send bytes to the caller: everything that goes out goes this way, or it would overtake what waits."""
+        self._waiting += len(data)
+        self._outbox.put(self._write, data)
+        if self._waiting > _MOST_WAITING:  # a writer that never rests has to learn that its caller does not read
+            self._outbox.flush()
+
+    def _write(self, data: bytes) -> None:
+        self._waiting -= len(data)
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """Close, after what was written has gone out."""
+        self._outbox.flush()
+        self.transport.close()
+
     def pause_writing(self) -> None:
         """The caller reads too slowly: writers wait."""
         if self.write_paused is None:
@@ -136,7 +155,7 @@ class Http1Protocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops: an idle connection closes now, a busy one after its answer."""
         if self._current is None:
-            self.transport.close()
+            self.close()
         else:
             self._current.keep_alive = False
 
@@ -148,7 +167,7 @@ class Http1Protocol(asyncio.Protocol):
             self._refuse(SlowSender("The request did not arrive in time", hint="send the whole request faster"))
         else:
             self.deadline = self.body_deadline = _NEVER
-            self.transport.close()
+            self.close()
 
     # Bytes in
 
@@ -232,7 +251,7 @@ class Http1Protocol(asyncio.Protocol):
         if int(lookup.get(b"content-length", 0)) > limits.max_body:
             raise _Refused(_too_large_body(limits))
         if b"expect" in lookup and lookup[b"expect"].lower() == b"100-continue" and self._current is None:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _measure(self, exchange: Exchange) -> None:
         headers = exchange.headers
@@ -296,7 +315,7 @@ class Http1Protocol(asyncio.Protocol):
             self._idle = None
             if not exchange.done:
                 exchange.done = True
-                self.transport.close()
+                self.close()
 
     def _arrival(self, exchange: Exchange) -> Arrival:
         path, query = self._shared.target(exchange.url)
@@ -323,7 +342,7 @@ class Http1Protocol(asyncio.Protocol):
         self._current = None
         if not exchange.keep_alive:
             self._closing = True
-            self.transport.close()
+            self.close()
         elif self._queue:
             self._serve(self._queue.popleft())
             if not self._queue and not self._closing:
@@ -347,7 +366,8 @@ class Http1Protocol(asyncio.Protocol):
         error, exchange = refusal
         exchange.keep_alive = False
         status, headers, body = self.app.refuse(error, exchange.url.decode("latin-1").partition("?")[0])
-        self.transport.write(exchange.head(status, headers, len(body)) + body)
+        self.write(exchange.head(status, headers, len(body)) + body)
+        self._outbox.flush()
         # Closing now would reset the connection under a caller that is still sending, and lose the answer with it:
         # say that nothing more follows, read and forget what comes, and let the sweeper close.
         if self.transport.can_write_eof():

@@ -6,6 +6,8 @@ import asyncio
 import ssl
 from typing import Protocol, cast
 
+from pointsman.core.outbox import Outbox
+
 _LARGE = 64 * 1024  # bytes of a request from which on joining head and body costs more than a second buffer
 EARLY = 0.002
 """Seconds that an event loop's timer may ring too early (uvloop counts in milliseconds)."""
@@ -50,6 +52,8 @@ class Connection(asyncio.Protocol):
         "_answer",
         "_home",
         "_idle_until",
+        "_outbox",
+        "_queued",
         "_rings_at",
         "_timer",
         "closed",
@@ -59,7 +63,7 @@ class Connection(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, home: Home, label: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, home: Home, label: str, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         self.label = label
         self.closed = False
         self.requests = 0
@@ -67,6 +71,8 @@ class Connection(asyncio.Protocol):
         self._answer: Exchange | None = None
         self._home = home
         self._idle_until = 0.0
+        self._outbox = outbox
+        self._queued = 0
         self.loop = loop
         self._rings_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -116,15 +122,21 @@ class Connection(asyncio.Protocol):
         self.requests += 1
         self._answer = answer
         if len(body) < _LARGE:
-            transport.write(head + body if body else head)
+            data = head + body if body else head
+            self._queued = len(data)
+            self._outbox.put(self._write, data)
         else:
             transport.writelines((head, body))
+
+    def _write(self, data: bytes) -> None:
+        self._queued = 0
+        if self.transport is not None and not self.closed:
+            self.transport.write(data)
 
     def finish(self, *, reusable: bool) -> None:
         """The answer has ended: go back to the pool, or close."""
         self._answer = None
-        transport = self.transport
-        if not reusable or self.closed or transport is None or transport.get_write_buffer_size():
+        if not reusable or self.closed or self.unsent:
             self.abort()
             return
         self._home.release(self)
@@ -157,7 +169,7 @@ class Connection(asyncio.Protocol):
     @property
     def unsent(self) -> int:
         """Bytes of the request that the socket has not taken yet."""
-        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+        return 0 if self.transport is None else self._queued + self.transport.get_write_buffer_size()
 
     def abort(self) -> None:
         """Close at once; whatever was under way is lost."""

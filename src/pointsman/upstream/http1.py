@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from pointsman.core.errors import ConnectFailed, UpstreamCut
+from pointsman.core.outbox import Outbox
 from pointsman.core.ports import UpstreamRequest
 from pointsman.upstream.address import Address, Proxy, behind, build_head, finish_head, parse_proxy, parse_url
 from pointsman.upstream.answer import AnswerReader
@@ -79,6 +80,7 @@ class Http1Carrier:
         self._contexts = TlsContexts()
         self._limits = limits or PoolLimits()
         self._loop: asyncio.AbstractEventLoop | None = None  # asking which one runs is a system call
+        self._outbox: Outbox | None = None
         self._pools: dict[tuple[bool, str, str, str], Pool] = {}
         self._routes: dict[tuple[str, str, str], _Route] = {}
 
@@ -144,8 +146,9 @@ class Http1Carrier:
         try:
             context = await self._contexts.get(ca_file) if address.secure else None
             loop = asyncio.get_running_loop()
+            outbox = self._outbox = self._outbox or Outbox(loop)
             connection = await dial(
-                address, context, lambda: Connection(pool, address.label, loop), route.proxy, self._allowed
+                address, context, lambda: Connection(pool, address.label, loop, outbox), route.proxy, self._allowed
             )
         finally:
             pool.opened(connection)
