@@ -27,12 +27,12 @@ from pointsman.wire.anthropic_messages.core_parts import read_block
 from pointsman.wire.anthropic_messages.core_turns import input_of
 from pointsman.wire.anthropic_messages.seals import NO_INDEX, data_of, seals_of_call, signature_of
 from pointsman.wire.anthropic_messages.unstreamed import answer_fields
-from pointsman.wire.anthropic_messages.usage import usage_of, write_usage
+from pointsman.wire.anthropic_messages.usage import write_usage
 from pointsman.wire.finishes import Finishes
 from pointsman.wire.losses import name_of, only_choice
 from pointsman.wire.parse import as_dict, as_text
 from pointsman.wire.port import Outgoing
-from pointsman.wire.raw import list_of, text_in, text_of, value_of
+from pointsman.wire.raw import list_of, text_in, value_of
 from pointsman.wire.tool_names import ANTHROPIC_ID, fitted_id, made_id
 
 UNREAD = "content.thinking"
@@ -61,11 +61,8 @@ FINISHES = Finishes(
 
 def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
     """An answer in no dialect. Raises as `port.ProviderSide.read_whole`."""
-    fields = answer_fields(body)
-    model = text_in(fields, "model")
-    maker = maker_of(model)
-    word = text_of(fields.get("stop_reason"))
-    usage = value_of(fields.get("usage"))
+    facts, fields = answer_fields(body)
+    maker = maker_of(facts.model)
     blocks: list[Block] = [read_block(raw, maker) for raw in list_of(fields.get("content"))]
     refusal = refusal_text(value_of(fields.get("stop_details")))
     if refusal:
@@ -73,16 +70,11 @@ def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
     blocks = _in_callers_terms(blocks, outgoing)
     choice = Choice(
         blocks=tuple(blocks),
-        finish=meaning(word, calls=any(isinstance(block, ToolCall) for block in blocks)),
-        finish_raw=word or "",
+        finish=meaning(facts.finish or None, calls=any(isinstance(block, ToolCall) for block in blocks)),
+        finish_raw=facts.finish,
         stop_sequence=text_in(fields, "stop_sequence"),
     )
-    return Answer(
-        id=text_in(fields, "id"),
-        model=model,
-        choices=(choice,),
-        usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
-    )
+    return Answer(id=facts.id, model=facts.model, choices=(choice,), usage=facts.usage)
 
 
 def maker_of(model: str) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.anthropic_messages.answer import read_answer
+from pointsman.wire.port import AnswerFacts
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of, whole_object
 
 _LATE = ("stop_reason", "stop_sequence", "stop_details", "container")
@@ -17,18 +18,18 @@ _NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b'""')
 _NONE, _NO_INPUT = msgspec.Raw(b"[]"), msgspec.Raw(b"{}")
 
 
-def answer_fields(body: bytes) -> Fields:
-    """The fields of an answer, raw. Raises as `port.BothSides.read_answer`."""
-    read_answer(body)  # raises for errors and for what is no answer
+def answer_fields(body: bytes) -> tuple[AnswerFacts, Fields]:
+    """What accounting knows of an answer, and its fields, raw. Raises as `port.BothSides.read_answer`."""
+    facts = read_answer(body)  # raises for errors and for what is no answer
     fields = whole_object(body)
     if fields is None or "content" not in fields:
         raise UpstreamGarbage("The provider's answer has no list `content`, or numbers that JSON does not know.")
-    return fields
+    return facts, fields
 
 
 def as_stream(body: bytes) -> bytes:
     """The events of a whole answer. Raises as `port.BothSides.as_stream`."""
-    fields = answer_fields(body)
+    _, fields = answer_fields(body)
     message = {**rest(fields, (*_LATE, "context_management")), "content": _NONE}
     out = [event("message_start", {"message": {**message, "stop_reason": None, "stop_sequence": None}})]
     for index, raw in enumerate(list_of(fields["content"])):
