@@ -263,6 +263,18 @@ def test_calls_that_wait_for_a_store_are_told_of(invoke, called, folder, make):
     assert invoke("logs").err == ""
 
 
+def test_a_step_says_into_which_dialect_its_request_is_translated(invoke, lab, folder, make):
+    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", SystemClock())
+    ledger.start()
+    one = make.outcome(dialect="anthropic-messages")
+    ledger.record(one)
+    assert ledger.flush()
+    ledger.close()
+    assert "  1. small  translated to openai-chat\n" in invoke("logs", one.id).out
+    steps = json.loads(invoke("logs", one.id, "--json").out)["decision"]["steps"]
+    assert [step["dialect"] for step in steps] == ["openai-chat", "openai-chat"]
+
+
 def test_an_attempt_says_whether_the_json_that_was_asked_for_came(invoke, lab, folder, make):
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", SystemClock())
     ledger.start()
@@ -271,6 +283,7 @@ def test_an_attempt_says_whether_the_json_that_was_asked_for_came(invoke, lab, f
         ledger.record(one)
     assert ledger.flush()
     ledger.close()
+    assert "  1. small\n" in invoke("logs", made["ok"].id).out, "asked in the caller's own dialect"
     last = {form: invoke("logs", one.id).out.splitlines()[-1].rpartition("  ")[2] for form, one in made.items()}
     assert (last["ok"], last["broken"]) == ("JSON", "broken JSON")
     assert "JSON" not in last[""]

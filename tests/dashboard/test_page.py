@@ -110,6 +110,16 @@ def test_calls_appear_and_one_opens_with_its_decision(browser, served):
     again.wait("document.querySelectorAll('#panel .steps').length === 2")
 
 
+def test_a_call_says_that_it_was_translated_and_whether_its_json_came(browser, served):
+    body = {"model": "small", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
+    form = {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {}}}}
+    made = served.post("/v1/messages", {**body, "output_config": form})[1]["x-request-id"]
+    page = visit(browser, served, f"#call={made}")
+    page.wait("document.querySelectorAll('#panel .steps').length > 0")
+    assert "translated to openai-chat" in page.text("#panel")
+    assert re.search("JSON as asked|not the JSON that was asked for", page.text("#panel"))
+
+
 def test_totals_count_what_happened(browser, fresh):
     for model in ("small", "small", "broken", "nobody"):
         ask(fresh, model)

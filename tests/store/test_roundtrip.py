@@ -149,5 +149,6 @@ def same(one: Outcome, detail) -> None:
     decision = detail.decision
     assert (decision.propensity, decision.draw) == (one.plan.propensity, one.draw)
     assert [step.model for step in decision.steps] == [clip(step.model.name) for step in one.plan.steps]
+    assert [step.dialect for step in decision.steps] == [clip(step.dialect) for step in one.plan.steps]
     assert [step.price for step in decision.steps] == [step.model.price for step in one.plan.steps]
     assert [gone.detail for gone in decision.dropped] == [clip(gone.detail, DETAIL_CHARS) for gone in one.plan.dropped]

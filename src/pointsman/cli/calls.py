@@ -66,7 +66,7 @@ def whole(found: CallDetail) -> Iterator[str]:
     )
     if found.decision is not None:
         yield ""
-        yield from _decided(found.decision)
+        yield from _decided(found.decision, call.dialect)
     yield ""
     yield paint("attempts", "dim") if found.attempts else paint("no attempts: nothing was sent", "dim")
     for attempt in found.attempts:
@@ -78,12 +78,13 @@ def whole(found: CallDetail) -> Iterator[str]:
             yield plain(text.decode("utf-8", "replace"))
 
 
-def _decided(decision: Decision) -> Iterator[str]:
+def _decided(decision: Decision, dialect: str) -> Iterator[str]:
     yield paint("decision", "dim")
     chance = "" if decision.propensity in (None, 1.0) else f", drawn with probability {decision.propensity}"
     yield f"  route {plain(decision.route)}, {decision.strategy}: {plain(decision.reason)}{chance} ({decision.policy})"
     for number, step in enumerate(decision.steps, 1):
-        yield f"  {number}. {plain(step.model)}"
+        across = f"  translated to {plain(step.dialect)}" if step.dialect not in ("", dialect) else ""
+        yield f"  {number}. {plain(step.model)}{across}"
     for left in decision.dropped:
         yield f"  x  {plain(left.model)}  dropped  {plain(left.detail)}"
     for warning in decision.warnings:

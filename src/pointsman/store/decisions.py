@@ -21,15 +21,20 @@ _DIGEST_CHARS = 24
 _REMEMBERED = 4096
 _model = attrgetter("model")
 _start = attrgetter("start")
+_dialect = attrgetter("dialect")
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a stored plan. `price` is what the planner believed then, in pico-dollars per token."""
+    """One step of a stored plan. `price` is what the planner believed then, in pico-dollars per token.
+
+    `dialect` is the one to ask in; plans stored before there were several have none.
+    """
 
     model: str
     provider: str
     upstream: str
     start: StepStart
+    dialect: str = ""
     tier: Tier | None = None
     price: Price | None = None
 
@@ -54,6 +59,7 @@ class Decisions:
             plan.dropped,
             *map(id, map(_model, steps)),  # by identity: a model's own hash walks through all its fields
             *map(_start, steps),
+            *map(_dialect, steps),
         )
         found = self._seen.get(key)
         if found is None:
@@ -95,6 +101,7 @@ def _content(plan: Plan) -> tuple[str, ...]:
             provider=clip(step.model.provider.name),
             upstream=clip(step.model.upstream),
             start=step.start,
+            dialect=clip(step.dialect),
             tier=step.model.tier,
             price=step.model.price,
         )

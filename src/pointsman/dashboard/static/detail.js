@@ -18,7 +18,7 @@ export function sections({ call, attempts, decision, needs }) {
     el("p", { class: "command" }, el("code", {}, call.id), copyButton(call.id, "Copy the call’s id")),
     call.error ? el("p", { class: `notice ${kind}` }, el("b", {}, call.error), ` ${call.detail}`) : null,
     facts(about(call, needs)),
-    ...(decision ? plan(decision, attempts) : [el("p", { class: "note" }, "It ended before there was a plan.")]),
+    ...(decision ? plan(decision, attempts, call.dialect) : [el("p", { class: "note" }, "It ended before there was a plan.")]),
     ...tried(attempts),
     ...(needs ? [el("h3", {}, "What the request needs"), facts(wanted(needs))] : []),
   ];
@@ -67,7 +67,7 @@ function kinds(usage) {
   return all.map(([count, name]) => (count ? `, ${whole(count)} ${name}` : "")).join("");
 }
 
-function plan(decision, attempts) {
+function plan(decision, attempts, dialect) {
   const { dropped, policy, propensity, reason, strategy, warnings } = decision;
   const drawn = propensity === null || propensity === 1 ? "" : `, drawn with probability ${propensity}`;
   const left = dropped.map((one) => el("li", {}, el("b", {}, one.model), ` ${one.reason}: ${one.detail}`));
@@ -75,16 +75,17 @@ function plan(decision, attempts) {
     el("h3", {}, "Decision"),
     el("p", {}, `${strategy}: ${reason}${drawn}. Policy `, el("code", {}, policy), "."),
     ...warnings.map((text) => el("p", { class: "notice warn" }, text)),
-    el("ol", { class: "steps" }, decision.steps.map((step) => planned(step, attempts))),
+    el("ol", { class: "steps" }, decision.steps.map((step) => planned(step, attempts, dialect))),
     ...(left.length ? [el("h3", {}, "Left out"), el("ul", { class: "steps" }, left)] : []),
   ];
 }
 
-function planned(step, attempts) {
+function planned(step, attempts, dialect) {
   const last = attempts.filter((one) => one.model === step.model && one.provider === step.provider).at(-1);
   const result = !last ? note("not asked") : last.error ? mark("failed") : mark("ok", "answered");
   const start = step.start === "at_once" ? "starts at once" : "after a failure";
-  const line = [step.tier, priced(step.price), start].filter(Boolean).join(" · ");
+  const translated = step.dialect && step.dialect !== dialect ? `translated to ${step.dialect}` : "";
+  const line = [step.tier, priced(step.price), start, translated].filter(Boolean).join(" · ");
   return el("li", {}, el("b", {}, step.model), ` at ${step.provider} `, result, el("div", { class: "note" }, line));
 }
 
@@ -116,6 +117,8 @@ function attempted(one) {
       { class: "name" },
       `${one.model} `,
       note(one.provider),
+      one.form === "ok" ? note(", JSON as asked") : null,
+      one.form === "broken" ? el("div", { class: "bad" }, "not the JSON that was asked for") : null,
       one.error ? el("div", { class: "bad" }, one.error) : null,
       one.detail ? el("div", { class: "note" }, one.detail) : null,
     ),
