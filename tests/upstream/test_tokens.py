@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import http.server
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -140,13 +141,47 @@ def test_googles_own_library_signs_in_with_a_key_file(service_account: list[dict
     assert service_account[0]["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
 
 
-def test_without_the_extra_it_says_what_to_install() -> None:
+class _IdentityServer(_TokenServer):
+    """The managed identity of a machine in Azure, as App Service offers it."""
+
+    def do_GET(self) -> None:
+        query = parse_qs(self.path.partition("?")[2])
+        self.seen.append({**query, "secret": [self.headers["x-identity-header"]]})
+        until = int(dt.datetime.now(tz=dt.UTC).timestamp()) + 3600
+        fields = {"access_token": "eyJ.real", "expires_on": str(until), "token_type": "Bearer", **query}
+        answer = json.dumps(fields).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+
+def test_microsofts_own_library_signs_in_as_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, list[str]]] = []
+    server = http.server.HTTPServer(("127.0.0.1", 0), type("Handler", (_IdentityServer,), {"seen": seen}))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.server_port}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "the machine's secret")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     try:
-        import azure.identity  # noqa: F401, PLC0415
-    except ImportError:
-        with pytest.raises(NoCredentials) as refused:
-            entra()
-        assert "pointsman[azure]" in refused.value.hint
+        token = entra()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+    assert token.secret == "eyJ.real"
+    assert 3500 < token.until / 1e9 - dt.datetime.now(tz=dt.UTC).timestamp() < 3700
+    assert seen[0]["resource"] == ["https://cognitiveservices.azure.com"]
+    assert seen[0]["secret"] == ["the machine's secret"]
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    with pytest.raises(NoCredentials) as refused:
+        entra()
+    assert "pointsman[azure]" in refused.value.hint
 
 
 def test_a_token_goes_as_bearer_whatever_header_a_key_would_take() -> None:

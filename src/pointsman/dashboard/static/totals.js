@@ -24,7 +24,7 @@ export function startTotals(changed) {
 export function showTotals({ all }) {
   fill(byId("totals"), all, () => [
     spend(all),
-    figure("Calls", whole(all.calls), `${whole(all.attempts)} attempts`),
+    figure("Calls", whole(all.calls), `${whole(all.attempts)} attempt${Number(all.attempts) === 1 ? "" : "s"}`),
     figure("Tokens in", whole(all.input_tokens), `${whole(all.cached_tokens)} of them cached`),
     figure("Tokens out", whole(all.output_tokens), thinking(all.reasoning_tokens)),
     trouble("Failed", "failed", all.failed),
