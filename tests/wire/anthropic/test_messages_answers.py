@@ -70,6 +70,9 @@ def test_compaction_is_billed_and_an_advisor_is_another_model_s(messages):
     ]
     facts = messages.read_answer(body(usage={"input_tokens": 3, "output_tokens": 5, "iterations": iterations}))
     assert facts.usage == Usage(input=1_003, output=55)
+    odd = [{"type": ["compaction"], "input_tokens": 1, "output_tokens": 1}, {"type": {}}, "compaction", None]
+    facts = messages.read_answer(body(usage={"input_tokens": 3, "output_tokens": 5, "iterations": odd}))
+    assert facts.usage == Usage(input=3, output=5)
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"input_tokens": -1, "output_tokens": 2}, {"output_tokens": "5"}, []])

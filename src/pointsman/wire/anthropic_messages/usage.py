@@ -12,7 +12,7 @@ import msgspec
 
 from pointsman.core.usage import Usage
 from pointsman.wire.counts import MOST, NoCountError, stated
-from pointsman.wire.parse import as_dict, as_list
+from pointsman.wire.parse import as_dict, as_list, as_text
 
 _BESIDE = frozenset({"compaction"})
 """Kinds of `iterations` that the sums beside them leave out and that are billed as this model's."""
@@ -77,7 +77,7 @@ def _read(raw: dict[str, Any]) -> Usage | None:
         return None
     usage = _normal(fresh or 0, output or 0, read or 0, write or 0, long or 0, thought or 0)
     for iteration in as_list(raw.get("iterations")):
-        if isinstance(iteration, dict) and iteration.get("type") in _BESIDE:
+        if isinstance(iteration, dict) and as_text(iteration.get("type")) in _BESIDE:
             more = _read({**iteration, "iterations": None})
             usage = _sum(usage, more) if more is not None else usage
     return usage
