@@ -188,3 +188,27 @@ def test_our_errors_in_a_stream_are_events(messages, events):
     (found,) = events(messages.write_stream_error(InternalError("Broken."), "pm-1"))
     assert (found["type"], found["error"]["type"], found["request_id"]) == ("error", "api_error", "pm-1")
     assert events(messages.keep_alive()) == [{"type": "ping"}]
+
+
+def test_an_indented_answer_is_a_stream_whose_events_are_whole(messages, read, events):
+    body = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-x",
+        "content": [
+            {"type": "text", "text": "a\nb", "citations": [{"type": "char_location", "cited_text": "x"}]},
+            {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"title": "t"}]},
+            {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}},
+        ],
+        "stop_reason": "tool_use",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 3, "output_tokens": 5},
+    }
+    incoming = read(stream=True)
+    plain, indented = (messages.as_stream(json.dumps(body, indent=how).encode(), incoming) for how in (None, 2))
+    assert [one for one in events(indented) if one.get("delta", {}).get("type") != "input_json_delta"] == [
+        one for one in events(plain) if one.get("delta", {}).get("type") != "input_json_delta"
+    ]
+    relay = messages.relay(incoming, None)
+    assert relay.feed(indented) + relay.close() == indented

@@ -43,7 +43,10 @@ def as_stream(body: bytes) -> bytes:
 
 def event(kind: str, fields: dict[str, Any]) -> bytes:
     """An event as this dialect writes it."""
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), _encode({"type": kind, **fields}))
+    data = _encode({"type": kind, **fields})
+    if data.find(b"\n") >= 0 or data.find(b"\r") >= 0:  # JSON that came with line breaks, which would end the event
+        data = msgspec.json.format(data, indent=-1)
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
 
 def _block(index: int, raw: msgspec.Raw) -> list[bytes]:
