@@ -146,6 +146,35 @@ async def test_paths_that_lead_elsewhere_are_refused(serving: Any, ask: Any, pat
         assert not asked
 
 
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/passthrough/lab/files/a%20b%23c%3Fd", "/v1/files/a%20b%23c%3Fd"),
+        ("/passthrough/lab/files/%C3%A4:batch", "/v1/files/%C3%A4:batch"),
+        ("/passthrough/lab/%252e%252e/admin", "/v1/%252e%252e/admin"),
+    ],
+)
+async def test_paths_are_encoded_as_they_came(serving: Any, ask: Any, path: str, target: str) -> None:
+    async with (
+        provider(lambda *_: whole(b"{}")) as (url, asked),
+        serving(config(url), env={"LAB_KEY": "sk-lab"}) as served,
+    ):
+        assert (await ask(served, "POST", path, {})).status == 200
+        assert asked[0][1] == target
+
+
+async def test_a_key_of_ours_in_the_query_stays_here(serving: Any, ask: Any) -> None:
+    async with (
+        provider(lambda *_: whole(b"{}")) as (url, asked),
+        serving(config(url) | {"keys": "required"}, env={"LAB_KEY": "sk-lab"}) as served,
+    ):
+        key = await asyncio.to_thread(served.house.pieces.keys.create, "app")
+        await asyncio.to_thread(served.house.pieces.keys.refresh)
+        path = f"/passthrough/lab/x?a=1&key={key.secret}&b=key%3D2"
+        assert (await ask(served, "POST", path, {})).status == 200
+        assert asked[0][1] == "/v1/x?a=1&b=key%3D2"
+
+
 async def test_a_provider_without_its_key_is_not_asked(serving: Any, ask: Any) -> None:
     async with provider(lambda *_: whole(b"{}")) as (url, asked), serving(config(url)) as served:
         answer = await ask(served, "POST", "/passthrough/lab/x", {})

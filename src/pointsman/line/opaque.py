@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -24,13 +25,15 @@ from pointsman.core.errors import (
 )
 from pointsman.core.model import Model, Provider
 from pointsman.core.ports import Headers, Reply, UpstreamRequest, UpstreamResponse
-from pointsman.line.admit import admit, wishes
+from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
 from pointsman.line.settle import Run
 from pointsman.wire.port import Outgoing, Spoken
 
 PREFIX = "/passthrough/"
 _BODYLESS = frozenset({204, 304})
+_IN_PATHS = "/:@!$&'()*+,;=~"
+"""What stands for itself in a path, besides letters and digits (RFC 3986, 3.3)."""
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _OWN = frozenset((b"content-type", b"accept"))
 """Of the caller's headers, besides those that the provider's dialect understands."""
@@ -129,13 +132,20 @@ class OpaqueLine:
     def _request(self, arrival: Arrival, model: Model, path: str) -> UpstreamRequest:
         if arrival.method not in _METHODS:
             raise InvalidRequest(f"{arrival.method} is not passed through")
-        if arrival.query:
-            path = f"{path}?{arrival.query}"
+        if query := self._query(arrival):
+            path = f"{path}?{query}"
         outgoing = Outgoing(path=path, body=arrival.body)
         request = self._parts.sender.prepare(model, outgoing, arrival, model.provider.limits)
         own = {name: value for name, value in arrival.headers if name in _OWN}
         headers = (*(line for line in request.headers if line[0] not in own), *own.items())
         return msgspec.structs.replace(request, method=arrival.method, headers=headers)
+
+    def _query(self, arrival: Arrival) -> str:
+        """The query as it came, but for a key of ours, which is for us and not for providers."""
+        secret = bearer(arrival) if self._parts.keys.demanded else ""
+        if not secret or "key=" not in arrival.query:
+            return arrival.query
+        return "&".join(one for one in arrival.query.split("&") if unquote(one) != f"key={secret}")
 
     async def _relay(self, run: Run, model: Model, response: UpstreamResponse, reply: Reply) -> None:
         status = response.status
@@ -166,7 +176,8 @@ def _below(base_url: str, rest: str) -> str:
     """A path below a provider's URL; its version may be repeated, as in the vendor's own documentation."""
     version = base_url.rstrip("/").rpartition("/")[2]
     first, _, behind = rest.partition("/")
-    return f"/{behind}" if first == version and version.startswith("v") else f"/{rest}"
+    # The server has decoded it: what was written as `%23` or `%252e` has to stay what it was.
+    return "/" + quote(behind if first == version and version.startswith("v") else rest, safe=_IN_PATHS)
 
 
 def _shown(headers: Headers) -> list[tuple[bytes, bytes]]:
