@@ -131,6 +131,14 @@ def test_names_of_tools_fit_the_grammar_and_come_back_as_they_were(asked, messag
     assert read.choices[0].blocks[0].name == "wetter/köln"
 
 
+def test_names_of_calls_fit_the_grammar_though_their_tool_is_no_longer_offered(asked):
+    talk = (USER, {"role": "assistant", "tool_calls": [{**call("a"), "function": {"name": "wetter/köln"}}]})
+    body, sent = asked(*talk, result("a"), tools=[TOOL])
+    (made,) = sent.tool_names
+    assert body["messages"][1]["content"][0]["name"] == made
+    assert sent.tool_names == {made: "wetter/köln"}
+
+
 def test_arguments_that_are_empty_or_no_object_become_one(asked):
     calls = [
         call("a", arguments=""),

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pointsman.core.chat import Block, Dropped, Message, Request, ResponseFormat
+from pointsman.core.chat import Block, Dropped, Message, Request, ResponseFormat, ToolCall
 from pointsman.core.dialects import MESSAGES
 from pointsman.core.model import Model
 from pointsman.wire.anthropic_messages.claude import Takes, takes
@@ -148,7 +148,8 @@ def count_from_core(request: Request, model: Model) -> Outgoing:
 
 def _outgoing(request: Request, model: Model, *, counting: bool) -> Outgoing:
     lost = dropped(request.extras, MESSAGES, "")
-    names = fitted_names((tool.name for tool in request.tools if not tool.dialect), LONG_NAME)
+    offered = [tool.name for tool in request.tools if not tool.dialect]
+    names = fitted_names((*offered, *_called(request)), LONG_NAME)
     able = takes(model.upstream)
     talk = Conversation(model.upstream, able, names, lost)
     talk.add(request.messages)
@@ -168,6 +169,11 @@ def _outgoing(request: Request, model: Model, *, counting: bool) -> Outgoing:
         tool_names={sent: name for name, sent in names.items()} if names else {},
         answer_tool=offer.answer_tool,
     )
+
+
+def _called(request: Request) -> list[str]:
+    """The names of the tools that were called so far, some of which may be offered no longer."""
+    return [block.name for message in request.messages for block in message.blocks if isinstance(block, ToolCall)]
 
 
 def _write(request: Request, model: Model, able: Takes, talk: Conversation, offer: Offer) -> dict[str, Any]:
