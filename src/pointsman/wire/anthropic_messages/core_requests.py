@@ -185,8 +185,9 @@ def _write(request: Request, model: Model, able: Takes, talk: Conversation, offe
     output = _output(request, able, thinking, talk, answer_tool=offer.answer_tool)
     marks = [tool for tool in offer.fields.get("tools", ()) if isinstance(tool, dict) and MARK in tool]
     if marks or talk.marks:
-        in_system = [block for block in talk.system if any(block is value for value in talk.marks)]
-        in_turns = [value for value in talk.marks if not any(value is block for block in in_system)]
+        system = {id(block) for block in talk.system}
+        in_system = [value for value in talk.marks if id(value) in system]
+        in_turns = [value for value in talk.marks if id(value) not in system]
         fit_marks([*marks, *in_system, *in_turns], lost)
     fields: dict[str, Any] = {"model": model.upstream, "max_tokens": limit}
     if talk.system:
