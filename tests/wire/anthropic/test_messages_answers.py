@@ -239,10 +239,12 @@ def test_what_messages_cannot_say_is_named(messages):
         Media(kind="image", data="AAAA"),
         Opaque(dialect="openai-responses", kind="web_search_call", raw=msgspec.Raw(b"{}")),
         Text(text="x", citations=(Citation(quote="of a file"),)),
+        Text(text="y", extras=(Extras(dialect="openai-responses", fields={"annotations": msgspec.Raw(b"[]")}),)),
     )
     value, encoded = written(messages, *blocks, logprobs=msgspec.Raw(b"{}"))
-    assert [block["text"] for block in value["content"]] == ["x"]
-    assert {one.path for one in encoded.dropped} == {"content[1]", "content[2]", "content[3].citations", "logprobs"}
+    assert [block["text"] for block in value["content"]] == ["x", "y"]
+    lost = {"content[1]", "content[2]", "content[3].citations", "content[4].annotations", "logprobs"}
+    assert {one.path for one in encoded.dropped} == lost
 
 
 def test_only_one_answer(messages):

@@ -368,10 +368,13 @@ def test_what_cannot_be_said_is_named_in_the_end(messages, events):
         Delta(choice=1, index=0, field="text", text="x"),
         BlockEnd(choice=1, index=0),
         ChoiceEnd(choice=1, finish="stop"),
+        BlockStart(index=2, block=Text(text="")),
+        BlockEnd(index=2, extras=(Extras(dialect="gemini", fields={"thoughtSignature": msgspec.Raw(b'"abc"')}),)),
         ChoiceEnd(finish="stop", stop_sequence="END"),
     )
     assert shape(found) == [("message_start", None), ("message_delta", None), ("message_stop", None)]
-    assert set(found[1]["pointsman_metadata"]["dropped"]) == {"image", "executableCode", "logprobs", "choices[1]"}
+    lost = {"image", "executableCode", "logprobs", "choices[1]", "content[2].thoughtSignature"}
+    assert set(found[1]["pointsman_metadata"]["dropped"]) == lost
     assert found[1]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
     assert found[1]["usage"]["output_tokens"] == 0
 

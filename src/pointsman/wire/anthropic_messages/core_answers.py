@@ -29,7 +29,7 @@ from pointsman.wire.anthropic_messages.seals import NO_INDEX, data_of, seals_of_
 from pointsman.wire.anthropic_messages.unstreamed import answer_fields
 from pointsman.wire.anthropic_messages.usage import write_usage
 from pointsman.wire.finishes import Finishes
-from pointsman.wire.losses import name_of, only_choice
+from pointsman.wire.losses import dropped, name_of, only_choice
 from pointsman.wire.parse import as_dict, as_text
 from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import list_of, text_in, value_of
@@ -165,6 +165,7 @@ def _write_block(block: Block, content: list[Any], ids: set[str], lost: list[Dro
     """A block of an answer as blocks of this dialect. `ids` are those of calls so far."""
     match block:
         case Text(text=text) | Refusal(text=text):
+            lost += dropped(block.extras, MESSAGES, f"content[{at}]") if block.extras else ()
             if not text:
                 return
             value: dict[str, Any] = {"type": "text", "text": text}

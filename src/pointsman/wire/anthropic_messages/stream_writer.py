@@ -43,7 +43,7 @@ from pointsman.wire.anthropic_messages.core_answers import (
 from pointsman.wire.anthropic_messages.seals import signature_of
 from pointsman.wire.anthropic_messages.unstreamed import event as frame
 from pointsman.wire.anthropic_messages.usage import write_usage
-from pointsman.wire.losses import name_of
+from pointsman.wire.losses import dropped, name_of
 
 _encode = msgspec.json.Encoder().encode
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -199,7 +199,7 @@ class MessagesWriter:
 class _Block:
     """The open block. It is shown from its first content on: clients know no empty text."""
 
-    __slots__ = ("_at", "_block", "_encrypted", "_head", "_id", "_parts", "_place", "_signature", "_writer")
+    __slots__ = ("_at", "_block", "_encrypted", "_head", "_id", "_place", "_signature", "_writer")
 
     def __init__(self, writer: MessagesWriter, event: BlockStart) -> None:
         self._writer = writer
@@ -264,6 +264,8 @@ class _Block:
             self._end_reasoning(block, out)
         elif isinstance(block, Text):
             self._cite((*block.citations, *event.citations), out)
+            lost = dropped((*block.extras, *event.extras), MESSAGES, f"content[{self._at}]")
+            self._writer.lose(*(loss.path for loss in lost))
         if self._place >= 0:
             self._writer.finish(self._place, out)
         if isinstance(block, ToolCall) and event.extras:
