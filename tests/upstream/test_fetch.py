@@ -65,6 +65,7 @@ def near(monkeypatch: pytest.MonkeyPatch) -> Any:
         "192.0.0.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fe80::1%eth0",
         "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1", "no address", "",
+        "fec0::1",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
@@ -149,12 +150,13 @@ async def test_a_file_comes_with_its_kind_and_nothing_of_ours_goes_along(near: F
 async def test_each_redirect_is_judged_anew(near: Fetcher) -> None:
     pages = {
         "/a": moved("/b"), "/b": moved("/c"), "/c": page(PNG), "/loop": moved("/loop"),
-        "/inward": moved("http://[::1]/x"), "/file": moved("file:///etc/passwd"),
+        "/inward": moved("http://[::1]/x"), "/file": moved("file:///etc/passwd"), "/odd": moved("http://[::1"),
     }  # fmt: skip
     async with web(pages) as (port, _):
         base = f"http://127.0.0.1:{port}"
         assert (await near.fetch([f"{base}/a"]))[f"{base}/a"].data == PNG
-        for path, why in (("/loop", "redirects more than"), ("/inward", "not public"), ("/file", "only http")):
+        told = {"/loop": "redirects more than", "/inward": "not public", "/file": "only http", "/odd": "no URL"}
+        for path, why in told.items():
             with pytest.raises(InvalidRequest) as refused:
                 await near.fetch([base + path])
             assert why in refused.value.message
@@ -192,6 +194,28 @@ async def test_size_number_and_status_are_bounded(near: Fetcher, monkeypatch: py
         with pytest.raises(InvalidRequest, match="at most 20"):
             await near.fetch([f"{base}/{n}" for n in range(21)])
         await near.aclose()
+
+
+async def test_where_one_file_cannot_be_had_the_others_are_not_waited_for(near: Fetcher) -> None:
+    left = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    async with server, web({}) as (port, _):
+        slow_port = server.sockets[0].getsockname()[1]
+        with pytest.raises(InvalidRequest, match="answered 404"):
+            await near.fetch([f"http://127.0.0.1:{slow_port}/x", f"http://127.0.0.1:{port}/gone"])
+        async with asyncio.timeout(2):
+            await left.wait()
+        await near.aclose()
+
+
+def test_what_may_be_secret_in_a_url_is_not_shown() -> None:
+    assert module._shown("https://me:pw@a.example/b#token=1") == "https://a.example/b"
 
 
 async def test_whoever_never_answers_is_left(near: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urljoin, urlsplit
 
-from pointsman.core.errors import ConnectFailed, InvalidRequest, UpstreamError
+from pointsman.core.errors import InvalidRequest, UpstreamError
 from pointsman.core.model import TimeLimits
 from pointsman.core.ports import Carrier, Fetched, UpstreamRequest
 from pointsman.upstream.http1 import Http1Carrier, PoolLimits
@@ -56,6 +56,8 @@ def is_public(address: str) -> bool:
             return is_public(str(ip.ipv4_mapped))
         if any(ip in net for net in _EMBEDDING):
             return False
+        if ip.is_site_local:  # deprecated (RFC 3879), still routed in places, and global to Python
+            return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
 
 
@@ -78,11 +80,15 @@ class Fetcher:
         wanted = list(dict.fromkeys(urls))
         if len(wanted) > _MAX_FILES:
             raise InvalidRequest(f"The request names {len(wanted)} files by URL; at most {_MAX_FILES} are fetched.")
+        tasks = [asyncio.ensure_future(self._one(url)) for url in wanted]
         try:
             async with asyncio.timeout(_SECONDS):
-                return dict(zip(wanted, await asyncio.gather(*map(self._one, wanted)), strict=True))
+                return dict(zip(wanted, await asyncio.gather(*tasks), strict=True))
         except TimeoutError:
             raise InvalidRequest(f"The files of the request did not arrive within {_SECONDS:g} s.") from None
+        finally:
+            for task in tasks:  # where one cannot be had, nobody wants the others
+                task.cancel()
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -96,13 +102,11 @@ class Fetcher:
             request = UpstreamRequest(method="GET", url=where, headers=_HEADERS, limits=_LIMITS, max_answer=_MAX_BYTES)
             try:
                 found = await self._get(request, shown)
-            except ConnectFailed as error:
-                raise _cannot(shown, error.message) from None
             except UpstreamError as error:
                 raise _cannot(shown, error.message) from None
             if isinstance(found, Fetched):
                 return found
-            where = urljoin(where, found)
+            where = _joined(where, found, shown)
         raise _cannot(shown, f"it redirects more than {_MAX_REDIRECTS} times")
 
     async def _get(self, request: UpstreamRequest, shown: str) -> Fetched | str:
@@ -128,10 +132,18 @@ def sniffed(body: bytes) -> str:
 
 
 def _shown(url: str) -> str:
-    """A URL for people: without query and user, either of which may hold a secret."""
-    scheme, _, rest = url.partition("?")[0].partition("://")
+    """A URL for people: without query, fragment and user, any of which may hold a secret."""
+    scheme, _, rest = url.partition("?")[0].partition("#")[0].partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"[:200]
+
+
+def _joined(where: str, found: str, shown: str) -> str:
+    """Where a redirect leads."""
+    try:
+        return urljoin(where, found)
+    except ValueError:
+        raise _cannot(shown, "it redirects to what is no URL") from None
 
 
 def _judge(url: str, shown: str) -> None:
