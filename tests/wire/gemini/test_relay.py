@@ -186,6 +186,13 @@ def test_nothing_but_our_errors_for_any_stream(parts):
         heard(b"".join(parts), 7)
 
 
+def test_white_space_before_the_first_event_is_not_kept():
+    framing = Framing()
+    for _ in range(100):
+        assert framing.take(b" \r\n" * 1000) == b""
+    assert framing.take(b"data: {}\n\n") == b"data: {}\n\n"
+
+
 @given(
     value=st.lists(
         st.dictionaries(st.text(max_size=4), st.text(max_size=8) | st.lists(st.text(max_size=3)), max_size=3)

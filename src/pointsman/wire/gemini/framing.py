@@ -19,24 +19,21 @@ _LINES = bytes.maketrans(b"\r\n", b"  ")
 class Framing(sse.Frames):
     """For either framing; elements of an array come out as the events of an event stream."""
 
-    __slots__ = ("_array", "_begun", "_lead")
+    __slots__ = ("_array", "_begun")
 
     def __init__(self, limit: int = sse.MAX_EVENT) -> None:
         super().__init__(limit)
         self._array: _Elements | None = None
         self._begun = False
-        self._lead = b""
 
     def take(self, chunk: bytes) -> bytes:
         """Every complete event. Raises as `sse.Frames.take`."""
         if self._begun:
             return super().take(chunk) if self._array is None else self._array.take(chunk)
-        chunk = self._lead + chunk
         start = chunk.lstrip().removeprefix(_BOM).lstrip()
         if not start:
-            self._lead = chunk
-            return b""
-        self._begun, self._lead = True, b""
+            return b""  # before the first sign white space says nothing in either framing, however much of it comes
+        self._begun = True
         if not start.startswith(b"["):
             return super().take(chunk)
         self._array = _Elements(self._limit)
