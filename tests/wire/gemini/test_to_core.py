@@ -53,6 +53,25 @@ def test_unknown_roles_are_refused(role):
     assert caught.value.param == "contents[0].role"
 
 
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"contents": [user("hello")]}, "contents[0].parts[0]"),
+        ({"contents": [{"parts": "hello"}]}, "contents[0].parts"),
+        ({"systemInstruction": ["be brief"]}, "systemInstruction"),
+        ({"systemInstruction": {"parts": ["be brief"]}}, "systemInstruction.parts[0]"),
+    ],
+)
+def test_words_where_parts_belong_are_refused_and_never_lost(fields, param):
+    with pytest.raises(InvalidRequest) as caught:
+        core(**fields)
+    assert caught.value.param == param
+
+
+def test_a_content_may_have_no_parts():
+    assert core([{"parts": None}, {"parts": []}, {}]).messages[0].blocks == ()
+
+
 def test_a_streamed_answer_that_comes_back_is_one_turn():
     """Google's library returns every chunk of a stream as a content of its own."""
     request = core([*HELLO, said({"text": "Hel"}), said({"text": "lo"}), said(call("f", {})), said({"text": "!"})])
@@ -136,6 +155,9 @@ def test_ids_that_are_there_are_kept():
         ({"temperature": 18, "unit": "C"}, '{"temperature": 18, "unit": "C"}', False),
         ({"result": '{"a":1}'}, '{"result": "{\\"a\\":1}"}', False),
         ({}, "", False),
+        (None, "", False),
+        ("sunny", "sunny", False),
+        (["sunny", 18], '["sunny", 18]', False),
     ],
 )
 def test_results(response, text, is_error):
@@ -263,6 +285,10 @@ def test_configuration():
     assert (request.reasoning_budget, request.shows_reasoning, request.reasoning_effort) == (0, True, "low")
     assert request.stream_usage
     assert set(own(request.extras, "gemini")) == {"generationConfig.speechConfig", "safetySettings", "cachedContent"}
+
+
+def test_no_number_of_answers_is_one():
+    assert core(generationConfig={"candidateCount": 0}).choices == 1
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,10 @@ _NUMBERS = {
     "presencePenalty": "presence_penalty",
     "frequencyPenalty": "frequency_penalty",
 }
-_COUNTS = {"maxOutputTokens": "max_output", "topK": "top_k", "seed": "seed", "candidateCount": "choices"}
-_TAKEN = frozenset({*_NUMBERS, *_COUNTS, "stopSequences", "responseLogprobs", "logprobs", "thinkingConfig", *_FORMAT})
+_COUNTS = {"maxOutputTokens": "max_output", "topK": "top_k", "seed": "seed"}
+_TAKEN = frozenset(
+    {*_NUMBERS, *_COUNTS, "candidateCount", "stopSequences", "responseLogprobs", "logprobs", "thinkingConfig", *_FORMAT}
+)
 
 
 def read_config(raw: msgspec.Raw | None) -> tuple[dict[str, Any], Fields]:
@@ -56,6 +58,8 @@ def _read_plain(fields: Fields) -> dict[str, Any]:
     for name, one in fields.items():
         if name in _NUMBERS:
             known[_NUMBERS[name]] = _number(value_of(one))
+        elif name == "candidateCount":
+            known["choices"] = _whole(value_of(one)) or None  # 0 is Google's word for nothing said
         elif name in _COUNTS:
             known[_COUNTS[name]] = _whole(value_of(one))
         elif name == "stopSequences":

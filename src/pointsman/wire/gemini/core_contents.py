@@ -8,10 +8,11 @@ import msgspec
 
 from pointsman.core.chat import Block, Message, Reasoning, Role, Text, ToolCall, ToolResult
 from pointsman.core.errors import InvalidRequest
+from pointsman.wire.asked import refuse
 from pointsman.wire.gemini.core_parts import read_part, sealing
 from pointsman.wire.gemini.names import DIALECT, fields_of, null, objects_of
 from pointsman.wire.gemini.seals import SEAL, opened, stands_in
-from pointsman.wire.raw import Fields, text_in, text_of
+from pointsman.wire.raw import Fields, items_of, text_in, text_of
 from pointsman.wire.tool_names import made_id
 
 _ROLES: dict[str, Role] = {"": "user", "user": "user", "model": "assistant", "function": "user", "tool": "user"}
@@ -23,6 +24,13 @@ class _Call(NamedTuple):
     id: str
     given: str
     name: str
+
+
+class _Part(NamedTuple):
+    """A part: its fields, named in camelCase, and as it came."""
+
+    fields: Fields
+    raw: msgspec.Raw
 
 
 class Contents:
@@ -39,7 +47,7 @@ class Contents:
         """Read one content.
 
         Raises:
-            InvalidRequest: no object, or of no known role.
+            InvalidRequest: no object, of no known role, or with parts that are none.
         """
         fields = fields_of(raw)
         if fields is None:
@@ -48,21 +56,21 @@ class Contents:
         role = _ROLES.get("" if said is None or null(said) else text_of(said) or "?")
         if role is None:
             raise InvalidRequest(f"`{path}.role` has to be `user` or `model`.", param=f"{path}.role")
-        self._turn(role, objects_of(fields.get("parts")))
+        self._turn(role, _parts(fields, f"{path}.parts"))
 
     def end(self) -> tuple[Message, ...]:
         """All messages."""
         self._close()
         return tuple(self.messages)
 
-    def _turn(self, role: Role, parts: list[msgspec.Raw]) -> None:
+    def _turn(self, role: Role, parts: list[_Part]) -> None:
         if role == "user" or self._role != role:  # a streamed answer comes back as many contents of the model
             self._close()
             self._role = role
             if role == "assistant":
                 self._waiting = []
-        for raw in parts:
-            self._part(raw)
+        for fields, raw in parts:
+            self._part(fields, raw)
 
     def _close(self) -> None:
         role, blocks = self._role, tuple(self._blocks)
@@ -77,8 +85,7 @@ class Contents:
             role = "tool"
         self.messages.append(Message(role=role, blocks=blocks))
 
-    def _part(self, raw: msgspec.Raw) -> None:
-        fields = fields_of(raw) or {}
+    def _part(self, fields: Fields, raw: msgspec.Raw) -> None:
         text = text_of(fields.get("text"))
         if text is not None and len(fields) == 1:
             self._text(text, "")
@@ -158,14 +165,43 @@ class Contents:
         return msgspec.structs.replace(result, call_id=found.id, name=found.name)
 
 
+def _parts(content: Fields, path: str) -> list[_Part]:
+    """The parts of a content. A text in the place of one, which Google refuses, must not disappear here.
+
+    Raises:
+        InvalidRequest: they are no objects.
+    """
+    raw = content.get("parts")
+    if raw is None or null(raw):
+        return []
+    items = objects_of(raw)
+    if not items and items_of(raw) is None:
+        refuse(path, "a list of parts", raw)
+    parts: list[_Part] = []
+    for at, one in enumerate(items):
+        fields = fields_of(one)
+        if fields is None:
+            refuse(f"{path}[{at}]", 'an object such as `{"text": …}`', one)
+        parts.append(_Part(fields, one))
+    return parts
+
+
 def read_system(raw: msgspec.Raw | None) -> tuple[Message, ...]:
-    """`systemInstruction` as a message; none where it says nothing."""
+    """`systemInstruction` as a message; none where it says nothing.
+
+    Raises:
+        InvalidRequest: it is neither a content nor a text.
+    """
     text = text_of(raw)
     if text is not None:
         return (Message(role="system", blocks=(Text(text=text),)),) if text else ()
+    if raw is None or null(raw):
+        return ()
+    content = fields_of(raw)
+    if content is None:
+        refuse("systemInstruction", "an object with `parts`", raw)
     blocks: list[Block] = []
-    for part in objects_of((fields_of(raw) or {}).get("parts")):
-        fields = fields_of(part) or {}
+    for fields, part in _parts(content, "systemInstruction.parts"):
         text = text_of(fields.get("text"))
         if text is None:
             blocks.append(read_part(fields, part))

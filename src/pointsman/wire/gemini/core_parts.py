@@ -107,8 +107,13 @@ def read_result(raw: msgspec.Raw) -> ToolResult | None:
 
 def _read_response(raw: msgspec.Raw | None) -> tuple[list[Block], bool]:
     """The text of a response: a text alone under one of the two names that Google documents, else its JSON."""
+    if raw is None or null(raw):
+        return [], False
     response = object_of(raw)
-    if not response or raw is None:
+    if response is None:  # no object, as it should be, and still what the function gave back
+        text = text_of(raw)
+        return [Text(text=bytes(raw).decode("utf-8", "replace") if text is None else text)], False
+    if not response:
         return [], False
     if len(response) == 1:
         for name in ("result", "error"):
