@@ -205,6 +205,8 @@ def test_items_that_we_wrote_are_found_by_their_ids_alone() -> None:
     assert makers == (Maker("", 1), Maker("a", 1), Maker("", 1), Maker("a", 1), Maker("", 1))
     assert dereferenced(request, []) is None
     assert references(incoming(input="item_reference")) == []
+    nameless = {**written, "output": [{**item, "id": ""}, {"type": "web_search_call"}]}
+    assert dereferenced(request, [kept(id=written["id"], response=json.dumps(nameless).encode())]) is None
 
 
 JSON = st.recursive(

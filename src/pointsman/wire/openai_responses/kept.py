@@ -98,7 +98,9 @@ def dereferenced(
     known: dict[str, tuple[msgspec.Raw, str]] = {}
     for kept in responses:
         for item in answer_items(kept.response):
-            known[text_in(object_of(item) or {}, "id")] = item, kept.provider
+            item_id = text_in(object_of(item) or {}, "id")
+            if item_id:  # one without would stand for every item that is no reference
+                known[item_id] = item, kept.provider
     found = [known.get(_referred(item), (item, "")) for item in list_of(incoming.fields.get("input"))]
     if not any(maker for _, maker in found):
         return None
