@@ -54,6 +54,8 @@ def test_the_end_says_why(dialect):
         dialect.read_whole(answer(status="incomplete", incomplete_details=None), OUTGOING).choices[0].finish == "length"
     )
     assert dialect.read_whole(answer(status="complete"), OUTGOING).choices[0].finish == "stop"
+    assert dialect.read_whole(answer(status="cancelled"), OUTGOING).choices[0].finish == "error"
+    assert b"response.completed" not in dialect.as_stream(answer(status="cancelled"), None)
 
 
 def test_usage_whose_sums_differ_is_told_by_its_total(dialect):

@@ -123,6 +123,8 @@ def meaning(status: str, word: str, *, calls: bool) -> Finish | None:
         return _REASONS.get(word, "length")
     if status in ("queued", "in_progress"):
         return None
+    if status == "cancelled":
+        return "error"  # cut off, and no end
     return "tool_calls" if calls else "stop"
 
 

@@ -21,6 +21,7 @@ _ENDS = {
     "incomplete": "response.incomplete",
     "queued": "response.queued",
     "in_progress": "response.in_progress",
+    "cancelled": "response.cancelled",
 }
 
 
