@@ -239,6 +239,14 @@ def test_tools_of_other_dialects_are_dropped_by_name(write):
     assert lost == ["tools[0]"]
 
 
+def test_what_other_dialects_keep_with_calls_results_and_the_systems_words_is_named(write):
+    kept = (Extras(dialect="gemini", fields={"thoughtSignature": msgspec.Raw(b'"s"')}),)
+    system = Message(role="system", blocks=(Text(text="a", extras=kept),))
+    results = Message(role="tool", blocks=(ToolResult(call_id="a", extras=kept),))
+    _, lost = write(system, HI, assistant(ToolCall(id="a", name="f", extras=kept)), results)
+    assert lost == [f"messages[{at}].thoughtSignature" for at in (2, 3, 0)]
+
+
 def test_refused_and_default_parameters(write, model):
     tuned = msgspec.structs.replace(
         model, refused_params=frozenset({"temperature"}), params=(("service_tier", msgspec.Raw(b'"flex"')),)

@@ -110,7 +110,8 @@ def _write(request: Request, model: Model, lost: list[Dropped]) -> tuple[dict[st
     if request.stream:
         fields["stream"] = True
     for at, message in enumerate(request.messages[: len(request.messages) - len(messages)]):
-        lost += dropped(message.extras, RESPONSES, f"messages[{at}]") if message.extras else ()
+        for one in (message, *message.blocks):
+            lost += dropped(one.extras, RESPONSES, f"messages[{at}]") if one.extras else ()
     lost += _lost(request)
     return fields, names
 
@@ -189,6 +190,7 @@ def _write_assistant(message: Message, style: _Style, lost: list[Dropped], path:
         item = _write_item(block, style)
         if item is not None:
             items.append(item)
+            lost += dropped(block.extras, RESPONSES, path) if block.extras else ()
         elif not isinstance(block, Reasoning) or block.text or block.encrypted or block.signature:
             reason = "thinking is of use only to the model that made it"
             if not isinstance(block, Reasoning):
@@ -241,6 +243,7 @@ def _readable(maker: str, model: str) -> bool:
 def _write_result(result: ToolResult, style: _Style, lost: list[Dropped], path: str) -> dict[str, Any]:
     kind = style.kinds.get(style.callers.get(result.call_id, ""))
     call_id = fitted_id(result.call_id, RESPONSES_ID)
+    lost += dropped(result.extras, RESPONSES, path) if result.extras else ()
     parts = _write_parts(list(result.content), lost, path, assistant=False)
     if result.is_error:  # there is no mark for a tool that failed
         parts = [{"type": "input_text", "text": "Error: "}, *parts]
