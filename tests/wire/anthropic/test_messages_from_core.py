@@ -267,6 +267,15 @@ def test_a_schema_for_the_answer_is_native_and_fitted(asked):
     assert "`maxLength`, `minimum`" in lost(sent)["response_format.schema"]
 
 
+def test_of_two_choices_in_a_schema_the_description_tells_one(asked):
+    schema = {"type": "object", "properties": {}, "anyOf": [{"title": "a"}], "oneOf": [{"title": "b"}]}
+    body, sent = asked(USER, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+    fitted = body["output_config"]["format"]["schema"]
+    assert fitted["anyOf"] == [{"title": "a"}]
+    assert fitted["description"] == '(oneOf: [{"title": "b"}])'
+    assert "oneOf" in lost(sent)["response_format.schema"]
+
+
 def test_json_without_a_schema_is_asked_for_in_words(asked):
     body, sent = asked(USER, response_format={"type": "json_object"})
     assert "JSON" in body["system"]

@@ -83,7 +83,8 @@ def _fitted(schema: Any, gone: set[str]) -> Any:
     kept: dict[str, Any] = {}
     said: dict[str, Any] = {}
     for name, value in schema.items():
-        if name in _LACKING or (name == "minItems" and value not in (0, 1)):
+        second = name == "oneOf" and "anyOf" in schema  # both go by one name here
+        if second or name in _LACKING or (name == "minItems" and value not in (0, 1)):
             said[name] = value
         elif name in _MAPS and isinstance(value, dict):
             kept[name] = {key: _fitted(inner, gone) for key, inner in value.items()}
