@@ -131,6 +131,21 @@ def test_results_of_one_turn_stand_alone_in_the_order_of_its_calls():
     ]
 
 
+def test_results_of_calls_with_one_id_keep_their_order():
+    """Some models give all calls of a turn the same id, or none."""
+    body, dropped = asking(
+        USER,
+        said(call("c"), call("c", "g")),
+        told(result("c", "one"), result("c", "two"), result("c", "three", name="h"), role="tool"),
+    )
+    assert [part["functionResponse"]["response"] for part in body["contents"][2]["parts"]] == [
+        {"result": "one"},
+        {"result": "two"},
+    ]
+    assert body["contents"][3]["parts"] == [{"text": "(Result of h: three)"}]
+    assert dropped == {"messages[2]"}
+
+
 def test_a_missing_result_is_named_so():
     body, dropped = asking(USER, said(call("1"), call("2", "g")), told(result("2"), role="tool"))
     parts = body["contents"][2]["parts"]

@@ -22,6 +22,10 @@ _MISSING = "There is no result of this call."
 _BEGIN = "(The conversation begins here.)"
 
 
+_Results = dict[str, list[tuple[str, ToolResult]]]
+"""By the id of their call, which several calls of one turn may have; in order, each with its place in the request."""
+
+
 class _Content(NamedTuple):
     """One content, and whether it is nothing but results."""
 
@@ -90,12 +94,11 @@ class Turns:
             self._contents.append(_Content("model", parts))
 
     def _user(self, turns: list[tuple[str, Message]]) -> None:
-        results = {
-            block.call_id: (path, block)
-            for path, message in turns
-            for block in message.blocks
-            if isinstance(block, ToolResult)
-        }
+        results: _Results = {}
+        for path, message in turns:
+            for block in message.blocks:
+                if isinstance(block, ToolResult):
+                    results.setdefault(block.call_id, []).append((path, block))
         parts: list[Any] = []
         if self._calls:
             parts += self._results(results)
@@ -111,12 +114,13 @@ class Turns:
         else:
             self._contents.append(_Content("user", parts))
 
-    def _results(self, results: dict[str, tuple[str, ToolResult]]) -> list[Any]:
+    def _results(self, results: _Results) -> list[Any]:
         """Write the results of the model's calls; returns files of theirs that have to follow."""
         written: list[Any] = []
         later: list[Any] = []
         for call in self._calls:
-            path, result = results.pop(call.id, ("", ToolResult(call_id=call.id, content=(Text(text=_MISSING),))))
+            found = results.get(call.id)
+            path, result = found.pop(0) if found else ("", ToolResult(call_id=call.id, content=(Text(text=_MISSING),)))
             if not path:
                 self._lost.append(Dropped(path=f"tool_calls[{call.id}]", reason="no result; Gemini is told so"))
             part, files = write_result(result, call.name, self._style, self._lost, path)
@@ -130,12 +134,12 @@ class Turns:
         parts = [part for file in files if (part := write_media(file, self._lost, f"{path}.content")) is not None]
         return [{"text": f"(From the result of {name}:)"}, *parts] if parts else []
 
-    def _said(self, block: Block, path: str, results: dict[str, tuple[str, ToolResult]]) -> list[Any]:
+    def _said(self, block: Block, path: str, results: _Results) -> list[Any]:
         if not isinstance(block, ToolResult):
             part = write_part(block, self._style, self._lost, path)
             return [] if part is None else [part]
-        if results.get(block.call_id, (path, None))[1] is not block:
-            return []  # written, or said again later
+        if not any(left is block for _, left in results[block.call_id]):
+            return []  # it stands with its call
         text = "\n".join(one.text for one in block.content if isinstance(one, Text | Refusal))
         files = [one for one in block.content if isinstance(one, Media)]
         name = block.name or block.call_id
