@@ -228,6 +228,8 @@ def test_what_cannot_be_said_is_named():
     assert dropped == {"system_fingerprint", "candidates[0]", "candidates[0].stop_sequence"}
     last = objects(streamed(Text(text="x"), foreign))[-1]
     assert last["pointsmanMetadata"] == {"dropped": ["Gemini has no place for `server_tool_use`"]}
+    last = objects(streamed(Text(text="x"), choice={"stop_sequence": "END"}))[-1]
+    assert last["pointsmanMetadata"] == {"dropped": ["Gemini does not say which one it was"]}
 
 
 @pytest.mark.parametrize("mode", ["whole", "stream"])

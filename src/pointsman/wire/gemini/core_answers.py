@@ -124,9 +124,15 @@ def _write_choice(choice: Choice, lost: list[Dropped]) -> dict[str, Any]:
         candidate["groundingMetadata"] = write_grounding(citations, "".join(texts))
     if choice.logprobs is not None and (result := write_logprobs(choice.logprobs)) is not None:
         candidate["logprobsResult"] = result
-    if choice.stop_sequence:
-        lost.append(Dropped(path=f"{path}.stop_sequence", reason="Gemini does not say which one it was"))
+    lost += unsaid_end(choice.stop_sequence, path)
     return candidate | own(choice.extras, DIALECT)
+
+
+def unsaid_end(stop_sequence: str, path: str) -> list[Dropped]:
+    """What of an end has no word here."""
+    if not stop_sequence:
+        return []
+    return [Dropped(path=f"{path}.stop_sequence", reason="Gemini does not say which one it was")]
 
 
 def show_part(block: Block, lost: list[Dropped], path: str, *, signs: bool) -> Any:

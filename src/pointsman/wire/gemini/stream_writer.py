@@ -30,7 +30,7 @@ from pointsman.core.chat import (
 from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
 from pointsman.wire.arrays import ArrayForm
-from pointsman.wire.gemini.core_answers import moment, shifted, show_call, show_part
+from pointsman.wire.gemini.core_answers import moment, shifted, show_call, show_part, unsaid_end
 from pointsman.wire.gemini.core_parts import shown_thought
 from pointsman.wire.gemini.ends import FINISHES
 from pointsman.wire.gemini.framing import one_line
@@ -75,6 +75,7 @@ class GeminiWriter:
                         out.append(self._chunk([candidate]))
                 case ChoiceEnd(choice=index):
                     self._of(index).end = event
+                    self._lost += unsaid_end(event.stop_sequence, f"candidates[{index}]")
         return b"".join(out)
 
     def _begin(self, event: AnswerStart) -> None:
