@@ -29,7 +29,7 @@ from pointsman.wire.openai_chat import reasoning
 from pointsman.wire.openai_chat.core_parts import read_call, read_part, write_call, write_part
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of
-from pointsman.wire.tool_names import CHAT_ID, Grammar, fitted_id
+from pointsman.wire.tool_names import CHAT_ID, PLAIN_NAME, Grammar, fitted_id, fitted_names
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -41,6 +41,7 @@ _ROLES: dict[str, Role] = {
 }
 _KNOWN = frozenset({"role", "content", "refusal", "tool_calls", "function_call", "name", MARK, *reasoning.NAMES})
 _KNOWN_RESULT = frozenset({"role", "content", "tool_call_id", "name", MARK})
+_EMPTY = frozenset({b"null", b"[]"})
 
 
 class Style(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +101,13 @@ def read_message(raw: msgspec.Raw, path: str) -> Message:
         role=_ROLES[role],
         blocks=_marked(read_blocks(fields), fields),
         name=text_in(fields, "name"),
-        extras=keep(DIALECT, rest(fields, _KNOWN)),
+        extras=keep(DIALECT, _others(fields, _KNOWN)),
     )
+
+
+def _others(fields: Fields, known: frozenset[str]) -> Fields:
+    """What only chat understands of a message. Clients send an answer's empty fields back with it; they say nothing."""
+    return {name: raw for name, raw in rest(fields, known).items() if bytes(raw) not in _EMPTY}
 
 
 def _marked(blocks: tuple[Block, ...], fields: Fields) -> tuple[Block, ...]:
@@ -119,7 +125,7 @@ def _result(fields: Fields) -> Message:
         name=text_in(fields, "name"),
         cache=read_mark(fields.get(MARK)),
     )
-    return Message(role="tool", blocks=(result,), extras=keep(DIALECT, rest(fields, _KNOWN_RESULT)))
+    return Message(role="tool", blocks=(result,), extras=keep(DIALECT, _others(fields, _KNOWN_RESULT)))
 
 
 def read_blocks(fields: Fields) -> tuple[Block, ...]:
@@ -169,7 +175,10 @@ def _write_message(
     # `developer` is understood by OpenAI alone, which takes `system` for it.
     fields: dict[str, Any] = {"role": "system" if role == "developer" else role}
     fields["content"] = _write_content(blocks, style, lost, path)
-    fields |= {"name": name} if name and style.more else {}
+    if name and style.more:
+        fields["name"] = name
+    elif name:
+        lost.append(Dropped(path=f"{path}.name", reason="no names of speakers"))
     if role != "assistant":
         fields["content"] = fields["content"] or ""
         return fields
@@ -179,6 +188,8 @@ def _write_message(
     thoughts = [block for block in blocks if isinstance(block, Reasoning)]
     if thoughts and style.more:
         _write_reasoning(fields, thoughts, lost, path)
+    elif thoughts:
+        lost.append(Dropped(path=f"{path}.thinking", reason="no thinking of earlier turns"))
     if fields["content"] is None and not calls:
         fields["content"] = ""
     return fields
@@ -196,10 +207,15 @@ def _write_calls(blocks: tuple[Block, ...], style: Style) -> list[Any]:
     calls: list[Any] = []
     for block in blocks:
         if isinstance(block, ToolCall):
-            calls.append(write_call(block, style.ids, name=style.names.get(block.name, "")))
+            calls.append(write_call(block, style.ids, name=style.names.get(block.name) or _fitted(block.name)))
         elif isinstance(block, Opaque) and _is_call(block):
             calls.append(block.raw)
     return calls
+
+
+def _fitted(name: str) -> str:
+    """The name of a tool that is no longer offered, as chat allows it."""
+    return fitted_names((name,), PLAIN_NAME).get(name, name)
 
 
 def _is_call(block: Block) -> bool:
@@ -211,8 +227,10 @@ def _write_result(result: ToolResult, style: Style, lost: list[Dropped], path: s
     content = _write_content(texts, style, lost, path)
     if content is None:
         content = "(no text)" if result.content else ""
-    if result.is_error and isinstance(content, str):
-        content = f"Error: {content}"  # chat has no mark for a tool that failed
+    if result.extras:
+        lost += dropped(result.extras, DIALECT, path)
+    if result.is_error:  # chat has no mark for a tool that failed
+        content = f"Error: {content}" if isinstance(content, str) else [{"type": "text", "text": "Error:"}, *content]
     return {"role": "tool", "tool_call_id": fitted_id(result.call_id, style.ids), "content": content}
 
 
