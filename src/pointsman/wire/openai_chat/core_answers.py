@@ -13,6 +13,7 @@ from pointsman.core.chat import (
     Citation,
     Dropped,
     Encoded,
+    Extras,
     Finish,
     Media,
     Opaque,
@@ -24,11 +25,12 @@ from pointsman.core.chat import (
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.usage import Usage
 from pointsman.wire.finishes import Finishes
-from pointsman.wire.losses import name_of
+from pointsman.wire.losses import dropped, name_of
 from pointsman.wire.openai_chat import reasoning
 from pointsman.wire.openai_chat.answer import NAME, read_answer
 from pointsman.wire.openai_chat.core_messages import read_blocks
 from pointsman.wire.openai_chat.core_parts import (
+    SEAL,
     data_url,
     list_citations,
     read_citations,
@@ -44,6 +46,7 @@ from pointsman.wire.port import Incoming, Outgoing
 from pointsman.wire.raw import Fields, dump, list_of, object_of, text_in, text_of, value_of, whole_object
 from pointsman.wire.tool_names import made_id
 
+ONE_CALL = "who offers `functions` is told one call"
 FINISHES = Finishes(
     meanings={
         "stop": "stop",
@@ -176,8 +179,8 @@ def _in_callers_names(blocks: tuple[Block, ...], outgoing: Outgoing) -> tuple[Bl
 
 def write_answer(answer: Answer, incoming: Incoming) -> Encoded:
     """An answer for a caller, and what chat cannot say of it."""
-    lost: list[Dropped] = []
-    old = "functions" in incoming.fields and "tools" not in incoming.fields
+    lost = dropped(answer.extras, DIALECT, "")
+    old = knows_one_call(incoming)
     fields: dict[str, Any] = {
         "id": answer.id,
         "object": "chat.completion",
@@ -189,6 +192,11 @@ def write_answer(answer: Answer, incoming: Incoming) -> Encoded:
         fields["usage"] = write_usage(answer.usage)
     mark = NAME if answer.usage is not None else b""
     return Encoded(body=msgspec.json.encode(fields), dropped=tuple(lost), mark=mark)
+
+
+def knows_one_call(incoming: Incoming) -> bool:
+    """Whether a caller offers `functions`, the old form of tools, and so reads `function_call` alone."""
+    return "functions" in incoming.fields and "tools" not in incoming.fields
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
@@ -206,13 +214,22 @@ def write_usage(usage: Usage) -> dict[str, Any]:
 
 
 def _write_choice(choice: Choice, lost: list[Dropped], *, old: bool) -> dict[str, Any]:
+    lost += dropped(choice.extras, DIALECT, f"choices[{choice.index}]")
     message = _write_message(choice.blocks, lost)
     word = FINISHES.words[choice.finish or "stop"]
     if old and "tool_calls" in message:
-        message["function_call"] = message.pop("tool_calls")[0]["function"]
+        first, *others = message.pop("tool_calls")
+        message["function_call"] = first["function"]
+        lost += [Dropped(path="choices.message", reason=ONE_CALL) for _ in others[:1]]
         word = "function_call" if word == "tool_calls" else word
     value = {"index": choice.index, "message": message, "logprobs": choice.logprobs, "finish_reason": word}
     return {**value, "stop_reason": choice.stop_sequence} if choice.stop_sequence else value
+
+
+def unsaid(block: Block, extras: tuple[Extras, ...]) -> list[Dropped]:
+    """What belongs to a block and has no place in chat; Gemini's signature of a call has one."""
+    found = dropped(extras, DIALECT, "choices.message")
+    return [one for one in found if not (isinstance(block, ToolCall) and one.path.endswith(f".{SEAL}"))]
 
 
 def _write_message(blocks: tuple[Block, ...], lost: list[Dropped]) -> dict[str, Any]:
@@ -224,6 +241,8 @@ def _write_message(blocks: tuple[Block, ...], lost: list[Dropped]) -> dict[str, 
     images: list[Any] = []
     length = 0
     for block in blocks:
+        if block.extras:
+            lost += unsaid(block, block.extras)
         match block:
             case Text(text=text):
                 citations += write_citations(block.citations, length, len(text)) if block.citations else ()

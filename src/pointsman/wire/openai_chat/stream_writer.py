@@ -29,7 +29,7 @@ from pointsman.core.chat import (
 from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
 from pointsman.wire.losses import name_of
-from pointsman.wire.openai_chat.core_answers import FINISHES, write_usage
+from pointsman.wire.openai_chat.core_answers import FINISHES, ONE_CALL, knows_one_call, unsaid, write_usage
 from pointsman.wire.openai_chat.core_parts import data_url, write_call, write_citations
 from pointsman.wire.openai_chat.reasoning import THINKING, thinking
 from pointsman.wire.port import Incoming
@@ -45,6 +45,7 @@ class ChatWriter:
 
     def __init__(self, incoming: Incoming) -> None:
         self._shows_usage = incoming.shows_usage
+        self._one_call = knows_one_call(incoming)
         self._head = b""
         self._choices: dict[int, _Choice] = {}
         self._lost: list[str] = []
@@ -92,9 +93,8 @@ class ChatWriter:
         choice.blocks[event.index] = _Open(block)
         match block:
             case ToolCall():
-                place = choice.calls[event.index] = len(choice.calls)
-                value = {"index": place, **write_call(block)}
-                out.append(choice.delta({"tool_calls": [value]}))
+                choice.calls[event.index] = len(choice.calls)
+                self._call(choice, event.index, write_call(block), out)
             case Text(text=text) if text:
                 choice.length += len(text)
                 out.append(choice.delta({"content": text}))
@@ -120,6 +120,9 @@ class ChatWriter:
             out.append(choice.head + b'{"content":' + _encode(text) + b"}" + _END)
         elif isinstance(block, ToolCall):
             opened.length += len(text)
+            if self._one_call:
+                self._call(choice, event.index, {"function": {"arguments": text}}, out)
+                return
             out.append(
                 choice.head
                 + b'{"tool_calls":[{"index":%d,"function":{"arguments":' % choice.calls[event.index]
@@ -134,14 +137,25 @@ class ChatWriter:
             if event.field == "text":
                 out.append(choice.delta({"reasoning_content": text}))
 
+    def _call(self, choice: _Choice, index: int, call: dict[str, Any], out: list[bytes]) -> None:
+        """More of a call, in the form that the caller reads."""
+        place = choice.calls[index]
+        if not self._one_call:
+            out.append(choice.delta({"tool_calls": [{"index": place, **call}]}))
+        elif not place:
+            out.append(choice.delta({"function_call": call["function"]}))
+        else:
+            self._lost.append(ONE_CALL)
+
     def _stop(self, event: BlockEnd, out: list[bytes]) -> None:
         choice = self._choices[event.choice]
         opened = choice.blocks.pop(event.index)
         block = opened.block
+        if extras := (*block.extras, *event.extras):
+            self._lost += [one.path for one in unsaid(block, extras)]
         if isinstance(block, ToolCall):
             if not opened.length and not block.arguments:
-                call = {"index": choice.calls[event.index], "function": {"arguments": "{}"}}
-                out.append(choice.delta({"tool_calls": [call]}))
+                self._call(choice, event.index, {"function": {"arguments": "{}"}}, out)
         elif isinstance(block, Text):
             citations = (*block.citations, *event.citations)
             if citations:
@@ -156,7 +170,8 @@ class ChatWriter:
     def _finish(self, event: ChoiceEnd, out: list[bytes]) -> None:
         self._of(event.choice, out)
         value: dict[str, Any] = {"index": event.choice, "delta": {}, "logprobs": None}
-        value["finish_reason"] = FINISHES.words[event.finish]
+        word = FINISHES.words[event.finish]
+        value["finish_reason"] = "function_call" if self._one_call and word == "tool_calls" else word
         value |= {"stop_reason": event.stop_sequence} if event.stop_sequence else {}
         more = {}
         if self._lost:
