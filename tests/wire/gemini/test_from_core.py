@@ -431,6 +431,51 @@ def test_what_schemas_lose_is_named(schema):
     assert got["type"] == "object"
 
 
+@pytest.mark.parametrize("place", ["$defs", "definitions"])
+def test_an_all_of_that_leads_to_itself_is_told_as_far_as_it_goes(place):
+    """Trees as pydantic writes them: a reference that has a description stands in an `allOf` of its own."""
+    twig = {"description": "below", "allOf": [{"$ref": f"#/{place}/node"}]}
+    node = {"type": "object", "properties": {"left": twig, "right": twig}}
+    schema = {"type": "object", "properties": {"root": {"$ref": f"#/{place}/node"}}, place: {"node": node}}
+    got, dropped = schema_of(schema)
+    if place == "$defs":
+        plain = {"$ref": "#/$defs/node", "description": "below"}
+        node = {"type": "object", "properties": {"left": plain, "right": plain}}
+        assert (got, dropped) == ({**schema, "$defs": {"node": node}}, set())
+    else:
+        text = json.dumps(got)
+        assert dropped == {"tools[0].parameters"}
+        assert len(text) < 5_000
+        assert not {"$ref", "allOf"} & set(text.split('"'))
+
+
+def test_an_all_of_within_an_all_of_is_put_together():
+    definitions = {
+        "animal": {"allOf": [{"$ref": "#/$defs/thing"}, {"properties": {"legs": {"type": "integer"}}}]},
+        "thing": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+    }
+    got, dropped = schema_of(
+        {"allOf": [{"$ref": "#/$defs/animal"}], "properties": {"barks": {"type": "boolean"}}, "$defs": definitions}
+    )
+    assert got == {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "legs": {"type": "integer"}, "barks": {"type": "boolean"}},
+        "required": ["name"],
+    }
+    assert not dropped
+    got, dropped = schema_of({"allOf": [{"$ref": "#/$defs/thing"}], "$defs": definitions})
+    assert (got, dropped) == (definitions["thing"], set()), "arguments are no reference"
+
+
+def test_an_all_of_that_grows_without_end_is_stopped():
+    definitions = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    _, dropped = schema_of({"type": "object", "allOf": [{"$ref": "#/$defs/d0"}] * 2, "$defs": definitions})
+    assert dropped == {"tools[0].parameters"}
+    itself = {"allOf": [{"$ref": "#/$defs/a"}, {"title": "a"}]}
+    got, dropped = schema_of({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": itself}})
+    assert (got["type"], dropped) == ("object", {"tools[0].parameters"})
+
+
 def test_schemas_that_grow_without_end_are_stopped():
     """Each definition holds the next one twice: written out, that is 2^40."""
     definitions = {f"d{n}": {"anyOf": [{"$ref": f"#/definitions/d{n + 1}"}] * 2} for n in range(40)}

@@ -71,27 +71,32 @@ class _Writer:
     def write(self, *, opens: bool) -> dict[str, Any]:
         """The whole of it, with the definitions that are still referred to. `opens`: it must not be a reference."""
         plain = {name: inner for name, inner in self._root.items() if name not in ("$defs", "definitions")}
-        target = _at(self._root, plain.get("$ref")) if opens else None
-        if isinstance(target, dict) and target is not self._root:
-            plain = {**target, **{name: inner for name, inner in plain.items() if name != "$ref"}}
-        written: dict[str, Any] = self._schema(plain, ())
+        seen: tuple[str, ...] = ()
+        if opens:
+            plain, seen = self._part(plain, seen)
+        written: dict[str, Any] = self._schema(plain, seen)
         definitions = self._root.get("$defs")
         if self._keeps and isinstance(definitions, dict):
             written["$defs"] = {name: self._schema(inner, ()) for name, inner in definitions.items()}
         return written
 
     def _schema(self, value: Any, seen: tuple[str, ...]) -> Any:
-        self._count += 1
         if not isinstance(value, dict):
             return value
-        if self._count > _MOST or len(seen) > _DEEPEST:
-            self._drop("it is too large when its references are written out")
+        if self._too_large(seen):
             return {}
+        if isinstance(value.get("allOf"), list):
+            value, seen = self._merged(value, seen)
         if isinstance(value.get("$ref"), str):
             return self._reference(value, seen)
-        if isinstance(value.get("allOf"), list):
-            value = self._merged(value, seen)
         return dict(self._words(value, seen))
+
+    def _too_large(self, seen: tuple[str, ...]) -> bool:
+        self._count += 1
+        if self._count <= _MOST and len(seen) <= _DEEPEST:
+            return False
+        self._drop("it is too large when its references are written out")
+        return True
 
     def _words(self, value: dict[str, Any], seen: tuple[str, ...]) -> list[tuple[str, Any]]:
         words: list[tuple[str, Any]] = []
@@ -122,37 +127,59 @@ class _Writer:
         return [("enum", [constant])] + ([] if "type" in value else [("type", kind)])
 
     def _reference(self, value: dict[str, Any], seen: tuple[str, ...]) -> Any:
-        reference = value["$ref"]
-        beside = {name: inner for name, inner in value.items() if name != "$ref" and not name.startswith("$")}
+        reference, beside = value["$ref"], _beside(value)
         if reference.startswith("#/$defs/") and _BESIDE.issuperset(beside) and reference.count("/") == 2:
             self._keeps = True
             return {"$ref": reference, **beside}
+        return self._schema(*self._followed(value, seen))
+
+    def _followed(self, value: dict[str, Any], seen: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """What a reference leads to, with what stands beside it; and the references that led there."""
+        reference, beside = value["$ref"], _beside(value)
         if seen.count(reference) >= _UNROLLED:
             self._drop(f"`{reference}` leads to itself; what is below is not told")
-            return {name: inner for name, inner in beside.items() if name in ("description", "title")}
+            return {name: inner for name, inner in beside.items() if name in ("description", "title")}, seen
         target = _at(self._root, reference)
         if not isinstance(target, dict):
             self._drop(f"`{reference}` leads nowhere")
-            return self._schema(beside, seen)
-        return self._schema({**target, **beside}, (*seen, reference))
+            return beside, seen
+        return {**target, **beside}, (*seen, reference)
 
-    def _merged(self, value: dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
-        """`allOf` as one schema: properties and what is required are put together, of other words the last counts."""
+    def _merged(self, value: dict[str, Any], seen: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """`allOf` as one schema: properties and what is required are put together, of other words the last counts.
+
+        A single reference that only has words for people beside it, as pydantic writes it, stays a reference.
+        """
+        others = {name: inner for name, inner in value.items() if name != "allOf"}
+        only = value["allOf"][0] if len(value["allOf"]) == 1 else None
+        if isinstance(only, dict) and isinstance(only.get("$ref"), str) and _BESIDE.issuperset(others):
+            return {**only, **others}, seen
         merged: dict[str, Any] = {}
-        for one in (*value["allOf"], {name: inner for name, inner in value.items() if name != "allOf"}):
-            part = one
-            if isinstance(one, dict) and isinstance(one.get("$ref"), str) and not seen.count(one["$ref"]):
-                part = _at(self._root, one["$ref"])
-                seen = (*seen, one["$ref"])
-            if not isinstance(part, dict):
-                continue
+        for one in (*value["allOf"], others):
+            part, seen = self._part(one, seen)
             for name, inner in part.items():
                 merged[name] = _joined(merged.get(name), inner) if name in ("properties", "required") else inner
-        return merged
+        return merged, seen
+
+    def _part(self, value: Any, seen: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """A schema that must be neither a reference nor an `allOf`."""
+        while isinstance(value, dict) and (isinstance(value.get("$ref"), str) or isinstance(value.get("allOf"), list)):
+            if self._too_large(seen):
+                return {}, seen
+            if isinstance(value.get("allOf"), list):
+                value, seen = self._merged(value, (*seen, ""))
+            else:
+                value, seen = self._followed(value, seen)
+        return (value if isinstance(value, dict) else {}), seen
 
     def _drop(self, reason: str) -> None:
         if not any(known.path == self._path and known.reason == reason for known in self._lost):
             self._lost.append(Dropped(path=self._path, reason=reason))
+
+
+def _beside(value: dict[str, Any]) -> dict[str, Any]:
+    """What stands beside a reference and is said of the schema that it leads to."""
+    return {name: inner for name, inner in value.items() if name != "$ref" and not name.startswith("$")}
 
 
 def _joined(known: Any, new: Any) -> Any:
