@@ -75,6 +75,7 @@ def table(house: House, state: HouseState) -> Table:
         {
             "/v1/models/": {"GET": one, "POST": gemini_path(lambda: house.line, house.dialects.gemini)},
             "/v1beta/models/": {"GET": one, "POST": gemini_path(lambda: house.line, house.dialects.gemini)},
+            "/v1beta/": {"POST": gemini_path(lambda: house.line, house.dialects.gemini)},  # names with a slash
             "/v1/responses/": {"GET": stored.show, "DELETE": stored.delete},
             "/api/calls/": {"GET": reading.call},
             "/passthrough/": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), opaque(lambda: house.opaque)),

@@ -21,6 +21,7 @@ DECLARED = {"functionDeclarations": [{"name": "a"}, {"name": "b"}]}
         ("/v1beta/models/gemini-3-flash:generateContent", "gemini-3-flash"),
         ("/v1/models/google/gemini-3-flash:generateContent", "google/gemini-3-flash"),
         ("/v1beta/models/tunedModels/mine:generateContent", "tunedModels/mine"),
+        ("/v1beta/local/smollm2-135m:generateContent", "local/smollm2-135m"),
         ("/v1beta/tunedModels/mine:generateContent", "tunedModels/mine"),
         ("/v1/projects/p/locations/l/publishers/google/models/gemini-3:generateContent", "gemini-3"),
         ("/models/ollama/qwen3:8b:generateContent", "ollama/qwen3:8b"),

@@ -30,6 +30,8 @@ _AUDIO, _JSON_SCHEMA, _JSON_MODE = int(Ability.AUDIO_INPUT), int(Ability.JSON_SC
 _LOGPROBS, _AUDIO_OUTPUT, _IMAGE_OUTPUT = int(Ability.LOGPROBS), int(Ability.AUDIO_OUTPUT), int(Ability.IMAGE_OUTPUT)
 _MODALITIES = {"IMAGE": _IMAGE_OUTPUT, "AUDIO": _AUDIO_OUTPUT, 2: _IMAGE_OUTPUT, 3: _AUDIO_OUTPUT}
 _MARKS = ("/models/", "/tunedModels/")
+_BARE = "/v1beta/"
+"""What a model with a slash in its name stands behind without `models/`: so Vercel's AI SDK writes it."""
 _SECRET = frozenset({"key", "access_token", "oauth_token", "callback", "$.xgafv", "upload_protocol", "uploadType"})
 _PLAIN = re.compile(r"[!$%'()*+,\-./0-9:;=?@A-Z_a-z~]+")
 _EVENTS = frozenset({"alt=sse", "$alt=sse", "%24alt=sse"})
@@ -62,8 +64,10 @@ def _called(path: str) -> tuple[str, str]:
     """The model that a path asks for, and what it is to do; both empty where it says neither."""
     head, colon, verb = path.rpartition(":")
     places = [at for mark in _MARKS if (at := head.find(mark)) >= 0]
-    if not colon or not places or not (verb.isascii() and verb.isalpha()):
+    if not colon or not (places or _BARE in head) or not (verb.isascii() and verb.isalpha()):
         return "", ""
+    if not places:
+        return head.rpartition(_BARE)[2], verb
     return head[min(places) + 1 :].removeprefix("models/"), verb
 
 
