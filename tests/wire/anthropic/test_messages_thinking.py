@@ -131,13 +131,20 @@ def test_whether_thoughts_are_shown(messages, claude):
         wish = Request(model="m", messages=(), reasoning_effort="low", shows_reasoning=shows)
         body = json.loads(messages.from_core(wish, claude("claude-opus-4-7")).body)
         assert body["thinking"] == {"type": "adaptive", "display": display}
+    shown = Request(model="m", messages=(), reasoning_effort="low", shows_reasoning=True)
+    body = json.loads(messages.from_core(shown, claude("claude-opus-4-6")).body)
+    assert body["thinking"] == {"type": "adaptive"}  # it shows them anyway
 
 
 @pytest.mark.parametrize(
     ("fields", "wanted"),
     [
-        ({"thinking": {"type": "enabled", "budget_tokens": 2_048}}, ("", 2_048, None)),
-        ({"thinking": {"type": "enabled", "budget_tokens": "many"}}, ("", -1, None)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2_048}}, ("", 2_048, True)),
+        ({"thinking": {"type": "enabled", "budget_tokens": "many"}}, ("", -1, True)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2_048, "display": "omitted"}}, ("", 2_048, False)),
+        ({"thinking": {"type": "adaptive"}}, ("", -1, True)),
+        ({"thinking": {"type": "adaptive"}, "model": "claude-opus-4-6"}, ("", -1, True)),
+        ({"thinking": {"type": "adaptive"}, "model": "claude-opus-4-7"}, ("", -1, None)),
         ({"thinking": {"type": "disabled"}}, ("", 0, None)),
         ({"thinking": {"type": "between_tools"}}, ("", 0, None)),
         ({"thinking": {"type": "adaptive", "display": "omitted"}}, ("", -1, False)),
@@ -155,7 +162,9 @@ def test_what_callers_say_of_thinking(messages, read, fields, wanted):
 
 def test_what_only_this_dialect_knows_of_thinking_stays_with_it(messages, read, claude):
     odd = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
-    core = messages.to_core(read(thinking=odd, output_config={"effort": "low", "task_budget": {"total": 9}}))
+    core = messages.to_core(
+        read(model="claude-opus-4-8", thinking=odd, output_config={"effort": "low", "task_budget": {"total": 9}})
+    )
     body = json.loads(messages.from_core(core, claude("claude-opus-4-8")).body)
     assert body["thinking"] == odd
     assert body["output_config"] == {"effort": "low", "task_budget": {"total": 9}}

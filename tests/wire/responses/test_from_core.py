@@ -23,6 +23,7 @@ from pointsman.core.chat import (
 )
 from pointsman.core.errors import UnsupportedParameter
 from pointsman.core.model import Ability
+from pointsman.wire.anthropic_messages import AnthropicMessages
 from pointsman.wire.openai_chat import OpenAIChat
 
 SCHEMA = msgspec.Raw(b'{"type":"object"}')
@@ -165,6 +166,29 @@ def test_encrypted_thinking_is_asked_for_where_the_model_thinks(write, model, th
     assert not {"reasoning", "include"} & set(body)
     assert lost == ["reasoning_effort"]
     assert write(reasoning_budget=20_000)[0]["reasoning"] == {"effort": "high"}
+
+
+@pytest.mark.parametrize(
+    ("thinking", "shown"),
+    [
+        ({"type": "enabled", "budget_tokens": 2_000}, True),
+        ({"type": "adaptive"}, True),
+        ({"type": "adaptive", "display": "omitted"}, False),
+        ({"type": "disabled"}, False),
+    ],
+)
+def test_callers_of_messages_see_thoughts_unless_they_do_not_want_to(dialect, thinker, thinking, shown):
+    messages = AnthropicMessages()
+    body = {"model": "m", "max_tokens": 9_000, "messages": [{"role": "user", "content": "hi"}], "thinking": thinking}
+    request = messages.to_core(messages.read_request(json.dumps(body).encode(), "messages"))
+    asked = json.loads(dialect.from_core(request, thinker).body)
+    assert asked.get("reasoning", {}).get("summary") == ("auto" if shown else None)
+
+
+def test_a_model_may_refuse_to_sum_its_thoughts_up(write, thinker):
+    silent = msgspec.structs.replace(thinker, refused_params=frozenset({"reasoning.summary"}))
+    body, lost = write(reasoning_effort="high", shows_reasoning=True, to=silent)
+    assert (body["reasoning"], lost) == ({"effort": "high"}, ["reasoning.summary"])
 
 
 def test_what_there_is_no_field_for_is_dropped_by_name(write):

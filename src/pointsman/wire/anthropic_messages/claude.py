@@ -29,6 +29,7 @@ class Takes(NamedTuple):
         highest: efforts beyond `high` that it has.
         off: how thinking is turned off: with a word, by saying nothing, or not at all.
         thinks: it thinks unless told not to.
+        shows: what it thinks is shown unless the request says otherwise.
         samples: temperature, top_p and top_k.
         forces: a choice that forces the call of a tool.
         prefill: a conversation that ends with the beginning of the answer.
@@ -42,6 +43,7 @@ class Takes(NamedTuple):
     highest: tuple[str, ...] = ()
     off: Off = "disabled"
     thinks: bool = False
+    shows: bool = True
     samples: bool = True
     forces: bool = True
     prefill: bool = True
@@ -87,6 +89,7 @@ def takes(name: str) -> Takes:
         highest=("xhigh", "max") if always or version >= (4, 7) else ("max",) if adaptive else (),
         off=_off(family, version, always=always),
         thinks=always or version >= (5, 0),
+        shows=not always and version < (4, 7),
         samples=not always and version < (4, 7),
         forces=not (always and version >= (5, 1)) and not (newest and family in ("opus", "sonnet")),
         prefill=not adaptive,

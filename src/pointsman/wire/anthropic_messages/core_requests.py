@@ -68,7 +68,7 @@ def to_core(incoming: Incoming) -> Request:
     fields = incoming.fields
     get = fields.get
     output = as_dict(value_of(get("output_config"))) if "output_config" in fields else {}
-    thought = read_thinking(get("thinking"), output)
+    thought = read_thinking(get("thinking"), output, shown=takes(incoming.model).shows)
     limit = _integer(value_of(get("max_tokens")))
     extras = _others(fields, thought.left)
     return Request(

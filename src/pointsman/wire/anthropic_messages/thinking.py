@@ -89,9 +89,7 @@ def _off(model: Model, takes: Takes, lost: list[Dropped]) -> Thinking:
 
 
 def _adaptive(request: Request, takes: Takes, lost: list[Dropped]) -> Thinking:
-    config: dict[str, Any] = {"type": "adaptive"}
-    if request.shows_reasoning is not None:
-        config["display"] = "summarized" if request.shows_reasoning else "omitted"
+    config: dict[str, Any] = {"type": "adaptive", **_display(request, takes)}
     return Thinking(config=config, effort=_effort(request, takes, lost), on=True)
 
 
@@ -115,9 +113,14 @@ def _budgeted(request: Request, takes: Takes, bounds: Bounds, lost: list[Dropped
         reason = f"has to be from {LEAST} to below the longest answer; {budget} is asked for"
         lost.append(Dropped(path="reasoning_budget", reason=reason))
     config: dict[str, Any] = {"type": "enabled", "budget_tokens": budget}
-    if request.shows_reasoning is not None and takes.known:
-        config["display"] = "summarized" if request.shows_reasoning else "omitted"
-    return Thinking(config=config, on=True)
+    return Thinking(config={**config, **_display(request, takes)} if takes.known else config, on=True)
+
+
+def _display(request: Request, takes: Takes) -> dict[str, str]:
+    """Whether thoughts are shown, where that has to be said: it was wished for otherwise than the model does."""
+    if request.shows_reasoning is False:
+        return {"display": "omitted"}
+    return {"display": "summarized"} if request.shows_reasoning and not takes.shows else {}
 
 
 class ThinkingRead(NamedTuple):
@@ -132,8 +135,12 @@ class ThinkingRead(NamedTuple):
 _SHOWN = {"summarized": True, "omitted": False}
 
 
-def read_thinking(raw: msgspec.Raw | None, output: dict[str, Any]) -> ThinkingRead:
-    """Effort and budget from `thinking` and `output_config`."""
+def read_thinking(raw: msgspec.Raw | None, output: dict[str, Any], *, shown: bool) -> ThinkingRead:
+    """Effort and budget from `thinking` and `output_config`.
+
+    `shown`: whether the model that the caller names shows what it thinks where the request does not say. A caller that
+    gets that of Anthropic unasked would have to ask others for it.
+    """
     effort = output.get("effort")
     effort = effort if isinstance(effort, str) else ""
     fields = object_of(raw)
@@ -150,7 +157,8 @@ def read_thinking(raw: msgspec.Raw | None, output: dict[str, Any]) -> ThinkingRe
     else:
         return ThinkingRead(effort=effort, left=fields)
     left = rest(fields, ("type", "budget_tokens", "display"))
-    shown = text_in(fields, "display")
-    if "display" in fields and shown not in _SHOWN:
+    display = text_in(fields, "display")
+    if "display" in fields and display not in _SHOWN:
         left["display"] = fields["display"]
-    return ThinkingRead(effort=effort, budget=budget, shows=_SHOWN.get(shown), left=left or None)
+    usual = True if shown and budget and "display" not in fields else None
+    return ThinkingRead(effort=effort, budget=budget, shows=_SHOWN.get(display, usual), left=left or None)

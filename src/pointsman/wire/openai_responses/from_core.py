@@ -39,6 +39,8 @@ from pointsman.wire.raw import Fields
 from pointsman.wire.tool_names import PLAIN_NAME, RESPONSES_ID, fitted_id, fitted_names, made_id
 
 ENCRYPTED = "reasoning.encrypted_content"
+SUMMARY = "reasoning.summary"
+"""A model's `refuses` may name it."""
 _FEWEST = 16
 """Tokens; OpenAI refuses a limit below."""
 _ABSENT = ("top_k", "presence_penalty", "frequency_penalty", "seed")
@@ -302,7 +304,10 @@ def _write_reasoning(
     value: dict[str, Any] = {"effort": effort} if effort else {}
     thinks = model.abilities is None or Ability.REASONING in model.abilities
     if request.shows_reasoning and thinks:
-        value["summary"] = "auto"
+        if SUMMARY in model.refused_params:  # OpenAI shows summaries to organizations that it has verified
+            lost.append(Dropped(path=SUMMARY, reason=f"{model.name} does not take it"))
+        else:
+            value["summary"] = "auto"
     value |= {name.partition(".")[2]: raw for name, raw in extras.items() if name.startswith("reasoning.")}
     fields: dict[str, Any] = {"reasoning": value} if value else {}
     include = [LOGPROBS] if request.logprobs is not None else []
