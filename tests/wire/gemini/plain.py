@@ -132,6 +132,8 @@ def _config(config: dict[str, Any]) -> dict[str, Any]:
     thinking = dict(made.get("thinkingConfig") or {})
     if thinking:
         thinking.pop("includeThoughts", None)  # what is asked to think is asked to show it
+        if thinking.get("thinkingBudget") == -1:  # as much as the model likes, which goes without saying
+            del thinking["thinkingBudget"]
         made["thinkingConfig"] = {
             name: value.lower() if isinstance(value, str) else value for name, value in thinking.items()
         }

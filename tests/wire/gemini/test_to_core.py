@@ -287,6 +287,23 @@ def test_configuration():
     assert set(own(request.extras, "gemini")) == {"generationConfig.speechConfig", "safetySettings", "cachedContent"}
 
 
+@pytest.mark.parametrize(
+    ("config", "asked_for"),
+    [
+        ({"includeThoughts": True}, (-1, True, "")),
+        ({"includeThoughts": True, "thinkingLevel": "THINKING_LEVEL_UNSPECIFIED"}, (-1, True, "")),
+        ({"includeThoughts": True, "thinkingBudget": 0}, (0, True, "")),
+        ({"includeThoughts": True, "thinkingLevel": "HIGH"}, (None, True, "high")),
+        ({"includeThoughts": False}, (None, False, "")),
+        ({}, (None, None, "")),
+    ],
+)
+def test_who_asks_to_see_thoughts_asks_for_some(config, asked_for):
+    """A Gemini thinks without being told, others do not."""
+    request = core(generationConfig={"thinkingConfig": config})
+    assert (request.reasoning_budget, request.shows_reasoning, request.reasoning_effort) == asked_for
+
+
 def test_no_number_of_answers_is_one():
     assert core(generationConfig={"candidateCount": 0}).choices == 1
 

@@ -84,13 +84,17 @@ def _read_format(fields: Fields, kind: str) -> ResponseFormat | None:
 
 
 def _read_thinking(config: dict[str, Any]) -> dict[str, Any]:
-    shows = config.get("includeThoughts")
+    """What is asked of thinking. Who asks to see thoughts wants some, of which a Gemini needs no telling."""
+    shows, budget = config.get("includeThoughts"), _whole(config.get("thinkingBudget"))
     level = as_text(config.get("thinkingLevel")).lower()
-    known: dict[str, Any] = {
+    level = "" if level.endswith("unspecified") else level
+    if shows is True and budget is None and not level:
+        budget = -1
+    return {
         "shows_reasoning": shows if isinstance(shows, bool) else None,
-        "reasoning_budget": _whole(config.get("thinkingBudget")),
+        "reasoning_budget": budget,
+        "reasoning_effort": level or None,
     }
-    return known if not level or level.endswith("unspecified") else {**known, "reasoning_effort": level}
 
 
 def _number(value: Any) -> float | None:
