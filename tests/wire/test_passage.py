@@ -27,6 +27,14 @@ def write(policy: Literal["drop", "refuse"], body: dict[str, Any]) -> Any:
     return way.write_request(incoming, model("anthropic-messages", policy))
 
 
+def test_a_film_by_url_is_fetched_for_a_gemini() -> None:
+    url = "https://a.example/b.mp4"
+    content = [{"type": "video_url", "video_url": {"url": url}}]
+    body = {"model": "m", "messages": [{"role": "user", "content": content}]}
+    incoming = DIALECTS.chat.read_request(json.dumps(body).encode(), "chat.completions")
+    assert DIALECTS.passages.between("openai-chat", "gemini").wants(incoming) == [url]
+
+
 def test_what_the_target_cannot_say_is_named() -> None:
     assert {"seed", "logit_bias"} <= {one.path for one in write("drop", CHAT).dropped}
 

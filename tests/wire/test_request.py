@@ -128,6 +128,7 @@ def part(kind: str, **inner: Any) -> list[dict[str, Any]]:
         ({"logprobs": False}, Ability(0)),
         ({"messages": part("image_url", url="http://x/y.png")}, Ability.VISION),
         ({"messages": part("input_audio", data="AA==", format="wav")}, Ability.AUDIO_INPUT),
+        ({"messages": part("video_url", url="https://a.example/b.mp4")}, Ability.VISION),
         ({"messages": part("file", file_id="f-1")}, Ability.DOCUMENTS),
         ({"messages": [{"role": "user", "content": '{"type": "image_url"}'}]}, Ability(0)),
         ({"messages": HI, "metadata": {"type": "image_url"}}, Ability(0)),

@@ -346,7 +346,7 @@ def _parts(raw: msgspec.Raw) -> _Parts | None:
             elif part.type in ("file", "video_url"):
                 others += 1
                 size += len(memoryview(part.file)) + len(memoryview(part.video_url))
-                abilities |= _DOCUMENTS if part.type == "file" else 0
+                abilities |= _DOCUMENTS if part.type == "file" else _VISION  # films are seen
     return _Parts(images, others, size, abilities)
 
 
