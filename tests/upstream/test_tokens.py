@@ -107,6 +107,22 @@ class _TokenServer(http.server.BaseHTTPRequestHandler):
         pass
 
 
+async def test_each_call_that_finds_no_token_gets_an_error_of_its_own() -> None:
+    """One for all would hold every call's frames, and what one caller is told would change what others are."""
+    clock = Clock()
+    cloud = Cloud(clock)
+    cloud.fails = "down"
+    tokens = Tokens(clock, {"entra": cloud})
+    found = []
+    for _ in range(3):
+        with pytest.raises(NoCredentials, match="down") as caught:
+            await tokens.renew("entra")
+        assert "doctor" in caught.value.hint
+        found.append(caught.value)
+    assert len(set(map(id, found))) == 3
+    assert cloud.asked == 1
+
+
 @pytest.fixture
 def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, list[str]]]]:
     """A key file of a service account whose tokens come from this machine."""

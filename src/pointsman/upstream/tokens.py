@@ -30,6 +30,14 @@ class Token(NamedTuple):
     until: int
 
 
+class _Failure(NamedTuple):
+    """Why there was no token, and when."""
+
+    at: int
+    message: str
+    hint: str
+
+
 Source = Callable[[], Token]
 
 
@@ -45,7 +53,7 @@ class Tokens:
         self._clock = clock
         self._sources = sources or {"entra": entra, "google": google}
         self._tokens: dict[str, Token] = {}
-        self._failed: dict[str, tuple[int, NoCredentials]] = {}
+        self._failed: dict[str, _Failure] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     def current(self, cloud: str) -> str:
@@ -69,25 +77,26 @@ class Tokens:
             if not self.due(cloud):
                 return
             failed = self._failed.get(cloud)
-            if failed is not None and self._clock.now() - failed[0] < _PAUSE_NS:
-                if self.current(cloud):
-                    return
-                raise failed[1]
-            try:
-                async with asyncio.timeout(_SECONDS):
-                    self._tokens[cloud] = await asyncio.to_thread(self._sources[cloud])
-                self._failed.pop(cloud, None)
-            except Exception as error:  # noqa: BLE001 - a named edge: the vendors' libraries raise kinds of their own
-                refused = (
-                    error
-                    if isinstance(error, NoCredentials)
-                    else NoCredentials(
-                        f"no token of {cloud} could be had: {_words(error)}", hint="`pointsman doctor` says more"
-                    )
-                )
-                self._failed[cloud] = (self._clock.now(), refused)
-                if not self.current(cloud):
-                    raise refused from None
+            if failed is None or self._clock.now() - failed.at >= _PAUSE_NS:
+                failed = await self._ask(cloud)
+            if failed is not None and not self.current(cloud):
+                raise NoCredentials(failed.message, hint=failed.hint)
+
+    async def _ask(self, cloud: str) -> _Failure | None:
+        """Get a token; what went wrong, if it did. In words: an exception would hold on to the call that it ended."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                self._tokens[cloud] = await asyncio.to_thread(self._sources[cloud])
+        except NoCredentials as error:
+            failed = _Failure(self._clock.now(), error.message, error.hint)
+        except Exception as error:  # noqa: BLE001 - a named edge: the vendors' libraries raise kinds of their own
+            why = f"no token of {cloud} could be had: {_words(error)}"
+            failed = _Failure(self._clock.now(), why, "`pointsman doctor` says more")
+        else:
+            self._failed.pop(cloud, None)
+            return None
+        self._failed[cloud] = failed
+        return failed
 
 
 def _words(error: Exception) -> str:
