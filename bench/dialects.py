@@ -28,7 +28,8 @@ from pointsman.core.chat import (
 )
 from pointsman.core.model import Model, Price, Provider
 from pointsman.core.usage import Usage
-from pointsman.wire.port import Dialect, Incoming, Outgoing, Surface, Trip
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Incoming, Outgoing, Surface, Trip
 
 ROUNDS = 5
 EVENTS = 2000

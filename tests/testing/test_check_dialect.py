@@ -14,7 +14,9 @@ from pointsman.core.model import Model
 from pointsman.core.usage import Usage
 from pointsman.testing import check_dialect
 from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.port import AnswerFacts, Dialect, Incoming, Outgoing, StreamReader, StreamWriter, Surface
+from pointsman.wire.port import Dialect
+from pointsman.wire.streams import StreamReader, StreamWriter
+from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 from wire.across.dialects import every
 
 

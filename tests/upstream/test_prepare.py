@@ -12,7 +12,7 @@ from pointsman import __version__
 from pointsman.core.errors import Forbidden, MissingKey
 from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.upstream.prepare import Sender
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 OUT = Outgoing(path="/chat/completions", body=b'{"model":"m"}')
 

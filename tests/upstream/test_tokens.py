@@ -22,7 +22,7 @@ from pointsman.core.errors import NoCredentials
 from pointsman.core.model import Model, Provider
 from pointsman.upstream.prepare import Sender
 from pointsman.upstream.tokens import Token, Tokens, entra, google
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 HOUR = 3600 * 1_000_000_000
 

@@ -14,7 +14,8 @@ import pytest
 from pointsman.core.errors import PointsmanError
 from pointsman.core.model import Model, Price, Provider
 from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.port import AnswerFacts, Incoming, Relay
+from pointsman.wire.streams import Relay
+from pointsman.wire.trip import AnswerFacts, Incoming
 
 PRICE = Price(input=1_000_000, output=2_000_000)  # 1 and 2 US dollars per million tokens
 

@@ -23,8 +23,8 @@ from pointsman.core.model import Model, Provider
 from pointsman.wire.events import events_of
 from pointsman.wire.mistral_chat import MistralChat
 from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import dump
+from pointsman.wire.trip import Incoming
 
 SEALED = (Extras(dialect="gemini", fields={"thoughtSignature": dump("c2ln")}),)
 FUNCTIONS = [{"name": "f", "parameters": {"type": "object"}}]

@@ -12,7 +12,7 @@ from pointsman.wire.events import Assembly
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.passage import Crossing
-from pointsman.wire.port import Incoming, Outgoing, Trip
+from pointsman.wire.trip import Incoming, Outgoing, Trip
 
 _SENT = Outgoing(path="/", body=b"")
 _NOW = 1_700_000_000_000_000_000

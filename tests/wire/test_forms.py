@@ -19,7 +19,8 @@ from pointsman.wire.gemini import Gemini
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_responses import OpenAIResponses
 from pointsman.wire.passage import Passages
-from pointsman.wire.port import Dialect, Incoming, Outgoing, Surface, Trip
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Incoming, Outgoing, Surface, Trip
 
 CHAT, RESPONSES, MESSAGES, GEMINI = OpenAIChat(), OpenAIResponses(), AnthropicMessages(), Gemini()
 USER = [{"role": "user", "content": "Hi"}]

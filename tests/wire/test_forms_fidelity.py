@@ -19,7 +19,8 @@ from pointsman.wire.gemini import Gemini
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_responses import OpenAIResponses
 from pointsman.wire.passage import Passages
-from pointsman.wire.port import Dialect, Incoming, Outgoing, Surface, Trip
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Incoming, Outgoing, Surface, Trip
 
 DIALECTS: dict[str, tuple[Dialect, Surface]] = {
     "openai-chat": (OpenAIChat(), "chat.completions"),

@@ -11,7 +11,7 @@ from pointsman.core.model import Model, Provider
 from pointsman.wire.mistral_chat import MistralChat
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.passage import Passages
-from pointsman.wire.port import Incoming, Trip
+from pointsman.wire.trip import Incoming, Trip
 
 MODEL = Model(
     name="m", provider=Provider(name="mistral", dialect="mistral-chat", base_url="http://x/v1", stream_usage=False),

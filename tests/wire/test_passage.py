@@ -10,7 +10,7 @@ import pytest
 from pointsman.compose.dialects import Dialects
 from pointsman.core.errors import UnsupportedParameter, UpstreamRefused
 from pointsman.core.model import Model, Provider
-from pointsman.wire.port import Trip
+from pointsman.wire.trip import Trip
 
 DIALECTS = Dialects()
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "seed": 4, "logit_bias": {"5": 1}}

@@ -18,7 +18,8 @@ from pointsman.wire.gemini import Gemini
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_responses import OpenAIResponses
 from pointsman.wire.passage import Passages
-from pointsman.wire.port import Dialect, Incoming, Surface
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Incoming, Surface
 
 CHAT, MESSAGES, RESPONSES, GEMINI = OpenAIChat(), AnthropicMessages(), OpenAIResponses(), Gemini()
 WAYS = Passages([CHAT, MESSAGES, RESPONSES, GEMINI])

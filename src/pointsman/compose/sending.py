@@ -10,7 +10,7 @@ from pointsman.core.ports import UpstreamRequest
 from pointsman.upstream.credentials import Credentials
 from pointsman.upstream.prepare import FORWARDED, Sender
 from pointsman.upstream.tokens import Tokens
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 
 class Sending:

@@ -18,7 +18,8 @@ from pointsman.server.responses import StoredResponses
 from pointsman.server.surfaces import data_path, gemini_path, models, opaque
 from pointsman.server.table import Handler, Table
 from pointsman.wire.model_lists import list_writers
-from pointsman.wire.port import Spoken, Surface
+from pointsman.wire.port import Spoken
+from pointsman.wire.trip import Surface
 
 
 def application(house: House, state: HouseState | None = None) -> App:

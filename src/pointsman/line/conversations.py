@@ -28,8 +28,9 @@ from pointsman.wire.openai_responses.kept import (
     told_to,
 )
 from pointsman.wire.openai_responses.request import said
-from pointsman.wire.port import Incoming, Surface, final_of
 from pointsman.wire.raw import dump, items_of
+from pointsman.wire.streams import final_of
+from pointsman.wire.trip import Incoming, Surface
 
 SURFACES: frozenset[Surface] = frozenset({"responses", "responses.input_tokens"})
 """Those whose requests may go on from a response."""

@@ -9,7 +9,8 @@ from pointsman.core.plan import Step
 from pointsman.line.parts import Call
 from pointsman.wire.forms import asks_json, judged
 from pointsman.wire.passage import Passages
-from pointsman.wire.port import Incoming, Passage
+from pointsman.wire.port import Passage
+from pointsman.wire.trip import Incoming
 
 
 def dressed(passages: Passages, call: Call, step: Step) -> tuple[Passage, Incoming]:

@@ -33,7 +33,9 @@ from pointsman.line.dressing import dressed
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Trail
 from pointsman.line.words import in_our_terms, in_plain_words
-from pointsman.wire.port import NO_FILES, AnswerFacts, Outgoing, Passage, Relay, Trip
+from pointsman.wire.port import Passage
+from pointsman.wire.streams import Relay
+from pointsman.wire.trip import NO_FILES, AnswerFacts, Outgoing, Trip
 
 _MAX_ATTEMPTS = 10
 _MAX_ERROR_BODY = 256 * 1024

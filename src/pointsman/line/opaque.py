@@ -28,7 +28,8 @@ from pointsman.core.ports import Headers, Reply, UpstreamRequest, UpstreamRespon
 from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
 from pointsman.line.settle import Run
-from pointsman.wire.port import Outgoing, Spoken
+from pointsman.wire.port import Spoken
+from pointsman.wire.trip import Outgoing
 
 PREFIX = "/passthrough/"
 _BODYLESS = frozenset({204, 304})

@@ -14,7 +14,9 @@ from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
 from pointsman.line.keeping import Patience
 from pointsman.wire.passage import Passages
-from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, Spoken
+from pointsman.wire.port import Spoken
+from pointsman.wire.streams import Relay
+from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing
 
 if TYPE_CHECKING:
     from pointsman.line.conversations import Conversations, Turn

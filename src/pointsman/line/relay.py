@@ -20,7 +20,8 @@ from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Won
 from pointsman.line.trail import Trail
 from pointsman.wire.arrays import last_element
-from pointsman.wire.port import Incoming, Spoken
+from pointsman.wire.port import Spoken
+from pointsman.wire.trip import Incoming
 
 _FORWARDED = (b"x-ratelimit-", b"openai-", b"anthropic-", b"retry-after")
 _JSON = (b"content-type", b"application/json")

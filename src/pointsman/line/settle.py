@@ -11,7 +11,8 @@ from pointsman.core.usage import Usage
 from pointsman.line.conversations import Turn
 from pointsman.line.parts import NO_WISHES, Parts, Won
 from pointsman.line.trail import Trail
-from pointsman.wire.port import COUNTING, AnswerFacts, Incoming, Spoken, Surface
+from pointsman.wire.port import Spoken
+from pointsman.wire.trip import COUNTING, AnswerFacts, Incoming, Surface
 
 _LABEL = 200
 _DETAIL = 2_000

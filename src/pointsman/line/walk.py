@@ -28,7 +28,8 @@ from pointsman.line.conversations import SURFACES
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts
 from pointsman.line.settle import Run
-from pointsman.wire.port import COUNTING, Spoken, Surface
+from pointsman.wire.port import Spoken
+from pointsman.wire.trip import COUNTING, Surface
 
 _log = logging.getLogger("pointsman.line")
 

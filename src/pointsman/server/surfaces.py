@@ -14,7 +14,8 @@ from pointsman.line.walk import Line
 from pointsman.server.table import Handler
 from pointsman.wire.model_lists import ListWriter
 from pointsman.wire.openai_chat.models import Listed
-from pointsman.wire.port import Spoken, Surface
+from pointsman.wire.port import Spoken
+from pointsman.wire.trip import Surface
 
 _JSON = (b"content-type", b"application/json")
 _VERBS: Mapping[str, Surface] = {

@@ -16,7 +16,8 @@ from pointsman.testing import dialect_probes as golden
 from pointsman.testing import dialect_trouble as trouble
 from pointsman.testing.conformance import Check, Report
 from pointsman.testing.probes import Found
-from pointsman.wire.port import Dialect, Surface
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Surface
 
 _PROBES: Mapping[str, Callable[[golden.Subject], Found]] = MappingProxyType(
     {

@@ -18,7 +18,8 @@ from pointsman.testing.golden import ANSWERS, REQUESTS
 from pointsman.testing.meaning import Meaning, differences, of_answer, of_request
 from pointsman.testing.probes import Found
 from pointsman.wire.events import Assembly, events_of
-from pointsman.wire.port import Dialect, Incoming, Outgoing, Surface
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Incoming, Outgoing, Surface
 
 T = TypeVar("T")
 SIZES = (1 << 20, 1, 2, 7, 64)

@@ -8,7 +8,7 @@ from pointsman import __version__
 from pointsman.core.errors import Forbidden, MissingKey
 from pointsman.core.model import CLOUDS, Endpoint, Model, TimeLimits
 from pointsman.core.ports import Headers, UpstreamRequest
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 _MAX_KNOWN = 4096
 _FIXED = (

@@ -1,4 +1,4 @@
-"""Streams as one JSON array, for callers who ask for that instead of events (`port.Incoming.array`)."""
+"""Streams as one JSON array, for callers who ask for that instead of events (`trip.Incoming.array`)."""
 
 from __future__ import annotations
 

@@ -25,11 +25,12 @@ from pointsman.core.chat import (
 from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.core.usage import Usage
-from pointsman.wire.port import AnswerFacts, StreamReader, StreamWriter, final_of
+from pointsman.wire.streams import StreamReader, StreamWriter, final_of
+from pointsman.wire.trip import AnswerFacts
 
 
 class CrossRelay:
-    """`port.Relay` across two dialects.
+    """`streams.Relay` across two dialects.
 
     Args:
         reader, writer: of the provider's and of the caller's dialect.
@@ -85,11 +86,11 @@ class CrossRelay:
 
     @property
     def final(self) -> bytes:
-        """See `port.final_of`."""
+        """See `streams.final_of`."""
         return final_of(self._writer)
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes, return events in the caller's dialect. Raises as `port.Relay.feed`."""
+        """Take bytes, return events in the caller's dialect. Raises as `streams.Relay.feed`."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -103,7 +104,7 @@ class CrossRelay:
         return self._writer.write(events)
 
     def close(self) -> bytes:
-        """End of the body. Raises as `port.Relay.close`."""
+        """End of the body. Raises as `streams.Relay.close`."""
         if self._failure is not None:
             raise self._failure
         if self._closed:
@@ -184,7 +185,7 @@ def _size(block: Block) -> int:
 
 
 class Told:
-    """`port.StreamReader` for a stream that is known already."""
+    """`streams.StreamReader` for a stream that is known already."""
 
     done = True
 

@@ -25,7 +25,7 @@ class Frames(Protocol):
 
 
 class EventReader:
-    """`port.StreamReader`, but for what a dialect's events mean: see the methods below `What a dialect says`."""
+    """`streams.StreamReader`, but for what a dialect's events mean: see the methods below `What a dialect says`."""
 
     mark = b""
     """An event's data that is no JSON and stands at the end, where the dialect has one."""
@@ -41,7 +41,7 @@ class EventReader:
         """Take one event that holds something, and add what it means to `events`. Sets `_done` where it is the last.
 
         Raises:
-            UpstreamRefused, UpstreamGarbage: as `port.StreamReader.feed`.
+            UpstreamRefused, UpstreamGarbage: as `streams.StreamReader.feed`.
         """
         raise NotImplementedError
 
@@ -64,7 +64,7 @@ class EventReader:
         return self._done
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """See `port.StreamReader.feed`. What came before an error is the caller's; the error is raised next time."""
+        """See `streams.StreamReader.feed`. What came before an error is the caller's; the error is raised next time."""
         if self._failure is not None:
             raise self._failure
         events: list[Event] = []
@@ -84,7 +84,7 @@ class EventReader:
         return events
 
     def close(self) -> list[Event]:
-        """See `port.StreamReader.close`."""
+        """See `streams.StreamReader.close`."""
         if self._failure is not None:
             raise self._failure
         events: list[Event] = []

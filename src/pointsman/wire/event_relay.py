@@ -14,8 +14,8 @@ from pointsman.core.model import Price
 from pointsman.core.usage import Usage
 from pointsman.wire import sse
 from pointsman.wire.parse import BAD_JSON, loads, loads_object
-from pointsman.wire.port import AnswerFacts, Incoming
 from pointsman.wire.refusals import refusal_in, refusal_of
+from pointsman.wire.trip import AnswerFacts, Incoming
 
 _SAMPLES = 4  # events with text that are parsed before the stream is taken for an ordinary one
 _SAMPLE_EVERY = 16  # feeds, of which one is sampled to estimate the text in those that are not looked at
@@ -23,7 +23,7 @@ _SAMPLE_STEP = 4096  # bytes of one feed, for each of which one event is sampled
 
 
 class EventRelay:
-    """`port.Relay`, but for what a dialect's events mean: see the methods that raise `NotImplementedError`.
+    """`streams.Relay`, but for what a dialect's events mean: see the methods that raise `NotImplementedError`.
 
     Attributes that a dialect sets while it takes events: `_id`, `_model`, `_finish`, `_usage`, `_has_content`, `_done`.
     """
@@ -112,7 +112,7 @@ class EventRelay:
         return self._text + (self._bytes * self._sampled_text // self._sampled if self._sampled else 0)
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes, return complete events. Raises as `port.Relay.feed`."""
+        """Take bytes, return complete events. Raises as `streams.Relay.feed`."""
         if self._failure is not None:
             raise self._failure
         if self._done:
@@ -125,7 +125,7 @@ class EventRelay:
         return self._look(events)
 
     def close(self) -> bytes:
-        """End of the body. Raises as `port.Relay.close`."""
+        """End of the body. Raises as `streams.Relay.close`."""
         if self._failure is not None:
             raise self._failure
         rest = self._frames.rest()

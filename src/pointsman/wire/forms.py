@@ -17,7 +17,8 @@ from pointsman.core.errors import PointsmanError
 from pointsman.core.model import Ability
 from pointsman.core.outcome import Form
 from pointsman.wire.parse import BAD_JSON, as_list
-from pointsman.wire.port import COUNTING, CallerSide, Incoming
+from pointsman.wire.port import CallerSide
+from pointsman.wire.trip import COUNTING, Incoming
 
 _JSON = int(Ability.JSON_SCHEMA | Ability.JSON_MODE)
 _SCHEMA = int(Ability.JSON_SCHEMA)

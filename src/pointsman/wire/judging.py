@@ -8,11 +8,12 @@ from pointsman.core.chat import Event
 from pointsman.core.errors import PointsmanError
 from pointsman.core.outcome import Form
 from pointsman.wire.forms import Judge
-from pointsman.wire.port import AnswerFacts, Relay, StreamReader, final_of
+from pointsman.wire.streams import Relay, StreamReader, final_of
+from pointsman.wire.trip import AnswerFacts
 
 
 class Overheard:
-    """`port.StreamReader` that lets a judge listen."""
+    """`streams.StreamReader` that lets a judge listen."""
 
     def __init__(self, reader: StreamReader, judge: Judge) -> None:
         self._reader = reader
@@ -24,20 +25,20 @@ class Overheard:
         return self._reader.done
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """See `port.StreamReader.feed`."""
+        """See `streams.StreamReader.feed`."""
         events = self._reader.feed(chunk)
         self._judge.add(events)
         return events
 
     def close(self) -> list[Event]:
-        """See `port.StreamReader.close`."""
+        """See `streams.StreamReader.close`."""
         events = self._reader.close()
         self._judge.add(events)
         return events
 
 
 class JudgedRelay:
-    """`port.Relay` that knows in the end what form the answer has.
+    """`streams.Relay` that knows in the end what form the answer has.
 
     Args:
         relay: passes the stream on.
@@ -59,33 +60,33 @@ class JudgedRelay:
 
     @property
     def has_content(self) -> bool:
-        """See `port.Relay.has_content`."""
+        """See `streams.Relay.has_content`."""
         return self._relay.has_content
 
     @property
     def done(self) -> bool:
-        """See `port.Relay.done`."""
+        """See `streams.Relay.done`."""
         return self._relay.done
 
     @property
     def written(self) -> int:
-        """See `port.Relay.written`."""
+        """See `streams.Relay.written`."""
         return self._relay.written
 
     @property
     def final(self) -> bytes:
-        """See `port.final_of`."""
+        """See `streams.final_of`."""
         return final_of(self._relay)
 
     def feed(self, chunk: bytes) -> bytes:
-        """See `port.Relay.feed`."""
+        """See `streams.Relay.feed`."""
         out = self._relay.feed(chunk)
         if self._reader is not None:
             self._listen(self._reader, chunk)
         return out
 
     def close(self) -> bytes:
-        """See `port.Relay.close`."""
+        """See `streams.Relay.close`."""
         out = self._relay.close()
         if self._reader is not None:
             self._listen(self._reader, None)

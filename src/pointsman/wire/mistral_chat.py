@@ -13,8 +13,8 @@ from pointsman.core.dialects import MISTRAL
 from pointsman.core.model import Model
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_chat.core_requests import Manner, from_core
-from pointsman.wire.port import Outgoing
 from pointsman.wire.tool_names import MISTRAL_ID
+from pointsman.wire.trip import Outgoing
 
 _MANNER = Manner(
     dialect=MISTRAL,

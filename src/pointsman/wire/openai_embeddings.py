@@ -27,9 +27,10 @@ from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.request import model_name, read_fields
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_dict, as_text, loads_object
-from pointsman.wire.port import NO_FILES, AnswerFacts, Heard, Incoming, Outgoing, Relay, Surface, Trip
 from pointsman.wire.raw import text_in
 from pointsman.wire.refusals import read_error, refusal_in
+from pointsman.wire.streams import Relay
+from pointsman.wire.trip import NO_FILES, AnswerFacts, Heard, Incoming, Outgoing, Surface, Trip
 
 _BYTES_PER_TOKEN = 4
 _INPUT = msgspec.json.Decoder(str | list[str | int | list[int]])

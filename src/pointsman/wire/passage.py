@@ -19,21 +19,9 @@ from pointsman.wire.events import events_of
 from pointsman.wire.forms import Judge, judged, wanted_of
 from pointsman.wire.judging import JudgedRelay, Overheard
 from pointsman.wire.media import urls_in, with_data
-from pointsman.wire.port import (
-    COUNTING,
-    NO_FILES,
-    AnswerFacts,
-    CallerSide,
-    Dialect,
-    Heard,
-    Incoming,
-    Outgoing,
-    Passage,
-    ProviderSide,
-    Relay,
-    StreamReader,
-    Trip,
-)
+from pointsman.wire.port import CallerSide, Dialect, Passage, ProviderSide
+from pointsman.wire.streams import Relay, StreamReader
+from pointsman.wire.trip import COUNTING, NO_FILES, AnswerFacts, Heard, Incoming, Outgoing, Trip
 from pointsman.wire.unfence import Unfenced, unfence, unfenced_body
 
 _LONGEST = 1_000

@@ -13,8 +13,8 @@ import msgspec
 
 from pointsman.core.chat import Answer, Block, BlockEnd, BlockStart, Choice, Citation, Delta, Event, Text
 from pointsman.wire.forms import is_json
-from pointsman.wire.port import StreamReader
 from pointsman.wire.raw import dump, text_of
+from pointsman.wire.streams import StreamReader
 
 _BEFORE = 512  # characters, in which a fence has to begin
 _INFO = 64  # from its beginning to the JSON's
@@ -201,7 +201,7 @@ def _moved(citations: tuple[Citation, ...], cut: int) -> tuple[Citation, ...]:
 
 
 class Unfenced:
-    """`port.StreamReader` without fences. Texts alone are looked at; thoughts and calls pass."""
+    """`streams.StreamReader` without fences. Texts alone are looked at; thoughts and calls pass."""
 
     def __init__(self, reader: StreamReader) -> None:
         self._reader = reader
@@ -213,11 +213,11 @@ class Unfenced:
         return self._reader.done
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """See `port.StreamReader.feed`."""
+        """See `streams.StreamReader.feed`."""
         return self._peeled(self._reader.feed(chunk))
 
     def close(self) -> list[Event]:
-        """See `port.StreamReader.close`."""
+        """See `streams.StreamReader.close`."""
         return self._peeled(self._reader.close())
 
     def _peeled(self, events: list[Event]) -> list[Event]:

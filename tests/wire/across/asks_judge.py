@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from pointsman.core.errors import CallerError
 from pointsman.core.model import Model, Provider
 from pointsman.wire.passage import Crossing
-from pointsman.wire.port import Dialect, Incoming, Surface
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Incoming, Surface
 from wire.across import record as recorded
 from wire.across.asks import Ask, plain_schema, squashed
 from wire.across.asks_read import READ

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pointsman.wire.passage import Crossing
-from pointsman.wire.port import Dialect, Outgoing, Trip
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Outgoing, Trip
 from wire.across.asks_judge import incoming as asking
 from wire.across.asks_judge import model
 from wire.across.dialects import every

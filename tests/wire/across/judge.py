@@ -11,7 +11,9 @@ from pointsman.core.chat import Dropped
 from pointsman.core.errors import PointsmanError, UpstreamCut, UpstreamRefused
 from pointsman.core.usage import Usage as Counted
 from pointsman.wire.passage import Crossing, Passage, Passages
-from pointsman.wire.port import Dialect, Incoming, Outgoing, Relay, Trip
+from pointsman.wire.port import Dialect
+from pointsman.wire.streams import Relay
+from pointsman.wire.trip import Incoming, Outgoing, Trip
 from wire.across import record as recorded
 from wire.across import seen, seen_errors
 from wire.across.breaches import Breaches

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pointsman.wire.passage import Crossing
-from pointsman.wire.port import Dialect, Outgoing, Trip
+from pointsman.wire.port import Dialect
+from pointsman.wire.trip import Outgoing, Trip
 from wire.across import record as recorded
 from wire.across.asks import squashed
 from wire.across.asks_judge import Compared, incoming, model

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pointsman.wire.passage import Crossing
-from pointsman.wire.port import Outgoing, Trip
+from pointsman.wire.trip import Outgoing, Trip
 from wire.across.dialects import every
 from wire.across.golden_files import FOLDER, asked, carried
 from wire.across.judge import NOW

@@ -24,7 +24,8 @@ from pointsman.core.chat import (
 from pointsman.core.errors import UpstreamRefused
 from pointsman.core.usage import Usage
 from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.port import Incoming, Outgoing, StreamReader, StreamWriter
+from pointsman.wire.streams import StreamReader, StreamWriter
+from pointsman.wire.trip import Incoming, Outgoing
 from wire.across import sdk
 from wire.across.asks_judge import AskJudge
 from wire.across.judge import CROSSED, Judge

@@ -11,7 +11,7 @@ import pytest
 from pointsman.core.model import Model, Provider
 from pointsman.wire.anthropic_messages import AnthropicMessages
 from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.port import Incoming, Outgoing
+from pointsman.wire.trip import Incoming, Outgoing
 
 PROVIDER = Provider(name="anthropic", dialect="anthropic-messages", base_url="http://127.0.0.1:9/v1")
 

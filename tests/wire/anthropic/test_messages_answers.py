@@ -21,7 +21,7 @@ from pointsman.core.chat import (
 )
 from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.usage import Usage
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 OUTGOING = Outgoing(path="", body=b"")
 

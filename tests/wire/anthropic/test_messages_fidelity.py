@@ -11,7 +11,7 @@ import pytest
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.anthropic_messages import AnthropicMessages
 from pointsman.wire.events import Assembly
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 MESSAGES = "anthropic-messages"
 shares = pytest.mark.parametrize(

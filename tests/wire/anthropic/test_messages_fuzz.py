@@ -14,7 +14,7 @@ from pointsman.core.model import Model, Price, Provider
 from pointsman.wire.anthropic_messages import AnthropicMessages
 from pointsman.wire.events import events_of
 from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 DIALECT, CHAT = AnthropicMessages(), OpenAIChat()
 PROVIDER = Provider(name="p", dialect="anthropic-messages", base_url="http://127.0.0.1:9/v1")

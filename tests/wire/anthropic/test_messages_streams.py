@@ -30,7 +30,7 @@ from pointsman.core.chat import (
 from pointsman.core.errors import UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.core.usage import Usage
 from pointsman.wire.events import Assembly, events_of
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 from wire.anthropic.test_messages_relay import END, HEAD, LAST, OVERLOADED, PING, START, STOP, TEXT, delta, event
 
 OUTGOING = Outgoing(path="", body=b"")

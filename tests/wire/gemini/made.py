@@ -10,7 +10,7 @@ from pointsman.core.chat import Answer, Event
 from pointsman.core.model import Ability, Model, Provider
 from pointsman.wire.events import Assembly
 from pointsman.wire.gemini import Gemini
-from pointsman.wire.port import Incoming, Outgoing
+from pointsman.wire.trip import Incoming, Outgoing
 
 GEMINI = Gemini()
 STUDIO = "https://generativelanguage.googleapis.com/v1beta"

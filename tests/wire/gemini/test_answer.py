@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pointsman.core.errors import InternalError, InvalidRequest, UpstreamGarbage, UpstreamRefused
 from pointsman.core.usage import Usage
 from pointsman.wire.gemini.usage import usage_of, write_usage
-from pointsman.wire.port import AnswerFacts
+from pointsman.wire.trip import AnswerFacts
 from wire.gemini.made import GEMINI, USAGE, answer, read, streaming
 
 SUMS = {

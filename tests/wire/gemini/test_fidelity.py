@@ -10,7 +10,7 @@ import pytest
 
 from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.wire.gemini.relay import GeminiRelay
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 from wire.gemini.made import GEMINI, STUDIO, VERTEX, assembled, heard, model, streaming
 
 SHARES = 7

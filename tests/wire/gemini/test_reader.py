@@ -15,8 +15,8 @@ from pointsman.core.usage import Usage
 from pointsman.wire.extras import own
 from pointsman.wire.gemini.stream_writer import GeminiWriter
 from pointsman.wire.openai_chat import OpenAIChat
-from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import value_of
+from pointsman.wire.trip import Outgoing
 from wire.gemini.made import GEMINI, SIGNED, USAGE, answer, assembled, chunk, heard, objects, read, streaming
 
 MAKER = "gemini/gemini-3-flash"

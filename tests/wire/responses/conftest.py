@@ -10,7 +10,7 @@ import pytest
 
 from pointsman.core.model import Ability, Model, Provider
 from pointsman.wire.openai_responses import OpenAIResponses
-from pointsman.wire.port import Incoming
+from pointsman.wire.trip import Incoming
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pointsman.core.chat import Citation, Media, Opaque, Reasoning, Refusal, Text, ToolCall
 from pointsman.core.errors import UpstreamError, UpstreamGarbage, UpstreamRefused
 from pointsman.wire.openai_responses import OpenAIResponses
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 OUTGOING = Outgoing(path="", body=b"")
 USAGE = {

@@ -13,7 +13,7 @@ from pointsman.core.errors import InvalidRequest, UpstreamCut
 from pointsman.wire.events import Assembly, events_of
 from pointsman.wire.openai_responses import answer_items
 from pointsman.wire.openai_responses.relay import ResponsesRelay
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 SHARES = 7
 QUICK = (3, SHARES)

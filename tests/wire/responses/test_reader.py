@@ -11,7 +11,7 @@ from pointsman.core.chat import Alive, AnswerStart, ChoiceEnd, Citation, Delta, 
 from pointsman.core.errors import PointsmanError, UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.wire.events import Assembly
 from pointsman.wire.openai_responses import OpenAIResponses
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 OUTGOING = Outgoing(path="", body=b"", tool_names={"f_1": "f.1"})
 

@@ -39,7 +39,7 @@ from pointsman.core.usage import Usage
 from pointsman.wire.events import Assembly, events_of
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_responses import OpenAIResponses, answer_items
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 EVENT = TypeAdapter(ResponseStreamEvent)
 USAGE = Usage(input=10, cache_read=4, output=5, reasoning=2)

@@ -10,8 +10,8 @@ from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.anthropic_messages.usage import Fields, normal_form, usage_of
 from pointsman.wire.openai_chat.answer import NAME, with_cost
 from pointsman.wire.parse import as_count, as_dict, as_text, loads_object
-from pointsman.wire.port import AnswerFacts
 from pointsman.wire.refusals import refusal_in
+from pointsman.wire.trip import AnswerFacts
 
 __all__ = ["NAME", "read_answer", "read_count", "with_cost"]
 

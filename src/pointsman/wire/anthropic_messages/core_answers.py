@@ -31,9 +31,9 @@ from pointsman.wire.anthropic_messages.usage import write_usage
 from pointsman.wire.finishes import Finishes
 from pointsman.wire.losses import dropped, name_of, only_choice
 from pointsman.wire.parse import as_dict, as_text
-from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import list_of, text_in, value_of
 from pointsman.wire.tool_names import ANTHROPIC_ID, fitted_id, made_id
+from pointsman.wire.trip import Outgoing
 
 UNREAD = "content.thinking"
 """The name of thoughts without a word that an answer would end in."""

@@ -31,9 +31,9 @@ from pointsman.wire.extras import keep, own
 from pointsman.wire.losses import dropped
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.parse import as_dict, as_list
-from pointsman.wire.port import Incoming, Outgoing
 from pointsman.wire.raw import Fields, dump, object_of, rest, value_of
 from pointsman.wire.tool_names import LONG_NAME, fitted_names
+from pointsman.wire.trip import Incoming, Outgoing
 
 _encode = msgspec.json.Encoder().encode
 _MOST = 1 << 53

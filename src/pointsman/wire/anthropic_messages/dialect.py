@@ -15,7 +15,8 @@ from pointsman.wire.anthropic_messages import request as read
 from pointsman.wire.anthropic_messages.relay import MessagesRelay
 from pointsman.wire.anthropic_messages.stream_reader import MessagesReader
 from pointsman.wire.anthropic_messages.stream_writer import PING, MessagesWriter
-from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, StreamReader, StreamWriter, Surface
+from pointsman.wire.streams import Relay, StreamReader, StreamWriter
+from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
 class AnthropicMessages:

@@ -11,8 +11,8 @@ from pointsman.core.dialects import MESSAGES
 from pointsman.core.model import Model
 from pointsman.wire.anthropic_messages.seals import MARK, NO_INDEX, sealed_by_us
 from pointsman.wire.openai_chat.outgoing import fit
-from pointsman.wire.port import COUNTING, Incoming, Outgoing
 from pointsman.wire.raw import Fields, dump, items_of, list_of, object_of, rest, text_in
+from pointsman.wire.trip import COUNTING, Incoming, Outgoing
 
 PATH, COUNT_PATH = "/messages", "/messages/count_tokens"
 HEADERS = ((b"anthropic-version", b"2023-06-01"),)

@@ -16,14 +16,14 @@ from pointsman.wire.anthropic_messages.answer import with_cost
 from pointsman.wire.anthropic_messages.usage import later, usage_of
 from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.parse import as_dict, as_text
-from pointsman.wire.port import AnswerFacts, Incoming
+from pointsman.wire.trip import AnswerFacts, Incoming
 
 _TEXTS = ("text", "thinking", "partial_json", "content")
 _CHARS_PER_TOKEN = 4
 
 
 class MessagesRelay(EventRelay):
-    """`port.Relay` for messages."""
+    """`streams.Relay` for messages."""
 
     __slots__ = ("_final", "_sums")
 

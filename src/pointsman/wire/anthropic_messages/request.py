@@ -16,8 +16,8 @@ from pointsman.core.plan import Needs
 from pointsman.wire.asked import items, optional
 from pointsman.wire.openai_chat.request import model_name, read_fields
 from pointsman.wire.parse import BAD_JSON
-from pointsman.wire.port import COUNTING, Incoming, Surface
 from pointsman.wire.raw import Fields, text_of
+from pointsman.wire.trip import COUNTING, Incoming, Surface
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_PART = 800  # an image or a document, whose size in bytes says nothing about its tokens

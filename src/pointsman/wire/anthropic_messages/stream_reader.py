@@ -32,12 +32,12 @@ from pointsman.wire.anthropic_messages.usage import later, usage_of
 from pointsman.wire.event_reader import EventReader
 from pointsman.wire.event_relay import read_event
 from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads
-from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import dump
+from pointsman.wire.trip import Outgoing
 
 
 class MessagesReader(EventReader):
-    """`port.StreamReader` for messages."""
+    """`streams.StreamReader` for messages."""
 
     def __init__(self, outgoing: Outgoing) -> None:
         super().__init__()

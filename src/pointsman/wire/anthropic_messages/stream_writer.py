@@ -54,7 +54,7 @@ _SEALS = ("signature", "encrypted")
 
 
 class MessagesWriter:
-    """`port.StreamWriter` for messages."""
+    """`streams.StreamWriter` for messages."""
 
     def __init__(self) -> None:
         self._begun = False
@@ -69,7 +69,7 @@ class MessagesWriter:
         self._wordless: list[dict[str, Any]] = []  # thoughts that only their maker reads, until something follows them
 
     def write(self, events: Sequence[Event]) -> bytes:
-        """See `port.StreamWriter.write`."""
+        """See `streams.StreamWriter.write`."""
         out: list[bytes] = []
         for event in events:
             if isinstance(event, Delta):
@@ -175,7 +175,7 @@ class MessagesWriter:
         self._lost += names
 
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
-        """See `port.StreamWriter.close`."""
+        """See `streams.StreamWriter.close`."""
         out: list[bytes] = []
         if self._wordless and self._said:
             self.lose(UNREAD)

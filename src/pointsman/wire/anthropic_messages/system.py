@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import dump
 from pointsman.wire.system_text import around
+from pointsman.wire.trip import Incoming
 
 
 def with_system(incoming: Incoming, before: str, after: str) -> Incoming:

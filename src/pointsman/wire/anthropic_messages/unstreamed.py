@@ -8,8 +8,8 @@ import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.anthropic_messages.answer import read_answer
-from pointsman.wire.port import AnswerFacts
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of, whole_object
+from pointsman.wire.trip import AnswerFacts
 
 _LATE = ("stop_reason", "stop_sequence", "stop_details", "container")
 """What a stream says about its answer in the end."""

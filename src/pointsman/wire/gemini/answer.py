@@ -11,8 +11,8 @@ from pointsman.core.money import usd_text
 from pointsman.wire.gemini.ends import block_word, word_of
 from pointsman.wire.gemini.usage import usage_of
 from pointsman.wire.parse import BAD_JSON, as_dict, as_list, as_text, loads
-from pointsman.wire.port import AnswerFacts
 from pointsman.wire.refusals import refusal_in
+from pointsman.wire.trip import AnswerFacts
 
 
 class _Candidate(msgspec.Struct):

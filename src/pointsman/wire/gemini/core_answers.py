@@ -34,8 +34,8 @@ from pointsman.wire.gemini.seals import RAW_UNSIGNED, SEAL
 from pointsman.wire.gemini.usage import write_usage
 from pointsman.wire.losses import dropped, name_of
 from pointsman.wire.parse import as_count, as_dict, as_list
-from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import Fields, dump
+from pointsman.wire.trip import Outgoing
 
 _encode = msgspec.json.Encoder().encode
 _TAKEN = frozenset({"content", "finishReason", "index", "logprobsResult", "groundingMetadata", "citationMetadata"})

@@ -19,9 +19,9 @@ from pointsman.wire.gemini.models import of_3, on_vertex
 from pointsman.wire.gemini.names import DIALECT, fields_of, null, objects_of, spelled
 from pointsman.wire.gemini.outgoing import counting, fit, path_of
 from pointsman.wire.losses import dropped
-from pointsman.wire.port import Incoming, Outgoing
 from pointsman.wire.raw import Fields
 from pointsman.wire.tool_names import GEMINI_NAME, fitted_names
+from pointsman.wire.trip import Incoming, Outgoing
 
 _encode = msgspec.json.Encoder().encode
 _KNOWN = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"})

@@ -17,8 +17,9 @@ from pointsman.wire.gemini.relay import ArrayRelay, GeminiRelay
 from pointsman.wire.gemini.stream_reader import GeminiReader
 from pointsman.wire.gemini.stream_writer import ALIVE, ArrayWriter, GeminiWriter
 from pointsman.wire.parse import loads_object
-from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, StreamReader, StreamWriter, Surface
 from pointsman.wire.refusals import refusal_in
+from pointsman.wire.streams import Relay, StreamReader, StreamWriter
+from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
 class Gemini:

@@ -14,8 +14,8 @@ from pointsman.core.model import Model
 from pointsman.wire.gemini.models import on_vertex
 from pointsman.wire.gemini.names import DIALECT, camel, fields_of, null, objects_of, spelled, told
 from pointsman.wire.gemini.seals import MARK, SEAL, sealed_by_us
-from pointsman.wire.port import Incoming, Outgoing
 from pointsman.wire.raw import Fields, dump, object_of, text_in, text_of, value_of
+from pointsman.wire.trip import Incoming, Outgoing
 
 _encode = msgspec.json.Encoder().encode
 _CONFIG = "generationConfig"

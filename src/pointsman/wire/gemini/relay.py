@@ -20,12 +20,12 @@ from pointsman.wire.gemini.framing import Framing
 from pointsman.wire.gemini.seals import SEAL
 from pointsman.wire.gemini.usage import usage_of
 from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads
-from pointsman.wire.port import AnswerFacts, Incoming
 from pointsman.wire.refusals import refusal_of
+from pointsman.wire.trip import AnswerFacts, Incoming
 
 
 class GeminiRelay(EventRelay):
-    """`port.Relay` for streamed contents."""
+    """`streams.Relay` for streamed contents."""
 
     __slots__ = ("_all", "_blocked", "_candidates", "_ended", "_tail")
 
@@ -151,7 +151,7 @@ def plain_error(event: bytes) -> UpstreamRefused | UpstreamGarbage:
 
 
 class ArrayRelay:
-    """`port.Relay` for callers who want the stream as one JSON array."""
+    """`streams.Relay` for callers who want the stream as one JSON array."""
 
     __slots__ = ("_form", "_relay")
 
@@ -180,9 +180,9 @@ class ArrayRelay:
         return self._relay.written
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes, return complete elements. Raises as `port.Relay.feed`."""
+        """Take bytes, return complete elements. Raises as `streams.Relay.feed`."""
         return self._form.write(self._relay.feed(chunk))
 
     def close(self) -> bytes:
-        """End of the body. Raises as `port.Relay.close`."""
+        """End of the body. Raises as `streams.Relay.close`."""
         return self._form.write(self._relay.close()) + self._form.end()

@@ -18,8 +18,8 @@ from pointsman.wire.asked import refuse
 from pointsman.wire.gemini.names import DIALECT, fields_of, null, objects_of, spelled
 from pointsman.wire.openai_chat.request import model_name, read_fields
 from pointsman.wire.parse import as_list
-from pointsman.wire.port import Incoming, Surface
 from pointsman.wire.raw import Fields, dump, object_of, text_in, value_of
+from pointsman.wire.trip import Incoming, Surface
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_PART = 800  # an image, a sound or a document, whose size in bytes says nothing about its tokens

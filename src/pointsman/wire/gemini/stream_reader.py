@@ -15,13 +15,13 @@ from pointsman.wire.gemini.framing import Framing
 from pointsman.wire.gemini.gathering import Gathering
 from pointsman.wire.gemini.relay import plain_error
 from pointsman.wire.parse import BAD_JSON, loads
-from pointsman.wire.port import Outgoing
+from pointsman.wire.trip import Outgoing
 
 _decode = msgspec.json.Decoder().decode
 
 
 class GeminiReader(EventReader):
-    """`port.StreamReader` for streamed contents, framed as events or as one JSON array."""
+    """`streams.StreamReader` for streamed contents, framed as events or as one JSON array."""
 
     def __init__(self, outgoing: Outgoing) -> None:
         super().__init__(Framing())

@@ -48,7 +48,7 @@ ALIVE = b"\r\n"
 
 
 class GeminiWriter:
-    """`port.StreamWriter` for streamed contents, as an event stream."""
+    """`streams.StreamWriter` for streamed contents, as an event stream."""
 
     def __init__(self) -> None:
         self._tail = b"}\n\n"
@@ -56,7 +56,7 @@ class GeminiWriter:
         self._lost: list[Dropped] = []
 
     def write(self, events: Sequence[Event]) -> bytes:
-        """See `port.StreamWriter.write`."""
+        """See `streams.StreamWriter.write`."""
         out: list[bytes] = []
         for event in events:
             match event:
@@ -165,7 +165,7 @@ class GeminiWriter:
         return b'data: {"candidates":' + _encode(candidates) + usage + added + self._tail
 
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
-        """See `port.StreamWriter.close`."""
+        """See `streams.StreamWriter.close`."""
         written = b""
         if usage is not None:
             counts = _encode(write_usage(usage))
@@ -235,16 +235,16 @@ class _Open:
 
 
 class ArrayWriter:
-    """`port.StreamWriter` for callers who want the stream as one JSON array."""
+    """`streams.StreamWriter` for callers who want the stream as one JSON array."""
 
     def __init__(self) -> None:
         self._writer = GeminiWriter()
         self._form = ArrayForm()
 
     def write(self, events: Sequence[Event]) -> bytes:
-        """See `port.StreamWriter.write`."""
+        """See `streams.StreamWriter.write`."""
         return self._form.write(self._writer.write(events))
 
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
-        """See `port.StreamWriter.close`."""
+        """See `streams.StreamWriter.close`."""
         return self._form.write(self._writer.close(usage, cost)) + self._form.end()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from pointsman.wire.gemini.names import told
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import Fields, dump, object_of, text_of
 from pointsman.wire.system_text import around, joined, parts_around
+from pointsman.wire.trip import Incoming
 
 _NAME = "systemInstruction"
 

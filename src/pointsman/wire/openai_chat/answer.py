@@ -11,8 +11,8 @@ from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.money import usd_text
 from pointsman.wire.openai_chat.usage import Fields, normal_form, usage_of
 from pointsman.wire.parse import as_dict, as_list, as_text, loads_object
-from pointsman.wire.port import AnswerFacts
 from pointsman.wire.refusals import refusal_in
+from pointsman.wire.trip import AnswerFacts
 
 
 class _Choice(msgspec.Struct):

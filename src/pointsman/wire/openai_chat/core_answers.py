@@ -42,9 +42,9 @@ from pointsman.wire.openai_chat.core_parts import (
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_count
-from pointsman.wire.port import Incoming, Outgoing
 from pointsman.wire.raw import Fields, dump, list_of, object_of, text_in, text_of, value_of, whole_object
 from pointsman.wire.tool_names import made_id
+from pointsman.wire.trip import Incoming, Outgoing
 
 ONE_CALL = "who offers `functions` is told one call"
 FINISHES = Finishes(

@@ -17,9 +17,9 @@ from pointsman.wire.openai_chat.core_messages import Style, read_messages, write
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.parse import as_dict, as_list
-from pointsman.wire.port import Incoming, Outgoing
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of, value_of
 from pointsman.wire.tool_names import CHAT_ID, PLAIN_NAME, Grammar, fitted_names
+from pointsman.wire.trip import Incoming, Outgoing
 
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _COUNTS = ("top_k", "seed")

@@ -14,7 +14,8 @@ from pointsman.wire.openai_chat import request as read
 from pointsman.wire.openai_chat.relay import ChatRelay
 from pointsman.wire.openai_chat.stream_reader import ChatReader
 from pointsman.wire.openai_chat.stream_writer import ALIVE, ChatWriter
-from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Relay, StreamReader, StreamWriter, Surface
+from pointsman.wire.streams import Relay, StreamReader, StreamWriter
+from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
 class OpenAIChat:

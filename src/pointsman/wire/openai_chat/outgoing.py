@@ -10,7 +10,7 @@ from pointsman.core.chat import Dropped
 from pointsman.core.dialects import CHAT
 from pointsman.core.errors import UnsupportedParameter
 from pointsman.core.model import Model
-from pointsman.wire.port import Incoming, Outgoing
+from pointsman.wire.trip import Incoming, Outgoing
 
 _PATHS = {"chat.completions": "/chat/completions", "completions": "/completions"}
 _ASK_USAGE = msgspec.Raw(b'{"include_usage":true}')

@@ -13,7 +13,7 @@ from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.openai_chat.answer import with_cost
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_count, as_dict, as_list, as_text
-from pointsman.wire.port import AnswerFacts, Incoming
+from pointsman.wire.trip import AnswerFacts, Incoming
 
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 _NO_CONTENT = frozenset({"role", "obfuscation", "token_id", "channel", "name"})
@@ -34,7 +34,7 @@ def _marked(events: bytes) -> bool:
 
 
 class ChatRelay(EventRelay):
-    """`port.Relay` for chat and text completions."""
+    """`streams.Relay` for chat and text completions."""
 
     __slots__ = ("_all", "_choices", "_finished", "_shows_usage", "_stated")
 

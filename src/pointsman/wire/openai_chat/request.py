@@ -14,7 +14,7 @@ import msgspec
 from pointsman.core.errors import InvalidJson, InvalidRequest
 from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
-from pointsman.wire.port import Incoming, Surface
+from pointsman.wire.trip import Incoming, Surface
 
 DIALECT = "openai-chat"
 

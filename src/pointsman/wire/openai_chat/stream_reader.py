@@ -38,13 +38,13 @@ from pointsman.wire.openai_chat.reasoning import DETAILS, TEXTS, THINKING, read_
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_count, as_dict, as_list, as_text
-from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import dump
 from pointsman.wire.tool_names import made_id
+from pointsman.wire.trip import Outgoing
 
 
 class ChatReader(EventReader):
-    """`port.StreamReader` for chat completions."""
+    """`streams.StreamReader` for chat completions."""
 
     mark = b"[DONE]"
 

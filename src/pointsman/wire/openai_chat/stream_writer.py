@@ -32,7 +32,7 @@ from pointsman.wire.losses import name_of
 from pointsman.wire.openai_chat.core_answers import FINISHES, ONE_CALL, knows_one_call, unsaid, write_usage
 from pointsman.wire.openai_chat.core_parts import data_url, write_call, write_citations
 from pointsman.wire.openai_chat.reasoning import THINKING, thinking
-from pointsman.wire.port import Incoming
+from pointsman.wire.trip import Incoming
 
 _encode = msgspec.json.Encoder().encode
 _END = b',"logprobs":null,"finish_reason":null}]}\n\n'
@@ -41,7 +41,7 @@ ALIVE = b": keep-alive\n\n"
 
 
 class ChatWriter:
-    """`port.StreamWriter` for chat completions."""
+    """`streams.StreamWriter` for chat completions."""
 
     def __init__(self, incoming: Incoming) -> None:
         self._shows_usage = incoming.shows_usage
@@ -51,7 +51,7 @@ class ChatWriter:
         self._lost: list[str] = []
 
     def write(self, events: Sequence[Event]) -> bytes:
-        """See `port.StreamWriter.write`."""
+        """See `streams.StreamWriter.write`."""
         out: list[bytes] = []
         for event in events:
             match event:
@@ -184,7 +184,7 @@ class ChatWriter:
         return self._head + b"[" + _encode(choice) + b"]" + tail + b"\n\n"
 
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
-        """See `port.StreamWriter.close`."""
+        """See `streams.StreamWriter.close`."""
         if usage is None or not self._shows_usage:
             return _DONE
         written = _encode(write_usage(usage))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from pointsman.wire.parse import BAD_JSON
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import dump, items_of, object_of
 from pointsman.wire.system_text import around, joined
+from pointsman.wire.trip import Incoming
 
 _SAID_BY = frozenset({"system", "developer"})
 

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from pointsman.wire.openai_chat.core_answers import answer_fields, with_text
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import Fields, list_of, object_of, rest
+from pointsman.wire.trip import Incoming
 
 _DONE = b"data: [DONE]\n\n"
 _ENCODER = msgspec.json.Encoder()

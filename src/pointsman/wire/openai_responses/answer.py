@@ -12,8 +12,8 @@ from pointsman.core.usage import Usage
 from pointsman.wire.openai_chat.answer import NAME, with_cost
 from pointsman.wire.openai_responses.usage import Counted, normal_form, usage_of
 from pointsman.wire.parse import as_dict, as_text, loads_object
-from pointsman.wire.port import AnswerFacts
 from pointsman.wire.refusals import refusal_in, refusal_of
+from pointsman.wire.trip import AnswerFacts
 
 __all__ = ["NAME", "facts_in", "failure_in", "read_answer", "with_cost", "with_cost_inside", "word_of"]
 

@@ -17,9 +17,9 @@ from pointsman.wire.openai_responses.tools import read_call
 from pointsman.wire.openai_responses.unstreamed import answer_fields
 from pointsman.wire.openai_responses.usage import usage_of
 from pointsman.wire.parse import as_dict, as_text
-from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, value_of
 from pointsman.wire.tool_names import made_id
+from pointsman.wire.trip import Outgoing
 
 _REASONS: dict[str, Finish] = {"content_filter": "content_filter"}
 

@@ -29,8 +29,8 @@ from pointsman.wire.openai_responses.relay import ResponsesRelay
 from pointsman.wire.openai_responses.stream_reader import ResponsesReader
 from pointsman.wire.openai_responses.stream_writer import ResponsesWriter
 from pointsman.wire.parse import as_count, loads_object
-from pointsman.wire.port import AnswerFacts, Incoming, Outgoing, Surface
 from pointsman.wire.refusals import refusal_in
+from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
 class OpenAIResponses:

@@ -34,9 +34,9 @@ from pointsman.wire.openai_responses.request import LOGPROBS
 from pointsman.wire.openai_responses.seals import own_make
 from pointsman.wire.openai_responses.to_core import VERBOSITY
 from pointsman.wire.openai_responses.tools import Kind, write_call, write_tools
-from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import Fields
 from pointsman.wire.tool_names import PLAIN_NAME, RESPONSES_ID, fitted_id, fitted_names, made_id
+from pointsman.wire.trip import Outgoing
 
 ENCRYPTED = "reasoning.encrypted_content"
 SUMMARY = "reasoning.summary"

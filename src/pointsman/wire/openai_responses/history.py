@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from pointsman.wire.openai_responses.request import read_needs, said
-from pointsman.wire.port import COUNTING, Incoming
 from pointsman.wire.raw import dump, list_of, object_of, text_of
+from pointsman.wire.trip import COUNTING, Incoming
 
 _PREVIOUS = "previous_response_id"
 

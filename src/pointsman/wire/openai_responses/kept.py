@@ -14,8 +14,8 @@ from pointsman.core.kept import KeptResponse, Maker
 from pointsman.wire.openai_responses.history import answer_items
 from pointsman.wire.openai_responses.request import said
 from pointsman.wire.openai_responses.seals import opened
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, whole_object
+from pointsman.wire.trip import Incoming
 
 _MOST_ID = 256
 _REFERENCE = b'"item_reference"'

@@ -11,8 +11,8 @@ from pointsman.core.dialects import RESPONSES
 from pointsman.core.model import Model
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_responses.seals import MARK, sealed_by_us
-from pointsman.wire.port import COUNTING, Incoming, Outgoing
 from pointsman.wire.raw import dump, items_of
+from pointsman.wire.trip import COUNTING, Incoming, Outgoing
 
 PATH, COUNT_PATH = "/responses", "/responses/input_tokens"
 _encode = msgspec.json.Encoder().encode

@@ -9,7 +9,7 @@ from pointsman.core.model import Price
 from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.openai_responses.answer import facts_in, failure_in, response_in, with_cost_inside
 from pointsman.wire.parse import as_dict, as_text
-from pointsman.wire.port import Incoming
+from pointsman.wire.trip import Incoming
 
 DONE = b"[DONE]"
 ENDS = frozenset({"response.completed", "response.incomplete"})
@@ -19,7 +19,7 @@ _EMPTY = frozenset({"message", "reasoning"})
 
 
 class ResponsesRelay(EventRelay):
-    """`port.Relay` for Responses.
+    """`streams.Relay` for Responses.
 
     A named last event ends the stream. Where events have no names (OpenRouter), `[DONE]` still follows it.
     """

@@ -17,8 +17,8 @@ from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
 from pointsman.wire.openai_chat.request import model_name, read_fields
 from pointsman.wire.parse import BAD_JSON
-from pointsman.wire.port import COUNTING, Incoming, Surface
 from pointsman.wire.raw import Fields, text_of
+from pointsman.wire.trip import COUNTING, Incoming, Surface
 
 LOGPROBS = "message.output_text.logprobs"
 """What `include` asks for where log probabilities are wanted."""

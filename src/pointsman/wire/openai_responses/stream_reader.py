@@ -38,9 +38,9 @@ from pointsman.wire.openai_responses.core_answers import Place, created_of, make
 from pointsman.wire.openai_responses.relay import DONE, ENDS, FAILED
 from pointsman.wire.openai_responses.stream_events import TypedEvent, read_typed
 from pointsman.wire.openai_responses.usage import usage_of
-from pointsman.wire.port import Outgoing
 from pointsman.wire.raw import Fields, dump, list_of, object_of, text_in, value_of
 from pointsman.wire.tool_names import made_id
+from pointsman.wire.trip import Outgoing
 
 _GROWN = {
     "response.output_text.delta": "part",
@@ -57,7 +57,7 @@ _ALIVE = (".in_progress", ".searching", ".interpreting", ".generating", ".queued
 
 
 class ResponsesReader(EventReader):
-    """`port.StreamReader` for Responses."""
+    """`streams.StreamReader` for Responses."""
 
     mark = DONE
 

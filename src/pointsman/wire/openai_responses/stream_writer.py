@@ -51,15 +51,15 @@ from pointsman.wire.openai_responses.response_object import (
 from pointsman.wire.openai_responses.seals import seals_of_call
 from pointsman.wire.openai_responses.tools import kinds_of
 from pointsman.wire.openai_responses.writing import NO_LOGPROBS, TAIL, Call, Message, Part, Thought
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import list_of, object_of
+from pointsman.wire.trip import Incoming
 
 _encode = msgspec.json.Encoder().encode
 _UNCITED = Text(text="")
 
 
 class ResponsesWriter:
-    """`port.StreamWriter` for Responses."""
+    """`streams.StreamWriter` for Responses."""
 
     def __init__(self, incoming: Incoming) -> None:
         self._fields = incoming.fields
@@ -81,7 +81,7 @@ class ResponsesWriter:
         return self._final
 
     def write(self, events: Sequence[Event]) -> bytes:
-        """See `port.StreamWriter.write`."""
+        """See `streams.StreamWriter.write`."""
         out: list[bytes] = []
         for event in events:
             match event:
@@ -103,7 +103,7 @@ class ResponsesWriter:
         return b"".join(out)
 
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
-        """See `port.StreamWriter.close`."""
+        """See `streams.StreamWriter.close`."""
         out: list[bytes] = []
         self._flush(out, COMPLETED)
         whole = ended(self._begun, self._end, self._output, usage, cost)

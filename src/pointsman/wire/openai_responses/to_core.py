@@ -15,8 +15,8 @@ from pointsman.wire.openai_responses.core_items import Turns, more_tools
 from pointsman.wire.openai_responses.request import LOGPROBS, refuse, said
 from pointsman.wire.openai_responses.tools import joined, read_tools
 from pointsman.wire.parse import as_dict, as_list
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import Fields, dump, items_of, list_of, object_of, text_in, text_of, value_of
+from pointsman.wire.trip import Incoming
 
 _KNOWN = frozenset(
     {

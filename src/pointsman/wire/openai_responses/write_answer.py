@@ -40,8 +40,8 @@ from pointsman.wire.openai_responses.response_object import (
 )
 from pointsman.wire.openai_responses.seals import seals_of_call
 from pointsman.wire.openai_responses.tools import kinds_of
-from pointsman.wire.port import Incoming
 from pointsman.wire.raw import list_of, object_of
+from pointsman.wire.trip import Incoming
 
 
 def write_answer(answer: Answer, incoming: Incoming) -> Encoded:

@@ -1,0 +1,100 @@
+"""What a stream passes through: a relay on its way to the caller; across two dialects, a reader and a writer in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pointsman.core.chat import Event
+from pointsman.core.usage import Usage
+from pointsman.wire.trip import AnswerFacts
+
+
+class Relay(Protocol):
+    """One stream on its way to the caller. Fed with the provider's bytes in any split."""
+
+    @property
+    def facts(self) -> AnswerFacts:
+        """What is known so far; final after `close`."""
+        ...
+
+    @property
+    def has_content(self) -> bool:
+        """Whether an event with content has been returned by `feed` (the commit point lies before it)."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the provider has said, in the dialect's own words, that the stream is over: read no further."""
+        ...
+
+    @property
+    def written(self) -> int:
+        """Characters of model text (content, reasoning, arguments) seen so far, for estimates after a cut."""
+        ...
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes, return the bytes that the caller gets now: complete events only, perhaps none.
+
+        Raises:
+            UpstreamRefused: the provider sent an error event.
+            UpstreamGarbage: an event that is none in this dialect.
+        """
+        ...
+
+    def close(self) -> bytes:
+        """The provider's body ended properly at the HTTP level; returns what is still owed to the caller.
+
+        Raises:
+            UpstreamCut: the answer was not complete.
+            UpstreamRefused, UpstreamGarbage: as `feed`, for an unfinished last event.
+        """
+        ...
+
+
+def final_of(stream: object) -> bytes:
+    """The whole answer that a relay's or a writer's stream was, as its dialect tells it unstreamed, cost included.
+
+    Empty before its end, and in dialects that tell no such thing.
+    """
+    final: bytes = getattr(stream, "final", b"")
+    return final
+
+
+class StreamReader(Protocol):
+    """A provider's stream as core events. Fed with its bytes in any split."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the provider has said that the stream is over: read no further."""
+        ...
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that are complete now.
+
+        Raises:
+            UpstreamRefused: the provider sent an error event.
+            UpstreamGarbage: an event that is none in this dialect.
+        """
+        ...
+
+    def close(self) -> list[Event]:
+        """The body ended: the events still owed. Every choice has its `ChoiceEnd` by then.
+
+        Raises:
+            UpstreamCut: the answer was not complete.
+            UpstreamRefused, UpstreamGarbage: as `feed`, for an unfinished last event.
+        """
+        ...
+
+
+class StreamWriter(Protocol):
+    """Core events as a caller's stream."""
+
+    def write(self, events: Sequence[Event]) -> bytes:
+        """What the caller gets for these events, perhaps nothing. `UsageReport`s are for `close` alone."""
+        ...
+
+    def close(self, usage: Usage | None, cost: int | None) -> bytes:
+        """The proper end of the stream, with usage and cost (nano-dollars) where the caller is to see them."""
+        ...
