@@ -239,6 +239,7 @@ async def test_store_false_and_conversations_elsewhere_are_not_kept(
                 sdk, stream=stream, model="small", input="say: Not.", store=False, previous_response_id=kept.id
             )
             assert loose.output_text == "Not."
+            assert (kept.store, loose.store) == (True, False)
             assert len(asked(sim)) == 3, "but it may go on from one that is"
             with pytest.raises(openai.NotFoundError):
                 await sdk.responses.retrieve(loose.id)
@@ -289,6 +290,9 @@ async def test_without_storage_a_provider_of_another_dialect_is_a_named_refusal(
 ) -> None:
     async with serving(config(sim)) as served, client(served) as sdk:
         first = await sdk.responses.create(model="small", input="say: One.")
+        for stream in (False, True):
+            wished = await said(sdk, stream=stream, model="small", input="say: One.", store=True)
+            assert (first.store, wished.store) == (False, False), "it says what is done, not what was wished"
         with pytest.raises(openai.BadRequestError) as refused:
             await sdk.responses.create(model="small", input="say: Two.", previous_response_id=first.id)
         assert refused.value.param == "previous_response_id"
@@ -477,8 +481,9 @@ async def test_what_is_taken_out_depends_on_who_is_asked_in_the_end(serving: Any
 async def test_without_storage_a_provider_that_keeps_responses_is_asked_as_the_caller_says(serving: Any) -> None:
     async with natives(serving) as (sim, _, sdk):
         with pytest.raises(openai.APIStatusError):  # the simulator stores nothing
-            await sdk.responses.create(model="left", input="say: One.", previous_response_id="resp_theirs")
-        assert sim.journal[-1].json()["previous_response_id"] == "resp_theirs"
+            await sdk.responses.create(model="left", input="say: One.", previous_response_id="resp_theirs", store=True)
+        sent = sim.journal[-1].json()
+        assert (sent["previous_response_id"], sent["store"]) == ("resp_theirs", True)
 
 
 async def test_who_leaves_at_the_last_event_can_go_on_from_it(serving: Any, ask: Any) -> None:

@@ -38,6 +38,7 @@ LARGEST = 8 * 1024 * 1024
 """Bytes of a conversation that is kept."""
 _PREVIOUS = "previous_response_id"
 _NONE = msgspec.Raw(b"[]")
+_KEPT, _UNKEPT = msgspec.Raw(b"true"), msgspec.Raw(b"false")
 _REFERRED = 128
 """Responses to whose items one request may refer."""
 _DAY = 86_400_000_000_000
@@ -68,7 +69,7 @@ class Conversations:
         history, makers = await self._earlier(incoming, tenant)
         own = await self._named(incoming, tenant)
         if not history and own is None:
-            return Turn(tenant, incoming, incoming, (), store, days)
+            return Turn(tenant, _saying(incoming, kept=keeps), incoming, (), store, days)
         asked = incoming
         if own is not None:
             asked = msgspec.structs.replace(incoming, fields={**incoming.fields, "input": _NONE})
@@ -77,7 +78,7 @@ class Conversations:
         if _PREVIOUS in incoming.fields:  # the answer tells what it goes on from, as far as it is us who write it
             fields = {**resumed.fields, _PREVIOUS: incoming.fields[_PREVIOUS]}
             told = msgspec.structs.replace(resumed, fields=fields)
-        return Turn(tenant, told, resumed, makers, store, days)
+        return Turn(tenant, _saying(told, kept=keeps), resumed, makers, store, days)
 
     async def _earlier(self, incoming: Incoming, tenant: str) -> tuple[list[msgspec.Raw], tuple[Maker, ...]]:
         """The conversation that a request goes on from; nothing where it begins one."""
@@ -107,13 +108,23 @@ class Conversations:
         return dereferenced(incoming, filter(None, found))
 
 
+def unkept(incoming: Incoming, tenant: str) -> Turn:
+    """The turn of a call where no responses are stored."""
+    return Turn(tenant, _saying(incoming, kept=False), incoming, (), None, 0)
+
+
+def _saying(incoming: Incoming, *, kept: bool) -> Incoming:
+    """A request as an answer that we write repeats it: `store` tells what is done, not what was wished."""
+    return msgspec.structs.replace(incoming, fields={**incoming.fields, "store": _KEPT if kept else _UNKEPT})
+
+
 class Turn:
     """One call's turn of a conversation.
 
     Args:
         tenant: whose it is.
-        incoming: the request, with the conversation so far in its input.
-        resumed: the same, without a word of the earlier response.
+        incoming: the request as its answer repeats it, with the conversation so far in its input.
+        resumed: the same as providers get it, without a word of the earlier response.
         makers: who made that conversation so far.
         store: where its response is kept; None where it is not.
         days: for how long.

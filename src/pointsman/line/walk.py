@@ -24,7 +24,7 @@ from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply
 from pointsman.line import executor, relay
 from pointsman.line.admit import admit, wishes
-from pointsman.line.conversations import SURFACES
+from pointsman.line.conversations import SURFACES, unkept
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts
 from pointsman.line.settle import Run
@@ -72,8 +72,9 @@ class Line:
         run.principal = admit(parts, arrival)
         run.incoming = incoming = run.dialect.read_request(arrival.body, run.surface, arrival.path, arrival.query)
         run.wishes = wishes(arrival)
-        if parts.conversations is not None and incoming.surface in SURFACES:
-            run.turn = await parts.conversations.take_up(incoming, run.principal.id)
+        if incoming.surface in SURFACES:
+            known, tenant = parts.conversations, run.principal.id
+            run.turn = unkept(incoming, tenant) if known is None else await known.take_up(incoming, tenant)
             run.incoming = incoming = run.turn.incoming
         call = Call(
             id=run.id,

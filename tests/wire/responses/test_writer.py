@@ -168,6 +168,7 @@ def test_the_request_is_repeated(asking):
     assert {name: body[name] for name in asked} == asked
     bare = whole(answer(Text(text="a")), asking(tools=None, metadata=None))
     assert (bare["tools"], bare["tool_choice"], bare["metadata"], bare["parallel_tool_calls"]) == ([], "auto", {}, True)
+    assert bare["store"] is False, "whoever keeps it says so"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ _ECHO: dict[str, Any] = {
     "reasoning": {"effort": None, "summary": None},
     "safety_identifier": None,
     "service_tier": None,
-    "store": True,
+    "store": False,  # whoever keeps it writes it into the request, see `line.conversations`
     "temperature": None,
     "text": {"format": {"type": "text"}},
     "tool_choice": "auto",
