@@ -21,10 +21,10 @@ from pointsman.core.model import Ability, Model, Price
 from pointsman.core.plan import Needs
 from pointsman.core.ports import Fetched
 from pointsman.core.usage import Usage
+from pointsman.wire.body import model_name, read_fields
 from pointsman.wire.openai_chat import errors
 from pointsman.wire.openai_chat.answer import NAME, with_cost
 from pointsman.wire.openai_chat.outgoing import fit
-from pointsman.wire.openai_chat.request import model_name, read_fields
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_dict, as_text, loads_object
 from pointsman.wire.raw import text_in

@@ -14,7 +14,7 @@ from pointsman.core.dialects import MESSAGES
 from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
 from pointsman.wire.asked import items, optional
-from pointsman.wire.openai_chat.request import model_name, read_fields
+from pointsman.wire.body import model_name, read_fields
 from pointsman.wire.parse import BAD_JSON
 from pointsman.wire.raw import Fields, text_of
 from pointsman.wire.trip import COUNTING, Incoming, Surface

@@ -15,8 +15,8 @@ from pointsman.core.errors import InvalidRequest
 from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
 from pointsman.wire.asked import refuse
+from pointsman.wire.body import model_name, read_fields
 from pointsman.wire.gemini.names import DIALECT, fields_of, null, objects_of, spelled
-from pointsman.wire.openai_chat.request import model_name, read_fields
 from pointsman.wire.parse import as_list
 from pointsman.wire.raw import Fields, dump, object_of, text_in, value_of
 from pointsman.wire.trip import Incoming, Surface

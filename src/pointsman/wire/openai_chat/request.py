@@ -1,28 +1,29 @@
 """Callers' requests, read as far as routing and accounting need and no further.
 
-One pass splits the body into raw top-level fields; only the few that routing asks for are looked at. Images and other
-parts are searched for by their names first, and parsed only when the name is there.
+Only the few fields that routing asks for are looked at. Images and other parts are searched for by their names first,
+and parsed only when the name is there.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple
 
 import msgspec
 
-from pointsman.core.errors import InvalidJson, InvalidRequest
+from pointsman.core.dialects import CHAT
 from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
+from pointsman.wire.asked import items, optional, refuse
+from pointsman.wire.body import model_name, read_fields
+from pointsman.wire.parse import BAD_JSON
+from pointsman.wire.raw import Fields
 from pointsman.wire.trip import Incoming, Surface
 
-DIALECT = "openai-chat"
+DIALECT = CHAT
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_PART = 800  # an image, a sound or a document, whose size in bytes says nothing about its tokens
 _MOST_CHOICES = 128
-
-Fields = dict[str, msgspec.Raw]
 
 
 class _Message(msgspec.Struct):
@@ -59,34 +60,7 @@ class _Parts(NamedTuple):
     abilities: int = 0
 
 
-class _Bulk(msgspec.Struct):
-    """The fields that may be large."""
-
-    messages: msgspec.Raw = msgspec.Raw()
-    prompt: msgspec.Raw = msgspec.Raw()
-    tools: msgspec.Raw = msgspec.Raw()
-    functions: msgspec.Raw = msgspec.Raw()
-    response_format: msgspec.Raw = msgspec.Raw()
-    prediction: msgspec.Raw = msgspec.Raw()
-    suffix: msgspec.Raw = msgspec.Raw()
-    input: msgspec.Raw = msgspec.Raw()
-    instructions: msgspec.Raw = msgspec.Raw()
-    text: msgspec.Raw = msgspec.Raw()
-    system: msgspec.Raw = msgspec.Raw()
-    output_config: msgspec.Raw = msgspec.Raw()
-    contents: msgspec.Raw = msgspec.Raw()
-    systemInstruction: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's
-    system_instruction: msgspec.Raw = msgspec.Raw()
-    generationConfig: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's
-    generateContentRequest: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's
-
-
-_FIELDS = msgspec.json.Decoder(Fields)
-_BULK = msgspec.json.Decoder(_Bulk)
-_MANY_FIELDS = 1 << 20
-"""Bytes of a body outside the fields that may be large, from which on it is no request but an attack: each field of its
-own takes time and memory, a million of them seconds."""
-_TEXT = msgspec.json.Decoder(str)
+_LABEL = msgspec.json.Decoder(str)
 _COUNT = msgspec.json.Decoder(int | None)
 _FLAG = msgspec.json.Decoder(bool | None)
 _MESSAGES = msgspec.json.Decoder(list[_Message])
@@ -106,28 +80,15 @@ _AUDIO_INPUT, _AUDIO_OUTPUT = int(Ability.AUDIO_INPUT), int(Ability.AUDIO_OUTPUT
 _JSON_SCHEMA, _JSON_MODE, _LOGPROBS_BIT = int(Ability.JSON_SCHEMA), int(Ability.JSON_MODE), int(Ability.LOGPROBS)
 _IMAGE_OUTPUT = int(Ability.IMAGE_OUTPUT)
 _PART_NAMES = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
-_LONGEST_NAME = 256  # characters of a model's name; it stands in records, metrics and headers
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_NULL = b"null"
-_WORDS_OF = {
-    "object": "an object",
-    "array": "a list",
-    "str": "a string",
-    "int": "a number",
-    "float": "a number",
-    "bool": "true or false",
-}
-"""What the decoder's names of types are called by people."""
 
 
 def read_request(body: bytes, surface: Surface) -> Incoming:
     """Read a caller's request. Raises as `port.Dialect.read_request`."""
     fields = read_fields(body)
     model = model_name(fields)
-    stream = bool(_optional(fields, "stream", _FLAG, "true or false"))
+    stream = bool(optional(fields, "stream", _FLAG, "true or false"))
     read = _completion_needs if surface == "completions" else _chat_needs
-    options = _optional(fields, "stream_options", _STREAM_OPTIONS, "an object") if stream else None
+    options = optional(fields, "stream_options", _STREAM_OPTIONS, "an object") if stream else None
     user = fields.get("user")
     return Incoming(
         surface=surface,
@@ -140,114 +101,17 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
     )
 
 
-def read_fields(body: bytes) -> Fields:
-    """The top-level fields of a JSON object, raw. Of duplicate names the last one counts.
-
-    Raises:
-        InvalidJson: with the place of the first error.
-        InvalidRequest: JSON, but no object.
-    """
-    try:
-        if not body.isascii():
-            body.decode()
-        if len(body) > _MANY_FIELDS:
-            _weigh(body)
-        return _FIELDS.decode(body)
-    except msgspec.ValidationError:
-        raise InvalidRequest(
-            "The body has to be a JSON object.", hint='Send an object such as {"model": "auto", "messages": [...]}.'
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InvalidJson(f"The body is not UTF-8: byte 0x{body[error.start]:02x} at offset {error.start}.") from None
-    except RecursionError:
-        raise InvalidJson("The body is nested too deeply.") from None
-    except msgspec.DecodeError as error:
-        raise InvalidJson(_syntax(body, str(error))) from None
-
-
-def _weigh(body: bytes) -> None:
-    """Raise for a large body whose bulk is in none of the fields that may be large."""
-    bulk = _BULK.decode(body)
-    rest = len(body.strip()) - sum(len(getattr(bulk, name)) for name in bulk.__struct_fields__)
-    if rest > _MANY_FIELDS:
-        raise InvalidRequest(
-            f"The body has {rest:,} bytes outside of {', '.join(f'`{name}`' for name in bulk.__struct_fields__)}.",
-            hint="Send what is large as messages or tools.",
-        )
-
-
-def _syntax(body: bytes, text: str) -> str:
-    """A syntax error with line and column (1-based, in bytes)."""
-    if not body.strip():
-        return "The body is empty; a JSON object was expected."
-    at = re.search(r" \(byte (\d+)\)$", text)
-    if at:
-        offset = int(at[1])
-        line = body.count(b"\n", 0, offset) + 1
-        column = offset - body.rfind(b"\n", 0, offset)
-        reason = text[: at.start()].removeprefix("JSON is malformed: ")
-        if "hex escape" in reason:
-            reason += ", perhaps half of a surrogate pair,"
-        return f"The body is not JSON: {reason} at line {line}, column {column}."
-    if _SURROGATE.search(body):
-        return "The body is not JSON: it ends too early, or a \\u escape holds half of a surrogate pair."
-    return f"The body is not JSON: it ends too early, after {len(body)} bytes."
-
-
-def _refuse(path: str, expected: str, raw: msgspec.Raw | None) -> NoReturn:
-    """Raise for a field of the wrong shape, showing the start of what was sent."""
-    if raw is None:
-        raise InvalidRequest(f"`{path}` is missing; {expected} was expected.", param=path)
-    shown = bytes(raw)[:60].decode("utf-8", "replace")
-    raise InvalidRequest(f"`{path}` has to be {expected}, not {shown}.", param=path)
-
-
-def _optional(fields: Fields, name: str, decoder: msgspec.json.Decoder[Any], expected: str) -> Any:
-    """A field's value, None if absent or null."""
-    raw = fields.get(name)
-    if raw is None:
-        return None
-    try:
-        return decoder.decode(raw)
-    except (ValueError, RecursionError):
-        _refuse(name, expected, raw)
-
-
-def model_name(fields: Fields) -> str:
-    """The name that a request asks for.
-
-    Raises:
-        InvalidRequest: there is none, or none that could be one.
-    """
-    raw = fields.get("model")
-    if raw is not None:
-        try:
-            name = _TEXT.decode(raw)
-        except (ValueError, RecursionError):
-            _refuse("model", "a string", raw)
-        if name and len(name) <= _LONGEST_NAME and (name.isprintable() or not _CONTROL.search(name)):
-            return name
-        if name:
-            fault = (
-                "holds a control character" if _CONTROL.search(name) else f"is longer than {_LONGEST_NAME} characters"
-            )
-            raise InvalidRequest(f"`model` {fault}; no route or model is called so.", param="model")
-    _refuse("model", "the name of a route or model", raw)
-
-
 def _label(raw: msgspec.Raw) -> str:
     """A caller's free label; not ours to judge, so a wrong type counts as none."""
     try:
-        return _TEXT.decode(raw)
-    except (ValueError, RecursionError):
+        return _LABEL.decode(raw)
+    except BAD_JSON:
         return ""
 
 
 def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
-    raw = fields.get("messages")
-    if raw is None:
-        _refuse("messages", "a list of messages", None)
-    count = _message_count(raw)
+    count = len(items(fields, "messages", _MESSAGES, "a list of messages"))
+    raw = fields["messages"]
     text = len(memoryview(raw))
     parts = _parts(raw) if body.find(b'"type"') >= 0 else None
     tools, size = _tools(fields)
@@ -276,10 +140,10 @@ def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
 def _completion_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
     raw = fields.get("prompt")
     if raw is None:
-        _refuse("prompt", "a string or a list", None)
-    prompt = _optional(fields, "prompt", _PROMPT, "a string, a list of strings or a list of tokens")
+        refuse("prompt", "a string or a list", None)
+    prompt = optional(fields, "prompt", _PROMPT, "a string, a list of strings or a list of tokens")
     abilities = Ability.COMPLETIONS
-    if fields.get("logprobs") is not None and _optional(fields, "logprobs", _LOGPROBS, "a number") not in (None, False):
+    if fields.get("logprobs") is not None and optional(fields, "logprobs", _LOGPROBS, "a number") not in (None, False):
         abilities |= Ability.LOGPROBS
     tokens = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], int)
     count = len(prompt) if isinstance(prompt, list) and not tokens else 1
@@ -295,33 +159,6 @@ def _completion_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
     )
 
 
-def _message_count(raw: msgspec.Raw) -> int:
-    try:
-        count = len(_MESSAGES.decode(raw))
-    except (ValueError, RecursionError) as error:
-        path, expected = _place(str(error))
-        if path == "messages":
-            _refuse(path, "a list of messages", raw)
-        raise InvalidRequest(f"`{path}` {expected}.", param=path) from None
-    if not count:
-        raise InvalidRequest("`messages` is empty; at least one message is needed.", param="messages")
-    return count
-
-
-def _place(text: str) -> tuple[str, str]:
-    """Field path and complaint from a decoder's message such as "Expected `str`, got `int` - at `$[0].role`"."""
-    reason, _, path = text.partition(" - at `$")
-    path = "messages" + path.rstrip("`")
-    missing = re.search(r"missing required field `(\w+)`", reason)
-    if missing:
-        return f"{path}.{missing[1]}", "is missing"
-    types = re.search(r"Expected `([^`]+)`, got `([^`]+)`", reason)
-    if types:
-        wanted = " or ".join(_WORDS_OF.get(kind, kind) for kind in types[1].split(" | "))
-        return path, f"has to be {wanted}, not {_WORDS_OF.get(types[2], types[2])}"
-    return path, "cannot be read"
-
-
 def _parts(raw: msgspec.Raw) -> _Parts | None:
     """Images, sounds and documents among the messages, where their names occur at all."""
     find = bytes(raw).find
@@ -329,7 +166,7 @@ def _parts(raw: msgspec.Raw) -> _Parts | None:
         return None
     try:
         messages = _CONTENTS.decode(raw)
-    except (ValueError, RecursionError):
+    except BAD_JSON:
         return None
     images = others = size = 0
     abilities = 0
@@ -356,7 +193,7 @@ def _content_parts(raw: msgspec.Raw) -> list[_Part]:
         return []
     try:
         return _PARTS.decode(raw)
-    except (ValueError, RecursionError):
+    except BAD_JSON:
         return []
 
 
@@ -366,7 +203,7 @@ def _tools(fields: Fields) -> tuple[int, int]:
     for name in ("tools", "functions"):
         raw = fields.get(name)
         if raw is not None:
-            found = _optional(fields, name, _OBJECTS, "a list of objects")
+            found = optional(fields, name, _OBJECTS, "a list of objects")
             if found:
                 count += len(found)
                 size += len(memoryview(raw))
@@ -377,15 +214,15 @@ def _abilities(fields: Fields) -> int:
     """What fields other than tools and messages ask of a model, as bits of `Ability`."""
     abilities = 0
     if "response_format" in fields:
-        wanted = _optional(fields, "response_format", _FORMAT, "an object with a `type`")
+        wanted = optional(fields, "response_format", _FORMAT, "an object with a `type`")
         if wanted is not None and wanted.type == "json_schema":
             abilities |= _JSON_SCHEMA
         elif wanted is not None and wanted.type == "json_object":
             abilities |= _JSON_MODE
-    if "logprobs" in fields and _optional(fields, "logprobs", _LOGPROBS, "true or false"):
+    if "logprobs" in fields and optional(fields, "logprobs", _LOGPROBS, "true or false"):
         abilities |= _LOGPROBS_BIT
     if "modalities" in fields:
-        wanted = _optional(fields, "modalities", _WORDS, "a list of strings") or ()
+        wanted = optional(fields, "modalities", _WORDS, "a list of strings") or ()
         abilities |= _AUDIO_OUTPUT if "audio" in wanted else 0
         abilities |= _IMAGE_OUTPUT if "image" in wanted else 0
     return abilities
@@ -395,7 +232,7 @@ def _output_tokens(fields: Fields) -> int:
     for name in ("max_completion_tokens", "max_tokens"):
         raw = fields.get(name)
         if raw is not None:
-            wanted = _optional(fields, name, _COUNT, "a whole number")
+            wanted = optional(fields, name, _COUNT, "a whole number")
             if wanted is not None:
                 return max(int(wanted), 0)  # -1 is "no limit" to several local servers
     return 0
@@ -405,7 +242,7 @@ def _choices(fields: Fields) -> int:
     raw = fields.get("n")
     if raw is None:
         return 1
-    wanted = _optional(fields, "n", _COUNT, "a whole number")
+    wanted = optional(fields, "n", _COUNT, "a whole number")
     if wanted is not None and not 1 <= wanted <= _MOST_CHOICES:
-        _refuse("n", f"a whole number from 1 to {_MOST_CHOICES}", raw)
+        refuse("n", f"a whole number from 1 to {_MOST_CHOICES}", raw)
     return 1 if wanted is None else int(wanted)
