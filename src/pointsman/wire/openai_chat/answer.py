@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
-from pointsman.core.money import usd_text
+from pointsman.wire.costs import UsageField
 from pointsman.wire.openai_chat.usage import Fields, normal_form, usage_of
 from pointsman.wire.parse import as_dict, as_list, as_text, loads_object
 from pointsman.wire.refusals import refusal_in
@@ -34,7 +34,6 @@ class _UsageOnly(msgspec.Struct):
 
 
 NAME = b'"usage"'
-_SMALLEST = len(b'{"a":1}')
 _HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _SPACE = rb"\u0020"  # as long as what it stands for, so that every other byte keeps its place
 _ANSWER = msgspec.json.Decoder(_Answer)
@@ -94,36 +93,5 @@ def _usage_in(body: bytes) -> bytes:
         return b""
 
 
-def with_cost(body: bytes, cost: int | None, mark: bytes = b"") -> bytes:
-    """The same JSON object with `usage.cost` in US dollars; unchanged where there is no usage or a cost already.
-
-    Args:
-        body: a whole answer or one chunk of a stream.
-        cost: nano-dollars; None is unknown and adds nothing.
-        mark: what `read_answer` says about the body: it has usage, counts in it, and no cost.
-    """
-    if cost is None:
-        return body
-    name = body.find(NAME)
-    if name < 0:
-        return body
-    new = b'{"cost":%b,' % usd_text(cost).encode()
-    behind = name + len(NAME)
-    if mark and body.find(NAME, behind) < 0:  # the only place where usage can stand, if it has a colon and an object
-        at = body.find(b"{", behind)
-        if body[behind:at].strip() == b":":
-            return b"".join((body[:at], new, body[at + 1 :]))
-    usage = _usage_in(body)  # what is wrong with a body that has none, read_answer has told or will tell
-    if len(usage) < _SMALLEST or not usage.startswith(b"{") or usage.find(b'"cost"') >= 0 or not usage[1:-1].strip():
-        return body
-    return _insert(body, usage, new + usage[1:])
-
-
-def _insert(body: bytes, old: bytes, new: bytes) -> bytes:
-    """The body with the top-level usage replaced; where the same bytes stand twice, the one that counts is found."""
-    at = len(body)
-    while (at := body.rfind(old, 0, at + len(old) - 1)) >= 0:
-        changed = b"".join((body[:at], new, body[at + len(old) :]))
-        if _usage_in(changed) == new:
-            return changed
-    return body
+with_cost = UsageField(NAME, _usage_in).with_cost
+"""The cost goes into `usage`."""
