@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pointsman.core.chat import Event
+from pointsman.core.usage import Usage
 from pointsman.wire import sse
+from pointsman.wire.streams import Around, Relay, StreamWriter
 
 
 class ArrayForm:
@@ -26,6 +31,38 @@ class ArrayForm:
     def end(self) -> bytes:
         """The array's end."""
         return b"]" if self._begun else b"[]"
+
+
+class ArrayRelay(Around):
+    """`streams.Relay` whose events go out as one JSON array."""
+
+    def __init__(self, relay: Relay) -> None:
+        super().__init__(relay)
+        self._form = ArrayForm()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes, return complete elements. Raises as `streams.Relay.feed`."""
+        return self._form.write(self._relay.feed(chunk))
+
+    def close(self) -> bytes:
+        """End of the body. Raises as `streams.Relay.close`."""
+        return self._form.write(self._relay.close()) + self._form.end()
+
+
+class ArrayWriter:
+    """`streams.StreamWriter` whose events go out as one JSON array."""
+
+    def __init__(self, writer: StreamWriter) -> None:
+        self._writer = writer
+        self._form = ArrayForm()
+
+    def write(self, events: Sequence[Event]) -> bytes:
+        """See `streams.StreamWriter.write`."""
+        return self._form.write(self._writer.write(events))
+
+    def close(self, usage: Usage | None, cost: int | None) -> bytes:
+        """See `streams.StreamWriter.close`."""
+        return self._form.write(self._writer.close(usage, cost)) + self._form.end()
 
 
 def last_element(value: bytes, *, begun: bool) -> bytes:

@@ -8,7 +8,7 @@ from pointsman.core.chat import Event
 from pointsman.core.errors import PointsmanError
 from pointsman.core.outcome import Form
 from pointsman.wire.forms import Judge
-from pointsman.wire.streams import Relay, StreamReader, final_of
+from pointsman.wire.streams import Around, Relay, StreamReader
 from pointsman.wire.trip import AnswerFacts
 
 
@@ -37,7 +37,7 @@ class Overheard:
         return events
 
 
-class JudgedRelay:
+class JudgedRelay(Around):
     """`streams.Relay` that knows in the end what form the answer has.
 
     Args:
@@ -47,7 +47,7 @@ class JudgedRelay:
     """
 
     def __init__(self, relay: Relay, judge: Judge, reader: StreamReader | None = None) -> None:
-        self._relay = relay
+        super().__init__(relay)
         self._judge = judge
         self._reader = reader
         self._form: Form = ""
@@ -57,26 +57,6 @@ class JudgedRelay:
         """What is known so far."""
         facts = self._relay.facts
         return msgspec.structs.replace(facts, form=self._form) if self._form else facts
-
-    @property
-    def has_content(self) -> bool:
-        """See `streams.Relay.has_content`."""
-        return self._relay.has_content
-
-    @property
-    def done(self) -> bool:
-        """See `streams.Relay.done`."""
-        return self._relay.done
-
-    @property
-    def written(self) -> int:
-        """See `streams.Relay.written`."""
-        return self._relay.written
-
-    @property
-    def final(self) -> bytes:
-        """See `streams.final_of`."""
-        return final_of(self._relay)
 
     def feed(self, chunk: bytes) -> bytes:
         """See `streams.Relay.feed`."""

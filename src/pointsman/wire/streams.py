@@ -98,3 +98,43 @@ class StreamWriter(Protocol):
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
         """The proper end of the stream, with usage and cost (nano-dollars) where the caller is to see them."""
         ...
+
+
+class Around:
+    """`Relay` around another, and in everything the same, but for what a subclass changes."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    @property
+    def facts(self) -> AnswerFacts:
+        """See `Relay.facts`."""
+        return self._relay.facts
+
+    @property
+    def has_content(self) -> bool:
+        """See `Relay.has_content`."""
+        return self._relay.has_content
+
+    @property
+    def done(self) -> bool:
+        """See `Relay.done`."""
+        return self._relay.done
+
+    @property
+    def written(self) -> int:
+        """See `Relay.written`."""
+        return self._relay.written
+
+    @property
+    def final(self) -> bytes:
+        """See `final_of`."""
+        return final_of(self._relay)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """See `Relay.feed`."""
+        return self._relay.feed(chunk)
+
+    def close(self) -> bytes:
+        """See `Relay.close`."""
+        return self._relay.close()

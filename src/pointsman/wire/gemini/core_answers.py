@@ -86,7 +86,7 @@ def write_answer(answer: Answer) -> Encoded:
     if answer.usage is not None:
         fields["usageMetadata"] = write_usage(answer.usage)
     fields |= {"modelVersion": answer.model}
-    fields |= {"createTime": moment(answer.created)} if 0 < answer.created < _LATEST else {}
+    fields |= created_at(answer.created)
     fields |= {"responseId": answer.id} if answer.id else {}
     if not answer.choices:
         fields["promptFeedback"] = {"blockReason": "OTHER"}
@@ -95,9 +95,11 @@ def write_answer(answer: Answer) -> Encoded:
     return Encoded(body=_encode(fields), dropped=tuple(lost), mark=mark)
 
 
-def moment(created: int) -> str:
-    """A time as Google writes it."""
-    return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def created_at(created: int) -> dict[str, Any]:
+    """`createTime`, as Google writes times; nothing where there is none."""
+    if not 0 < created < _LATEST:
+        return {}
+    return {"createTime": datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _write_choice(choice: Choice, lost: list[Dropped]) -> dict[str, Any]:

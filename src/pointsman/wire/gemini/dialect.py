@@ -8,14 +8,15 @@ from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
+from pointsman.wire.arrays import ArrayRelay, ArrayWriter
 from pointsman.wire.counts import NoCountError, stated
 from pointsman.wire.gemini import answer as whole
 from pointsman.wire.gemini import core_answers, core_requests, errors, media, outgoing, system, unstreamed
 from pointsman.wire.gemini import request as read
 from pointsman.wire.gemini.names import DIALECT
-from pointsman.wire.gemini.relay import ArrayRelay, GeminiRelay
+from pointsman.wire.gemini.relay import GeminiRelay
 from pointsman.wire.gemini.stream_reader import GeminiReader
-from pointsman.wire.gemini.stream_writer import ALIVE, ArrayWriter, GeminiWriter
+from pointsman.wire.gemini.stream_writer import ALIVE, GeminiWriter
 from pointsman.wire.parse import loads_object
 from pointsman.wire.refusals import refusal_in
 from pointsman.wire.streams import Relay, StreamReader, StreamWriter
@@ -122,4 +123,5 @@ class Gemini:
 
     def writer(self, incoming: Incoming) -> StreamWriter:
         """See `port.CallerSide.writer`."""
-        return ArrayWriter() if incoming.array else GeminiWriter()
+        writer = GeminiWriter()
+        return ArrayWriter(writer) if incoming.array else writer

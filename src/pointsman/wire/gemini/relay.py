@@ -12,7 +12,6 @@ from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.core.usage import Usage
 from pointsman.wire import sse
-from pointsman.wire.arrays import ArrayForm
 from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.gemini.answer import NAME, with_cost
 from pointsman.wire.gemini.ends import block_word, graver, word_of
@@ -148,41 +147,3 @@ def plain_error(event: bytes) -> UpstreamRefused | UpstreamGarbage:
     if isinstance(value, dict) and value.get("error"):
         return refusal_of(value["error"], event)
     return UpstreamGarbage("The provider sent a plain JSON body where a stream was announced.")
-
-
-class ArrayRelay:
-    """`streams.Relay` for callers who want the stream as one JSON array."""
-
-    __slots__ = ("_form", "_relay")
-
-    def __init__(self, relay: GeminiRelay) -> None:
-        self._relay = relay
-        self._form = ArrayForm()
-
-    @property
-    def facts(self) -> AnswerFacts:
-        """What is known so far."""
-        return self._relay.facts
-
-    @property
-    def has_content(self) -> bool:
-        """Whether an event with content has been returned."""
-        return self._relay.has_content
-
-    @property
-    def done(self) -> bool:
-        """Never: Google's streams end with their body."""
-        return self._relay.done
-
-    @property
-    def written(self) -> int:
-        """Characters of model text."""
-        return self._relay.written
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Take bytes, return complete elements. Raises as `streams.Relay.feed`."""
-        return self._form.write(self._relay.feed(chunk))
-
-    def close(self) -> bytes:
-        """End of the body. Raises as `streams.Relay.close`."""
-        return self._form.write(self._relay.close()) + self._form.end()

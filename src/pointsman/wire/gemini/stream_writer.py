@@ -29,8 +29,7 @@ from pointsman.core.chat import (
 )
 from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
-from pointsman.wire.arrays import ArrayForm
-from pointsman.wire.gemini.core_answers import moment, shifted, show_call, show_part, unsaid_end
+from pointsman.wire.gemini.core_answers import created_at, shifted, show_call, show_part, unsaid_end
 from pointsman.wire.gemini.core_parts import shown_thought
 from pointsman.wire.gemini.ends import FINISHES
 from pointsman.wire.gemini.framing import one_line
@@ -40,7 +39,6 @@ from pointsman.wire.gemini.seals import SEAL
 from pointsman.wire.gemini.usage import write_usage
 
 _encode = msgspec.json.Encoder().encode
-_LATEST = 253_402_300_799  # the last second that has a date
 _NOTHING = {"parts": [{"text": ""}], "role": "model"}
 """Content that says nothing, as Google ends its streams. Of a chunk without parts its library makes no history."""
 ALIVE = b"\r\n"
@@ -81,7 +79,7 @@ class GeminiWriter:
     def _begin(self, event: AnswerStart) -> None:
         """What every chunk of the stream ends with."""
         fields: dict[str, Any] = {"modelVersion": event.model}
-        fields |= {"createTime": moment(event.created)} if 0 < event.created < _LATEST else {}
+        fields |= created_at(event.created)
         fields |= {"responseId": event.id} if event.id else {}
         self._tail = b"," + _encode(fields)[1:] + b"\n\n"
 
@@ -232,19 +230,3 @@ class _Open:
     def grown(self, field: str) -> str:
         """A field that has come in pieces."""
         return "".join(text for name, text in self.pieces if name == field)
-
-
-class ArrayWriter:
-    """`streams.StreamWriter` for callers who want the stream as one JSON array."""
-
-    def __init__(self) -> None:
-        self._writer = GeminiWriter()
-        self._form = ArrayForm()
-
-    def write(self, events: Sequence[Event]) -> bytes:
-        """See `streams.StreamWriter.write`."""
-        return self._form.write(self._writer.write(events))
-
-    def close(self, usage: Usage | None, cost: int | None) -> bytes:
-        """See `streams.StreamWriter.close`."""
-        return self._form.write(self._writer.close(usage, cost)) + self._form.end()
