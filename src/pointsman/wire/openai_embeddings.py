@@ -28,7 +28,7 @@ from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_dict, as_text, loads_object
 from pointsman.wire.raw import text_in
-from pointsman.wire.refusals import read_error, refusal_in
+from pointsman.wire.refusals import ReadsErrors, refusal_in
 from pointsman.wire.streams import Relay
 from pointsman.wire.trip import NO_FILES, AnswerFacts, Heard, Incoming, Outgoing, Surface, Trip
 
@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 _NO_STREAMS = "Embeddings are not streamed."
 
 
-class OpenAIEmbeddings:
+class OpenAIEmbeddings(ReadsErrors):
     """`port.BothSides` for embeddings. Without state; one serves everybody."""
 
     name = EMBEDDINGS
@@ -82,12 +82,6 @@ class OpenAIEmbeddings:
     def as_stream(self, body: bytes, incoming: Incoming) -> bytes:  # noqa: ARG002 - the port's
         """As `relay`."""
         raise UpstreamGarbage(_NO_STREAMS)
-
-    def read_error(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
-    ) -> UpstreamRefused:
-        """See `port.Refusing.read_error`."""
-        return read_error(status, headers, body, now)
 
     def write_error(self, error: PointsmanError, request_id: str) -> bytes:
         """See `port.Spoken.write_error`."""

@@ -75,6 +75,14 @@ def read_error(status: int, headers: Headers, body: bytes, now: int | None = Non
     return error
 
 
+class ReadsErrors:
+    """`port.Refusing`, for dialects whose providers' errors are read as everybody's are."""
+
+    def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
+        """See `port.Refusing.read_error`."""
+        return read_error(status, headers, body, now)
+
+
 def refusal_in(value: dict[str, Any], body: bytes) -> UpstreamRefused | None:
     """The error inside a 200 answer or a stream's event, or None if there is none.
 

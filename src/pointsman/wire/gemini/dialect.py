@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pointsman.core.chat import Answer, Encoded, Media, Request
-from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefused
+from pointsman.core.errors import PointsmanError, UpstreamGarbage
 from pointsman.core.model import Model, Price
-from pointsman.wire import refusals
 from pointsman.wire.arrays import ArrayRelay, ArrayWriter
 from pointsman.wire.counts import NoCountError, stated
 from pointsman.wire.gemini import answer as whole
@@ -18,12 +15,12 @@ from pointsman.wire.gemini.relay import GeminiRelay
 from pointsman.wire.gemini.stream_reader import GeminiReader
 from pointsman.wire.gemini.stream_writer import ALIVE, GeminiWriter
 from pointsman.wire.parse import loads_object
-from pointsman.wire.refusals import refusal_in
+from pointsman.wire.refusals import ReadsErrors, refusal_in
 from pointsman.wire.streams import Relay, StreamReader, StreamWriter
 from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
-class Gemini:
+class Gemini(ReadsErrors):
     """`port.Dialect` for generateContent, streamGenerateContent and countTokens; without state."""
 
     name = DIALECT
@@ -53,12 +50,6 @@ class Gemini:
     def as_stream(self, body: bytes, incoming: Incoming) -> bytes:  # noqa: ARG002 - the port's
         """See `port.BothSides.as_stream`; always events, which the relay turns into what the caller wants."""
         return unstreamed.as_stream(body)
-
-    def read_error(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
-    ) -> UpstreamRefused:
-        """See `port.Refusing.read_error`."""
-        return refusals.read_error(status, headers, body, now)
 
     def write_error(self, error: PointsmanError, request_id: str) -> bytes:
         """See `port.Spoken.write_error`."""

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pointsman.core.chat import Answer, Encoded, Media, Request
-from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefused
+from pointsman.core.errors import PointsmanError, UpstreamGarbage
 from pointsman.core.model import Model, Price
-from pointsman.wire import refusals
 from pointsman.wire.openai_chat import answer as whole
 from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, system, unstreamed
 from pointsman.wire.openai_chat import request as read
 from pointsman.wire.openai_chat.relay import ChatRelay
 from pointsman.wire.openai_chat.stream_reader import ChatReader
 from pointsman.wire.openai_chat.stream_writer import ALIVE, ChatWriter
+from pointsman.wire.refusals import ReadsErrors
 from pointsman.wire.streams import Relay, StreamReader, StreamWriter
 from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
-class OpenAIChat:
+class OpenAIChat(ReadsErrors):
     """`port.Dialect` for chat completions and the old text completions. Without state; one serves everybody."""
 
     name: str = read.DIALECT
@@ -47,12 +45,6 @@ class OpenAIChat:
     def as_stream(self, body: bytes, incoming: Incoming) -> bytes:
         """A whole answer to a request for a stream, as the events of that stream. Raises as `read_answer`."""
         return unstreamed.as_stream(body, incoming)
-
-    def read_error(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: int | None = None
-    ) -> UpstreamRefused:
-        """See `port.Dialect.read_error`; `now` (nanoseconds since the epoch) helps to read dates."""
-        return refusals.read_error(status, headers, body, now)
 
     def write_error(self, error: PointsmanError, request_id: str) -> bytes:
         """See `port.Dialect.write_error`."""
