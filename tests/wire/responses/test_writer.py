@@ -241,6 +241,26 @@ def test_items_that_overlap_end_each(asking):
     assert [item["call_id"] for item in body["output"]] == ["c0", "c1"]
 
 
+def test_a_text_that_goes_on_beside_a_call_is_whole(asking):
+    writer = OpenAIResponses().writer(asking())
+    events = [
+        AnswerStart(id="a", model="m"),
+        BlockStart(index=0, block=Text(text="")),
+        Delta(index=0, field="text", text="one "),
+        BlockStart(index=1, block=ToolCall(id="c", name="f", arguments="")),
+        Delta(index=0, field="text", text="more"),
+        BlockStart(index=2, block=Text(text="another")),
+        Delta(index=1, field="arguments", text="{}"),
+        BlockEnd(index=0),
+        BlockEnd(index=1),
+        BlockEnd(index=2),
+        ChoiceEnd(finish="tool_calls"),
+    ]
+    body = check(writer.write(events) + writer.close(None, None))
+    assert [item["type"] for item in body["output"]] == ["message", "function_call", "message"]
+    assert [body["output"][at]["content"][0]["text"] for at in (0, 2)] == ["one more", "another"]
+
+
 def test_calls_without_arguments_have_an_empty_object(asking):
     value = answer(ToolCall(id="c", name="f", arguments="{}"))
     stream = check(streamed(value, asking()))

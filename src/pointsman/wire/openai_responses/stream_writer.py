@@ -149,7 +149,7 @@ class ResponsesWriter:
             if block.text:
                 self._grow(self._open[event.index], block.text, out)
             return
-        self._flush(out, COMPLETED)
+        self._interrupt(out)
         at = len(self._output)
         match block:
             case Reasoning():
@@ -249,6 +249,8 @@ class ResponsesWriter:
         opened = self._open.pop(event.index, None)
         if isinstance(opened, Part):
             self._cite(opened, event, out)
+            if opened.message is not self._message and not opened.message.grows:
+                self._end_message(opened.message, COMPLETED, out)
         elif isinstance(opened, Thought):
             self._stop_thought(opened, out)
         elif isinstance(opened, Call):
@@ -300,11 +302,20 @@ class ResponsesWriter:
             told = seal_item(self._ids.item("rs", len(self._output)), seal)
             self._whole(out, told, told)
 
+    def _interrupt(self, out: list[bytes]) -> None:
+        """Another item begins: the message before it ends, unless its text goes on beside that."""
+        if self._message is not None and self._message.grows:
+            self._message = None
+        else:
+            self._flush(out, COMPLETED)
+
     def _flush(self, out: list[bytes], status: str) -> None:
         """The message that was being written ends."""
         message, self._message = self._message, None
-        if message is None:
-            return
+        if message is not None:
+            self._end_message(message, status, out)
+
+    def _end_message(self, message: Message, status: str, out: list[bytes]) -> None:
         for part in message.parts:
             done = part.done()
             if part.is_text:

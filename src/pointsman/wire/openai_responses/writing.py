@@ -25,6 +25,11 @@ class Message:
         self.index = index
         self.parts: list[Part] = []
 
+    @property
+    def grows(self) -> bool:
+        """Whether any of it is still being written."""
+        return any(part.writers for part in self.parts)
+
 
 def _beginning(kind: str, where: dict[str, Any]) -> tuple[bytes, bytes]:
     """What every delta begins with: before and behind its number."""
@@ -39,6 +44,7 @@ class Part:
     """A part of a message: neighbouring texts, or a refusal.
 
     Attributes:
+        message: that it is a part of.
         writers: blocks that are still growing in it.
         start: characters before the block that grows.
     """
@@ -50,6 +56,7 @@ class Part:
         "is_text",
         "kind",
         "logprobs",
+        "message",
         "notes",
         "start",
         "tail",
@@ -58,6 +65,7 @@ class Part:
     )
 
     def __init__(self, message: Message, place: int, *, is_text: bool) -> None:
+        self.message = message
         self.where = {"item_id": message.id, "output_index": message.index, "content_index": place}
         self.is_text = is_text
         name = "response.output_text.delta" if is_text else "response.refusal.delta"
