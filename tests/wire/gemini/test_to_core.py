@@ -226,6 +226,14 @@ def test_tools_in_both_schema_languages():
     assert (search.name, search.dialect, value_of(search.raw)) == ("googleSearch", "gemini", {"googleSearch": {}})
 
 
+@pytest.mark.parametrize("odd", [[], {}, None, True, 5])
+@pytest.mark.parametrize("word", ["format", "type", "enum", "items", "properties", "nullable", "anyOf"])
+def test_odd_words_in_a_schema_are_the_providers_to_judge(word, odd):
+    declared = {"name": "f", "parameters": {"type": "OBJECT", "properties": {"a": {word: odd}}}}
+    (tool,) = core(tools=[{"functionDeclarations": [declared]}]).tools
+    assert value_of(tool.schema)["type"] == "object"
+
+
 def test_a_property_that_is_named_like_a_word_of_schemas_is_a_property():
     """Gotcha 40."""
     names = ("title", "default", "nullable", "format", "type", "any_of", "property_ordering", "example")

@@ -206,7 +206,7 @@ def _at(root: Any, reference: Any) -> Any:
 
 _TYPES = ("", "string", "number", "integer", "boolean", "array", "object", "null")
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
-_FORMATS = frozenset({"int32", "int64", "float", "double", "enum"})
+_FORMATS = ("int32", "int64", "float", "double", "enum")
 """OpenAPI's, which JSON Schema does not know."""
 
 
