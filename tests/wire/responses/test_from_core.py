@@ -63,6 +63,15 @@ def test_the_systems_words_in_front_are_instructions_and_later_ones_stay_in_plac
     assert [item["role"] for item in body["input"]] == ["user", "developer"]
 
 
+def test_the_systems_words_alone_are_the_input_which_has_to_be_there(write):
+    body, lost = write(Message(role="system", blocks=(Text(text="a"),)))
+    assert "instructions" not in body
+    assert body["input"] == [
+        {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "a"}]},
+    ]
+    assert lost == []
+
+
 def test_a_conversation_with_tools(write):
     turn = assistant(
         Text(text="let me see"), ToolCall(id="a", name="f", arguments='{"x":1}'), ToolCall(id="b", name="f")

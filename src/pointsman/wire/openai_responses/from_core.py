@@ -97,6 +97,8 @@ def _write(request: Request, model: Model, lost: list[Dropped]) -> tuple[dict[st
     callers = {call.id: call.name for call in calls}
     style = _Style(names=names, kinds=kinds, model=model.upstream, callers=callers)
     instructions, messages = _instructions(request.messages)
+    if not messages:  # an input there has to be
+        instructions, messages = "", request.messages
     fields: dict[str, Any] = {"model": model.upstream}
     fields |= {"instructions": instructions} if instructions else {}
     fields["input"] = _write_input(messages, len(request.messages) - len(messages), style, lost)
