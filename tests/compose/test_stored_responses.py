@@ -152,6 +152,19 @@ async def test_items_can_be_referred_to_by_their_ids(
         assert (refused.status, refused.error["param"]) == (400, "input[1]"), "what is gone is named"
 
 
+async def test_references_to_more_than_a_conversation_may_hold_are_refused(
+    sim: Any, config: Any, serving: Any, ask: Any
+) -> None:
+    """A few kilobytes of references to one long item were hundreds of megabytes in memory."""
+    async with serving(config(sim, **ON)) as served, client(served) as sdk:
+        first = await sdk.responses.create(model="small", input="say: " + "x" * 100_000)
+        reference = {"type": "item_reference", "id": first.output[0].id}
+        body = {"model": "small", "input": [reference, {"role": "user", "content": "say: Yes."}]}
+        assert (await ask(served, "POST", "/v1/responses", body)).status == 200
+        refused = await ask(served, "POST", "/v1/responses", {**body, "input": [reference] * 100})
+        assert (refused.status, refused.error["param"]) == (400, "input")
+
+
 async def test_another_key_knows_nothing_of_it(sim: Any, config: Any, serving: Any) -> None:
     async with serving(config(sim, **ON)) as served:
         keys = [await make_key(served, name) for name in ("ann", "bob")]

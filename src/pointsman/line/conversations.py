@@ -62,7 +62,8 @@ class Conversations:
         Raises:
             PreviousNotFound: the tenant has no such response.
             StoreUnavailable: that cannot be known.
-            InvalidRequest: the id is no text, or stands beside a conversation that a provider keeps.
+            InvalidRequest: the id is no text, or stands beside a conversation that a provider keeps; or the items that
+                the input refers to are larger than a conversation may be.
         """
         keeps = incoming.surface == "responses" and may_be_kept(incoming)
         store, days = (self._store if keeps else None), self._days
@@ -105,7 +106,21 @@ class Conversations:
         if not wanted:
             return None
         found = await asyncio.gather(*(self._store.find(one, tenant) for one in wanted))
-        return dereferenced(incoming, filter(None, found))
+        named = dereferenced(incoming, filter(None, found))
+        if named is not None:
+            _limit(named[0], incoming)
+        return named
+
+
+def _limit(items: list[msgspec.Raw], incoming: Incoming) -> None:
+    """One long item may be referred to a thousand times: then a small request is a huge one."""
+    given = incoming.fields["input"]
+    if sum(len(memoryview(item)) for item in items) > len(memoryview(given)) + LARGEST:
+        raise InvalidRequest(
+            f"The items that `input` refers to are larger than {LARGEST >> 20} MiB together.",
+            param="input",
+            hint="refer to each item once",
+        )
 
 
 def unkept(incoming: Incoming, tenant: str) -> Turn:
