@@ -57,6 +57,26 @@ async def test_a_model_that_thinks_long_is_announced_by_headers_and_signs_of_lif
     assert b"data: [DONE]" in whole
 
 
+async def test_headers_that_go_out_early_name_what_the_model_asked_does_not_get(serving: Serving) -> None:
+    slow = SimProvider(name="slow", dialect="anthropic-messages", models=(SimModel(name="m-1", first_token=1.0),))
+    many = b",".join(b'{"role":"user","content":"What is the capital of France?","name":"n%d"}' % n for n in range(200))
+    async with Simulator(Script(providers=(slow,))) as sim:
+        said = config(sim, "slow")
+        said["providers"]["slow"]["dialect"] = "anthropic-messages"
+        async with serving(said) as served:
+            heads = []
+            for messages in (b'{"role":"user","content":"What is the capital of France?"}', many):
+                body = b'{"model":"m","stream":true,"n":2,"logit_bias":{"5":1},"messages":[%b]}' % messages
+                whole = b"".join(data for _, data in await pieces(served, body))
+                assert whole.index(SIGN) < whole.index(b"Paris")
+                heads.append(next(line for line in whole.split(b"\r\n") if line.startswith(b"x-pointsman-dropped: ")))
+    assert set(heads[0].partition(b": ")[2].split(b", ")) == {b"n", b"logit_bias"}
+    names, _, more = heads[1].partition(b": ")[2].rpartition(b", and ")
+    count = len(names.split(b", "))
+    assert len(heads[1]) < 2200, "no header of any length"
+    assert more == b"%d more" % (202 - count), "whole names, and how many more"
+
+
 async def test_a_quick_stream_hears_no_sign_of_life(serving: Serving) -> None:
     pace = Pace(events_per_second=20)
     script = Script(providers=(SimProvider(name="quick", models=(SimModel(name="m-1", pace=pace),)),))

@@ -82,7 +82,7 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
             unasked[model.name] = error
             trail.skip(model, error)
             continue
-        trail.begin(model, asking.request.headers)
+        trail.begin(model, asking.request.headers, outgoing.dropped)
         try:
             return await _attempt(parts, asking, trail)
         except UpstreamError as error:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from pointsman.core.chat import Dropped
 from pointsman.core.dialects import MESSAGES
 from pointsman.core.errors import PointsmanError, UpstreamError
 from pointsman.core.model import Model
@@ -31,6 +33,7 @@ _ARRAY = (_JSON, *_UNHELD)
 _LINGER = 0.05
 """Seconds that a body gets to end after its last event, so that its connection can be used again."""
 _MAX_HEADER = 512
+_MAX_NAMES = 2048
 _MAX_KNOWN = 1024
 _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
 
@@ -49,13 +52,13 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
     return body
 
 
-def early_head(call: Call, plan: Plan) -> list[tuple[bytes, bytes]]:
-    """The headers of a stream that has to begin before it is known who answers."""
-    return [
-        (b"x-request-id", call.id.encode()),
-        (b"x-pointsman-route", header_value(plan.route)),
-        *(_ARRAY if call.incoming.array else _STREAM),
-    ]
+def early_head(call: Call, plan: Plan, trail: Trail) -> list[tuple[bytes, bytes]]:
+    """The headers of a stream that has to begin before it is known who answers: what is lost if the one asked does."""
+    headers = [(b"x-request-id", call.id.encode()), (b"x-pointsman-route", header_value(plan.route))]
+    if trail.dropped:
+        headers.append((_DROPPED, names_of(trail.dropped)))
+    headers += _ARRAY if call.incoming.array else _STREAM
+    return headers
 
 
 async def deliver_count(call: Call, plan: Plan, body: bytes, reply: Reply) -> None:
@@ -140,6 +143,7 @@ async def _linger(response: UpstreamResponse) -> None:
 
 _FIRST = (b"x-pointsman-attempts", b"1")
 _WARNING = b"x-pointsman-warning"
+_DROPPED = b"x-pointsman-dropped"
 _Known = tuple[Plan, Model, tuple[tuple[bytes, bytes], ...]]
 
 
@@ -170,8 +174,7 @@ class Heads:
         if call.dialect.name == MESSAGES:
             headers.append((b"request-id", call.id.encode()))  # where Anthropic's clients look for it
         if won.dropped:
-            paths = ", ".join(dict.fromkeys(d.path for d in won.dropped))
-            headers.append((b"x-pointsman-dropped", header_value(paths)))
+            headers.append((_DROPPED, names_of(won.dropped)))
         if won.warnings:
             _warn(headers, won.warnings)
         self._forward(won.response, headers)
@@ -223,6 +226,22 @@ def decision(plan: Plan, won: Won, passed: tuple[str, ...] = ()) -> str:
     if plan.dropped:
         text += f"; dropped={len(plan.dropped)}"
     return text
+
+
+def names_of(dropped: Sequence[Dropped]) -> bytes:
+    """What was left out, by name; where that is too much for a header, how many more there are."""
+    paths = list(dict.fromkeys(one.path for one in dropped))
+    size, shown = 0, 0
+    for path in paths:
+        size += len(path) + 2
+        if size > _MAX_NAMES:
+            break
+        shown += 1
+    rest = len(paths) - shown
+    text = ", ".join(paths[:shown])
+    if rest:
+        text += f", and {rest} more" if shown else f"{rest} fields"
+    return text.encode("ascii", "replace").translate(_PRINTABLE)
 
 
 def header_value(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model
@@ -27,6 +28,7 @@ class Trail:
         "_sent",
         "attempts",
         "cost",
+        "dropped",
         "first_byte",
         "model",
         "number",
@@ -49,13 +51,18 @@ class Trail:
         self.number = 0
         self.first_byte: int | None = None
         self.cost: int | None = None
+        self.dropped: tuple[Dropped, ...] = ()
         self.waited = 0
         self.out: int | None = None
         self.own: int | None = None
 
-    def begin(self, model: Model, sent: Headers = ()) -> None:
-        """An attempt starts now; of what is `sent` with it, credentials may not come back in an error's text."""
+    def begin(self, model: Model, sent: Headers = (), dropped: tuple[Dropped, ...] = ()) -> None:
+        """An attempt starts now; of what is `sent` with it, credentials may not come back in an error's text.
+
+        `dropped` is what the request had to leave out for this model.
+        """
         self._sent = sent
+        self.dropped = dropped
         self.number += 1
         self.model = model
         self._attempt_started = self._clock.now()

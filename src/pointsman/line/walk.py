@@ -8,6 +8,7 @@ Recall (caches), reserve (budgets) and judge (scorers) take their places between
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 
 from pointsman.core.call import Arrival
@@ -108,15 +109,16 @@ class Line:
         run.settle(None)
 
     async def _stream(self, call: Call, plan: Plan, run: Run, reply: Reply) -> None:
-        parts = self.parts
+        parts, trail = self.parts, run.trail
         speak = call.dialect.keep_alive
-        keeper = Keeper(reply, lambda: relay.early_head(call, plan), lambda begun: speak(begun=begun), parts.patience)
+        head = functools.partial(relay.early_head, call, plan, trail)
+        keeper = Keeper(reply, head, lambda begun: speak(begun=begun), parts.patience)
         try:
-            run.won = won = await executor.run(parts, call, plan, run.trail)
+            run.won = won = await executor.run(parts, call, plan, trail)
             if run.turn is not None:
                 run.won = won = run.turn.warned(won)
             try:
-                await relay.deliver_stream(self._heads, call, plan, won, relay.Delivery(run.trail, reply, keeper))
+                await relay.deliver_stream(self._heads, call, plan, won, relay.Delivery(trail, reply, keeper))
             finally:
                 await won.response.aclose()
         finally:
