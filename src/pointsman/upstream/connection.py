@@ -130,8 +130,9 @@ class Connection(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         self._queued = 0
-        if self.transport is not None and not self.closed:
-            self.transport.write(data)
+        transport = self.transport
+        if transport is not None and not self.closed and not transport.is_closing():  # else `connection_lost` says so
+            transport.write(data)
 
     def finish(self, *, reusable: bool) -> None:
         """The answer has ended: go back to the pool, or close."""
