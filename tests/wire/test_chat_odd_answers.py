@@ -84,6 +84,14 @@ def test_sound_is_lost_by_name(dialect: OpenAIChat) -> None:
     assert [one.reason for one in dialect.write_answer(answer, incoming).dropped] == ["chat has no place for `audio`"]
 
 
+def test_a_call_of_a_custom_tool_is_lost_by_name(dialect: OpenAIChat) -> None:
+    call = {"index": 0, "id": "c-1", "type": "custom", "custom": {"name": "shell", "input": "ls"}}
+    streamed = _streamed(dialect, {"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"})
+    whole = _whole(dialect, {"content": None, "tool_calls": [call]})
+    for answer in (streamed, whole):
+        assert [one.path for one in dialect.write_answer(answer, _asked(dialect)).dropped] == ["choices.message"]
+
+
 def test_content_that_is_an_object_is_its_json(dialect: OpenAIChat) -> None:
     assert json.loads(_text(_whole(dialect, {"content": {"age": 32}}))) == {"age": 32}
 

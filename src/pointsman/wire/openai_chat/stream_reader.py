@@ -269,6 +269,8 @@ class _Choice:
         self._stop(events)
         if self._sound:
             self._whole(Opaque(dialect=DIALECT, kind="audio", raw=dump(None)), events)
+        if any(call.id and not call.named for call in self._calls):  # of a custom tool, to be lost by name
+            self._whole(Opaque(dialect=DIALECT, kind="tool_call", raw=dump(None)), events)
         calls = [call for call in self._calls if call.named]
         for call in calls:
             if not call.some:
