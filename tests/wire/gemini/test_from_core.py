@@ -162,6 +162,11 @@ def test_a_result_without_its_call_becomes_text():
     assert dropped == {"messages[1]"}
 
 
+def test_names_of_speakers_are_named():
+    _, dropped = asking(Message(role="user", name="Bob", blocks=(Text(text="Hi"),)), USER)
+    assert dropped == {"messages[0].name"}
+
+
 def test_the_name_of_a_result_comes_from_its_call():
     """Gotcha 7: chat's results have an id alone."""
     assert turns(USER, said(call("c-1", "weather")), told(result("c-1"), role="tool"))[2] == (

@@ -59,6 +59,8 @@ class Turns:
             turns = [(f"messages[{at}]", message) for at, message in group]
             for path, message in turns:
                 self._lost += dropped(message.extras, DIALECT, path)
+                if message.name:
+                    self._lost.append(Dropped(path=f"{path}.name", reason="contents have no names of speakers"))
             if model:
                 self._model(turns)
             else:
