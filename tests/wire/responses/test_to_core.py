@@ -87,6 +87,14 @@ def test_the_result_of_a_call_that_is_not_there(core):
     assert message.blocks == (ToolResult(call_id="gone", content=(Text(text="ok"),)),)
 
 
+@pytest.mark.parametrize(
+    ("output", "text"), [(5, "5"), (True, "true"), ({"a": 1}, '{"a": 1}'), (None, ""), ("", ""), ([], "")]
+)
+def test_a_result_of_any_type_is_told(core, output, text):
+    result = core(input=[says("do"), call("a"), gave("a", output)]).messages[-1].blocks[0]
+    assert "".join(block.text for block in result.content) == text
+
+
 def test_parts_of_a_message(core):
     parts = [
         {"type": "input_text", "text": "see"},
@@ -237,7 +245,7 @@ def test_hints_that_change_no_answer_are_no_loss(core):
 
 def test_what_only_this_dialect_knows_is_kept_by_name(core):
     got = core(
-        text={"verbosity": "low"},
+        text={"verbosity": "low", "rhyme": True, "metre": None},
         reasoning={"context": "all_turns"},
         include=["web_search_call.action.sources"],
         context_management=[{"type": "compaction"}],
@@ -245,6 +253,7 @@ def test_what_only_this_dialect_knows_is_kept_by_name(core):
     )
     assert set(got.extras[0].fields) == {
         "text.verbosity",
+        "text.rhyme",
         "reasoning.context",
         "include",
         "context_management",
@@ -263,13 +272,15 @@ def test_what_only_this_dialect_knows_is_kept_by_name(core):
         ({"input": [says("a"), {"id": "msg_1"}]}, "input[1]"),
         ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role"),
         ({"instructions": 3}, "instructions"),
+        ({"input": [{"role": "user", "content": 5}]}, "input[0].content"),
+        ({"input": [says("a"), {"role": "assistant", "content": {"text": "b"}}]}, "input[1].content"),
     ],
 )
 def test_what_stands_elsewhere_is_refused_by_name(core, fields, param):
     with pytest.raises(InvalidRequest) as error:
         core(**fields)
     assert error.value.param == param
-    if param not in ("input[0].role", "instructions"):
+    if param not in ("input[0].role", "instructions", "input[0].content", "input[1].content"):
         assert error.value.hint
 
 

@@ -96,7 +96,10 @@ class Turns:
         if role is None or role not in _ROLES:
             known = ", ".join(_ROLES)
             raise InvalidRequest(f"`{path}.role` has to be one of {known}.", param=f"{path}.role")
-        blocks = read_content(fields.get("content"))
+        content = fields.get("content")
+        if _odd(content):
+            raise InvalidRequest(f"`{path}.content` has to be a string or a list of parts.", param=f"{path}.content")
+        blocks = read_content(content)
         if role == "assistant":
             self._assistant().extend(blocks)
         else:
@@ -129,7 +132,7 @@ class Turns:
         call_id = text_in(fields, "call_id") or text_in(fields, "id")
         output = fields.get("output")
         content = read_content(output)
-        if not content and output is not None and object_of(output) is not None:
+        if output is not None and _odd(output):
             content = [Text(text=bytes(output).decode())]
         result = ToolResult(call_id=call_id, content=tuple(content), name=self._names.get(call_id, ""))
         turn = self._callers.get(call_id)
@@ -161,6 +164,11 @@ class Turns:
             else block
             for block in blocks
         ]
+
+
+def _odd(raw: msgspec.Raw | None) -> bool:
+    """Whether content is neither a text nor a list, and not absent either."""
+    return raw is not None and bytes(memoryview(raw)[:1]) not in (b'"', b"[", b"n")
 
 
 def read_reasoning(fields: Fields, maker: str) -> list[Reasoning]:

@@ -286,6 +286,7 @@ def _write_text(request: Request, extras: Fields) -> dict[str, Any]:
         (extra.fields["verbosity"] for extra in request.extras if "verbosity" in extra.fields), None
     )
     text |= {"verbosity": verbosity} if verbosity is not None else {}
+    text |= {name.partition(".")[2]: raw for name, raw in extras.items() if name.startswith("text.")}
     return {"text": text} if text else {}
 
 

@@ -193,8 +193,7 @@ def _others(fields: Fields, text: Fields, reasoning: dict[str, Any], include: li
             for name, raw in fields.items()
             if name not in _KNOWN and name not in _HINTS and name not in _ELSEWHERE and bytes(raw) != b"null"
         }
-    if said(text, "verbosity"):
-        others[VERBOSITY] = text["verbosity"]
+    others |= {f"text.{name}": raw for name, raw in text.items() if name != "format" and said(text, name)}
     for name, value in reasoning.items():
         if name not in ("effort", "summary", "generate_summary") and value is not None:
             others[f"reasoning.{name}"] = dump(value)
