@@ -210,7 +210,16 @@ def test_tools_and_their_choice(messages, read):
     assert (core.tool_choice.mode, core.tool_choice.parallel) == ("required", False)
     named = messages.to_core(read(tools=tools, tool_choice={"type": "tool", "name": "f"}))
     assert (named.tool_choice.mode, named.tool_choice.name) == ("named", "f")
-    assert messages.to_core(read(tool_choice={"type": "new"})).tool_choice is None
+    new = messages.to_core(read(tool_choice={"type": "new"}))
+    assert (new.tool_choice, list(new.extras[0].fields)) == (None, ["tool_choice"])
+
+
+def test_a_result_that_is_no_text_and_no_list_is_named_where_it_is_lost(messages, read):
+    result = {"type": "tool_result", "tool_use_id": "a", "content": {"a": 1}}
+    turns = [USER, {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]}]
+    core = messages.to_core(read(messages=[*turns, {"role": "user", "content": [result]}]))
+    (block,) = core.messages[-1].blocks[0].content
+    assert (block.dialect, bytes(block.raw)) == ("anthropic-messages", b'{"a": 1}')
 
 
 def test_a_mark_on_the_whole_request_counts_for_its_last_block(messages, read):

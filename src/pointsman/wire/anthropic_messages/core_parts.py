@@ -28,7 +28,10 @@ def read_blocks(raw: msgspec.Raw | None, maker: str = "", depth: int = 0) -> lis
     text = text_of(raw)
     if text is not None:
         return [Text(text=text)] if text else []
-    return [read_block(item, maker, depth) for item in list_of(raw)]
+    items = items_of(raw)
+    if items is None and raw is not None and bytes(raw) != b"null":
+        return [Opaque(dialect=MESSAGES, kind="content", raw=raw)]  # of no shape that is known
+    return [read_block(item, maker, depth) for item in items or ()]
 
 
 def read_block(raw: msgspec.Raw, maker: str = "", depth: int = 0) -> Block:

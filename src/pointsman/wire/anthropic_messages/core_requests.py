@@ -37,6 +37,7 @@ from pointsman.wire.trip import Incoming, Outgoing
 
 _encode = msgspec.json.Encoder().encode
 _MOST = 1 << 53
+_NULL = msgspec.Raw(b"null")
 _KNOWN = frozenset(
     {
         "model",
@@ -71,11 +72,14 @@ def to_core(incoming: Incoming) -> Request:
     thought = read_thinking(get("thinking"), output, shown=takes(incoming.model).shows)
     limit = _integer(value_of(get("max_tokens")))
     extras = _others(fields, thought.left)
+    choice = read_choice(get("tool_choice"))
+    if choice is None and bytes(get("tool_choice", _NULL)) != b"null":
+        extras = {**extras, "tool_choice": fields["tool_choice"]}  # of a kind that is new
     return Request(
         model=incoming.model,
         messages=_marked(read_messages(fields), fields),
         tools=read_tools(get("tools")),
-        tool_choice=read_choice(get("tool_choice")),
+        tool_choice=choice,
         response_format=_format(fields),
         max_output=limit,
         stop=tuple([word for word in as_list(value_of(get("stop_sequences"))) if isinstance(word, str)]),
