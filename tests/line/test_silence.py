@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pointsman.core.ports import Headers
+from pointsman.line.keeping import Keeper, Patience
 from pointsman.testing import Script, SimModel, SimProvider, Simulator
 from pointsman.testing.script import Pace
 
@@ -122,3 +124,33 @@ async def test_silence_between_two_events_is_broken_too(serving: Serving, gap: f
         whole = b"".join(data for _, data in await pieces(served))
     first, last = whole.index(b"One"), whole.index(b"[DONE]")
     assert SIGN in whole[first:last]
+
+
+async def test_a_caller_who_leaves_while_a_sign_of_life_is_called_off_has_left() -> None:
+    writing = asyncio.Event()
+
+    class Slow:
+        """A connection that takes its time, also to be called off."""
+
+        started = True
+
+        async def start(self, status: int, headers: Headers) -> None: ...
+
+        async def whole(self, status: int, headers: Headers, body: bytes) -> None: ...
+
+        async def write(self, data: bytes) -> None:  # noqa: ARG002 - the port's
+            writing.set()
+            try:
+                await asyncio.sleep(30)
+            finally:
+                await asyncio.sleep(0.05)
+
+        async def end(self) -> None: ...
+
+    keeper = Keeper(Slow(), lambda: (), lambda _: SIGN, Patience(first=0.01, every=0.01))
+    await writing.wait()
+    stopping = asyncio.ensure_future(keeper.stop())
+    await asyncio.sleep(0.01)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping

@@ -80,5 +80,4 @@ class Keeper:
             self._timer = None
         if self._task is not None and not self._task.done():
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait((self._task,))  # and not the task itself, whose end would pass for the caller's leaving
