@@ -396,6 +396,18 @@ def test_cache_marks_without_number_are_fitted_in_no_time(messages, claude):
     assert sent.body.count(b"cache_control") == 4
 
 
+def test_turns_without_number_are_put_together_in_no_time(messages, claude):
+    """Each was added to a copy of those before it, and each system message looked for the turn behind the others."""
+    user, silent = Message(role="user", blocks=(Text(text="x"),)), Message(role="assistant")
+    system = Message(role="system", blocks=(Text(text="s"),))
+    began = time.process_time()
+    sent = messages.from_core(Request(model="m", messages=(user, silent) * 30_000), claude())
+    assert sent.body.count(b'"text":"x"') == 30_000
+    sent = messages.from_core(Request(model="m", messages=(user, *(system,) * 30_000)), claude("claude-opus-5-5"))
+    assert json.loads(sent.body)["messages"][1]["role"] == "system"
+    assert time.process_time() - began < 5
+
+
 def test_blocks_of_other_dialects_and_their_seals_are_named(messages, claude):
     talk = (
         Message(

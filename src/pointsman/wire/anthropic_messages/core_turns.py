@@ -63,20 +63,20 @@ class Conversation:
 
     def add(self, messages: Sequence[Message]) -> None:
         """Write messages; called once."""
+        following = _following(messages)
         for at, message in enumerate(messages):
             path = f"messages[{at}]"
             if message.extras:
                 self.lost += dropped(message.extras, MESSAGES, path)
             if message.role in _SYSTEM:
-                self._add_system(message, path, self._may_stay(messages, at))
+                self._add_system(message, path, self._may_stay(following[at]))
                 continue
             if message.name:
                 self.lost.append(Dropped(path=f"{path}.name", reason="messages have no names"))
             role = "assistant" if message.role == "assistant" else "user"
             content = self._turn(role)
             self._write(message.blocks, content, path, mine=role == "assistant")
-        self.turns = [_ordered(turn) for turn in self.turns if turn["content"]]
-        self.turns = _merged(self.turns)
+        self.turns = [_ordered(turn) for turn in _merged(self.turns)]
         if not self.turns or self.turns[0]["role"] != "user":
             self.turns.insert(0, {"role": "user", "content": [{"type": "text", "text": NOTHING}]})
 
@@ -87,11 +87,10 @@ class Conversation:
         content: list[Any] = self.turns[-1]["content"]
         return content
 
-    def _may_stay(self, messages: Sequence[Message], at: int) -> bool:
+    def _may_stay(self, following: str) -> bool:
         """Whether a system message may stay where it is: behind a turn of the user, before none or the assistant's."""
         if not self._takes.late_system or not self.turns or self.turns[-1]["role"] == "assistant":
             return False
-        following = next((message.role for message in messages[at + 1 :] if message.role not in _SYSTEM), "assistant")
         return bool(self.turns[-1]["content"]) and following == "assistant"
 
     def _add_system(self, message: Message, path: str, stays: bool) -> None:
@@ -225,14 +224,23 @@ def _ordered(turn: Turn) -> Turn:
 
 
 def _merged(turns: list[Turn]) -> list[Turn]:
-    """Turns between which an empty one has gone, as one."""
+    """Turns without the empty ones; those between which one has gone are one."""
     out: list[Turn] = []
     for turn in turns:
         if out and out[-1]["role"] == turn["role"]:
-            out[-1] = _ordered({"role": turn["role"], "content": [*out[-1]["content"], *turn["content"]]})
-        else:
+            out[-1]["content"] += turn["content"]
+        elif turn["content"]:
             out.append(turn)
     return out
+
+
+def _following(messages: Sequence[Message]) -> list[str]:
+    """For each message the role of the next that is no system message; in the end the assistant's turn is to come."""
+    roles, role = [], "assistant"
+    for message in reversed(messages):
+        roles.append(role)
+        role = role if message.role in _SYSTEM else message.role
+    return roles[::-1]
 
 
 def flat(content: list[Any]) -> Any:
