@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -134,3 +135,14 @@ def test_whatever_a_caller_sends_our_key_stays_alone(lines: list[tuple[bytes, by
     headers = Sender().prepare(model(), OUT, secret="sk-ours", caller_headers=lines).headers
     assert [value for name, value in headers if name == b"authorization"] == [b"Bearer sk-ours"]
     assert not {b"cookie", b"host", b"te", b"x-any", b"x-api-key"} & {name for name, _ in headers}
+
+
+def test_long_paths_that_callers_make_up_are_not_remembered() -> None:
+    sender, chosen = Sender(), model()
+    tracemalloc.start()
+    for number in range(300):
+        path = f"/x?{number}={'a' * 20_000}"
+        assert sender.prepare(chosen, Outgoing(path=path, body=b""), secret="").url.endswith(path)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1_000_000

@@ -11,6 +11,7 @@ from pointsman.core.ports import Headers, UpstreamRequest
 from pointsman.wire.trip import Outgoing
 
 _MAX_KNOWN = 4096
+_LONGEST_KNOWN = 256
 _FIXED = (
     (b"user-agent", f"pointsman/{__version__}".encode("ascii")),
     (b"content-type", b"application/json"),
@@ -56,12 +57,13 @@ class _Constant:
     def url(self, path: str) -> str:
         url = self.urls.get(path)
         if url is None:
-            if len(self.urls) >= _MAX_KNOWN:
-                self.urls.clear()
             url = self.base + path
             if self.query:
                 url += ("&" if "?" in path else "?") + self.query
-            self.urls[path] = url
+            if len(path) <= _LONGEST_KNOWN:  # a caller's own, with a query of kilobytes, will not come again
+                if len(self.urls) >= _MAX_KNOWN:
+                    self.urls.clear()
+                self.urls[path] = url
         return url
 
 
