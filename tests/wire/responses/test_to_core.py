@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
-from pointsman.core.chat import Media, Opaque, Reasoning, ResponseFormat, Text, ToolCall, ToolChoice, ToolResult
+from pointsman.core.chat import Extras, Media, Opaque, Reasoning, ResponseFormat, Text, ToolCall, ToolChoice, ToolResult
 from pointsman.core.errors import InvalidRequest
+from pointsman.wire.openai_responses.seals import seals_of_call
 
 PNG = "data:image/png;base64,QUJD"
 SEARCH = {"type": "function", "name": "search", "parameters": {"type": "object"}}
@@ -294,6 +296,22 @@ def test_thoughts_that_are_only_referred_to_hinder_no_other_provider(core):
     kept, made = assistant.blocks
     assert (kept.dialect, kept.kind) == ("openai-responses", "item_reference")
     assert (made.id, made.name) == ("c", "f")
+
+
+def test_a_seal_belongs_to_the_call_before_it_also_where_another_turn_has_one_of_the_same_id(core):
+    """Servers that give no ids get the same for the same call, in whichever turn."""
+
+    def sealed(word: str):
+        kept = Extras(dialect="gemini", fields={"thoughtSignature": msgspec.Raw(json.dumps(word).encode())})
+        (seal,) = seals_of_call(ToolCall(id="a", name="f", extras=(kept,)))
+        return {"type": "reasoning", "summary": [], "encrypted_content": seal}
+
+    items = [says("do"), call("a"), sealed("one"), gave("a"), call("a"), sealed("two"), gave("a"), sealed("late")]
+    calls = [block for message in core(input=items).messages for block in message.blocks if block.extras]
+    words = [[bytes(extra.fields["thoughtSignature"]) for extra in block.extras] for block in calls]
+    assert words == [[b'"one"'], [b'"two"', b'"late"']]
+    early = core(input=[says("do"), sealed("one"), call("a")]).messages[1].blocks
+    assert [len(block.extras) for block in early] == [1]
 
 
 def test_items_that_nobody_else_knows_stay_in_place(core):

@@ -28,14 +28,21 @@ _THOUGHTS = "rs_"  # so begin the ids of reasoning items, OpenAI's and ours
 
 
 class _Turn:
-    """A message on its way, and the results of its calls."""
+    """A message on its way, the results of its calls, and what belongs to those of its blocks that are calls."""
 
-    __slots__ = ("blocks", "results", "role")
+    __slots__ = ("blocks", "results", "role", "seals")
 
     def __init__(self, role: Role, blocks: Iterable[Block] = ()) -> None:
         self.role: Role = role
         self.blocks: list[Block] = list(blocks)
         self.results: list[Block] = []
+        self.seals: dict[int, list[Extras]] = {}
+
+    def sealed(self) -> list[Block]:
+        """The blocks, each call with what belongs to it."""
+        for at, extras in self.seals.items():
+            self.blocks[at] = msgspec.structs.replace(self.blocks[at], extras=tuple(extras))
+        return self.blocks
 
 
 class Turns:
@@ -48,9 +55,9 @@ class Turns:
     def __init__(self, offered: Callable[[str], bool]) -> None:
         self._turns: list[_Turn] = []
         self._offered = offered
-        self._callers: dict[str, _Turn] = {}
+        self._callers: dict[str, tuple[_Turn, int]] = {}  # where the newest call of an id stands
         self._names: dict[str, str] = {}
-        self._seals: dict[str, tuple[Extras, ...]] = {}
+        self._early: dict[str, list[Extras]] = {}  # what belongs to calls that are still to come
 
     def say(self, role: Role, blocks: Iterable[Block]) -> None:
         """Add a message."""
@@ -84,7 +91,7 @@ class Turns:
         """All of them, in order."""
         found: list[Message] = []
         for turn in self._turns:
-            blocks = self._sealed(turn.blocks) if self._seals else turn.blocks
+            blocks = turn.sealed()
             if blocks or not turn.results:
                 found.append(Message(role=turn.role, blocks=tuple(blocks)))
             if turn.results:
@@ -124,9 +131,21 @@ class Turns:
         return last.blocks
 
     def _call(self, call: ToolCall) -> None:
-        self._assistant().append(call)
-        self._callers[call.id] = self._turns[-1]
+        blocks = self._assistant()
+        turn, at = self._turns[-1], len(blocks)
+        blocks.append(call)
+        self._callers[call.id] = turn, at
         self._names[call.id] = call.name
+        if call.id in self._early:
+            turn.seals[at] = self._early.pop(call.id)
+
+    def _seal(self, call_id: str, extras: Iterable[Extras]) -> None:
+        """What belongs to a call, which mostly stands before it. Calls of other turns may have the same id."""
+        if call_id not in self._callers:
+            self._early.setdefault(call_id, []).extend(extras)
+            return
+        turn, at = self._callers[call_id]
+        turn.seals.setdefault(at, []).extend(extras)
 
     def _result(self, fields: Fields) -> None:
         call_id = text_in(fields, "call_id") or text_in(fields, "id")
@@ -135,7 +154,7 @@ class Turns:
         if output is not None and _odd(output):
             content = [Text(text=bytes(output).decode())]
         result = ToolResult(call_id=call_id, content=tuple(content), name=self._names.get(call_id, ""))
-        turn = self._callers.get(call_id)
+        turn, _ = self._callers.get(call_id, (None, 0))
         if turn is None:  # the result of a call that is not here
             last = self._turns[-1] if self._turns else None
             if last is None or not last.results:
@@ -149,21 +168,12 @@ class Turns:
         encrypted = text_in(fields, "encrypted_content")
         seal = opened(encrypted) if encrypted.startswith(PREFIX) else None
         if seal is not None and seal.call:
-            self._seals[seal.call] = (*self._seals.get(seal.call, ()), *seal.extras)
+            self._seal(seal.call, seal.extras)
         elif seal is not None:
             text = "".join(block.text for block in found)
             self._assistant().append(msgspec.structs.replace(seal.reasoning, text=text))
         else:
             self._assistant().extend(found)
-
-    def _sealed(self, blocks: list[Block]) -> list[Block]:
-        """With what belongs to the calls among them."""
-        return [
-            msgspec.structs.replace(block, extras=self._seals[block.id])
-            if isinstance(block, ToolCall) and block.id in self._seals
-            else block
-            for block in blocks
-        ]
 
 
 def _odd(raw: msgspec.Raw | None) -> bool:
