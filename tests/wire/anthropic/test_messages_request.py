@@ -8,9 +8,10 @@ import json
 import msgspec
 import pytest
 
-from pointsman.core.chat import Media, Opaque, Reasoning, Text, ToolCall, ToolResult
+from pointsman.core.chat import Extras, Media, Opaque, Reasoning, Text, ToolCall, ToolResult
 from pointsman.core.errors import InvalidJson, InvalidRequest
 from pointsman.core.model import Ability
+from pointsman.wire.anthropic_messages.seals import seals_of_call
 
 USER = {"role": "user", "content": "hi"}
 DATA = base64.b64encode(b"x" * 90_000).decode()
@@ -234,3 +235,13 @@ def test_what_only_this_dialect_knows_is_kept_for_it(messages, read, claude):
     assert set(core.extras[0].fields) == {"container", "mcp_servers", "metadata"}
     body = json.loads(messages.from_core(core, claude()).body)
     assert {name: body[name] for name in fields} == fields
+
+
+def test_a_seal_goes_to_one_call_though_others_have_its_id(messages, read):
+    """Thousands of both would be millions of either."""
+    kept = Extras(dialect="gemini", fields={"thoughtSignature": msgspec.Raw(b'"s"')})
+    (data,) = seals_of_call(ToolCall(id="a", name="f", extras=(kept,)), "a")
+    use = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
+    content = [{"type": "redacted_thinking", "data": data}, use, use]
+    (message,) = messages.to_core(read(messages=[{"role": "assistant", "content": content}])).messages
+    assert [len(block.extras) for block in message.blocks] == [1, 0]

@@ -73,7 +73,7 @@ def _with_call_seals(blocks: list[Block]) -> tuple[Block, ...]:
     if not seals:
         return tuple(kept)
     return tuple(
-        msgspec.structs.replace(block, extras=(*block.extras, *(seal.extras for seal in seals[block.id])))
+        msgspec.structs.replace(block, extras=(*block.extras, *(seal.extras for seal in seals.pop(block.id))))
         if isinstance(block, ToolCall) and block.id in seals
         else block
         for block in kept
