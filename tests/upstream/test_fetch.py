@@ -72,6 +72,34 @@ def test_addresses_that_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16",
+        "172.16.0.0/12", "192.0.0.0/24", "192.0.0.192/32", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
+        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128",
+        "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/32", "2001:2::/48", "2001:db8::/32",
+        "2001:10::/28", "2001:20::/28", "2001:30::/28", "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10",
+        "fec0::/10", "ff00::/8",
+    ],
+)  # fmt: skip
+def test_special_networks_are_refused_whatever_this_python_knows(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole registries: the tables behind `is_global` are another one's in every version of Python."""
+    monkeypatch.setattr(ipaddress.IPv4Address, "is_global", True)
+    monkeypatch.setattr(ipaddress.IPv6Address, "is_global", True)
+    found = ipaddress.ip_network(network)
+    for address in (found[0], found[-1]):
+        assert not is_public(str(address))
+        if address.version == 4:
+            assert not is_public(f"::ffff:{address}")
+
+
+@pytest.mark.parametrize("start", ["0", "200", "100", "300"])
+@pytest.mark.parametrize(("inside", "public"), [("10.0.0.1", False), ("169.254.169.254", False), ("8.8.8.8", True)])
+def test_an_address_made_of_another_is_as_public_as_that(start: str, inside: str, public: bool) -> None:
+    assert is_public(f"2600:1234:5678:9abc:{start}:5efe:{inside}") is public
+
+
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
 def test_addresses_that_are(address: str) -> None:
     assert is_public(address)
@@ -105,6 +133,9 @@ async def test_this_machine_and_its_network_are_never_asked(url: str) -> None:
         ("file:///etc/passwd", "only http and https"),
         ("gopher://example.com/x", "only http and https"),
         ("http://", "only http and https"),
+        ("data:secret", "The file at data:… cannot be fetched: a data URL is a media type, a comma and the data"),
+        ("//127.0.0.1/x", "The file at what is no URL cannot be fetched: only http and https"),
+        ("hello", "The file at what is no URL cannot be fetched: only http and https"),
         ("http://user:secret@example.com/x", "holds credentials"),
         ("http://example.com:22/x", "port 22"),
         ("http://example.com:99999/x", "no URL"),

@@ -27,8 +27,46 @@ _LIMITS = TimeLimits(connect=5.0, first_byte=10.0, between_bytes=10.0, total=_SE
 _PORTS = frozenset({80, 443, 8080, 8443})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEADERS = ((b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", b"pointsman"))
-# Ranges that lead to an IPv4 address inside the IPv6 one: NAT64 (RFC 6052, 8215), 6to4 (RFC 3056), Teredo (RFC 4380).
-_EMBEDDING = tuple(ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+# Where no file of the web lives, in our own words: what Python calls global differs between its versions, and some of
+# it is not. IANA's registries of special-purpose addresses (https://www.iana.org/assignments/iana-ipv4-special-registry
+# and …/iana-ipv6-special-registry) as of November 2026, whole blocks without the few anycast services in them.
+_REFUSED_4 = tuple(
+    ipaddress.IPv4Network(net)
+    for net in (
+        "0.0.0.0/8",  # this network (RFC 791)
+        "10.0.0.0/8",  # private (RFC 1918)
+        "100.64.0.0/10",  # shared by a carrier's customers (RFC 6598); Alibaba's metadata are at 100.100.100.200
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's WireServer: a public address that each machine there has for itself
+        "169.254.0.0/16",  # link-local (RFC 3927), where most clouds' metadata are
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments (RFC 6890); Oracle's metadata are at 192.0.0.192
+        "192.0.2.0/24",  # documentation (RFC 5737)
+        "192.88.99.0/24",  # relays of 6to4, given up (RFC 7526)
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks (RFC 2544)
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+    )
+)
+_REFUSED_6 = tuple(
+    ipaddress.IPv6Network(net)
+    for net in (
+        # All but 2000::/3, the only one that is given out. Below it: loopback, IPv4 in NAT64 (RFC 6052, 8215), discard
+        # (RFC 6666). Above it: segment routing (5f00::/16), local (fc00::/7), link-local, site-local (fec0::/10).
+        "::/3",
+        "4000::/2",
+        "8000::/1",
+        "2001::/23",  # protocol assignments (RFC 2928), among them Teredo (RFC 4380), which holds an IPv4 address
+        "2001:db8::/32",  # documentation (RFC 3849)
+        "2002::/16",  # 6to4 (RFC 3056), which holds an IPv4 address
+        "3fff::/20",  # documentation (RFC 9637)
+    )
+)
+_ISATAP, _ISATAP_FLAGS = 0x5EFE, 0x03000000
+"""How the second half of an IPv6 address begins that is made of an IPv4 one (RFC 5214), and bits it may set."""
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -51,14 +89,20 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return is_public(str(ip.ipv4_mapped))
-        if any(ip in net for net in _EMBEDDING):
-            return False
-        if ip.is_site_local:  # deprecated (RFC 3879), still routed in places, and global to Python
-            return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
+    if isinstance(ip, ipaddress.IPv4Address):
+        return not any(ip in net for net in _REFUSED_4) and ip.is_global
+    if ip.ipv4_mapped is not None:
+        return is_public(str(ip.ipv4_mapped))
+    if any(ip in net for net in _REFUSED_6):
+        return False
+    inner = _isatap(ip)
+    return ip.is_global and (inner is None or is_public(str(inner)))
+
+
+def _isatap(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address of which an IPv6 one is made by ISATAP; None if it is not."""
+    start = int(ip) >> 32 & 0xFFFFFFFF
+    return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if start & ~_ISATAP_FLAGS == _ISATAP else None
 
 
 class Fetcher:
@@ -132,9 +176,14 @@ def sniffed(body: bytes) -> str:
 
 
 def _shown(url: str) -> str:
-    """A URL for people: without query, fragment and user, any of which may hold a secret."""
-    scheme, _, rest = url.partition("?")[0].partition("#")[0].partition("://")
-    host, slash, path = rest.partition("/")
+    """A URL for people: without query, fragment and user, any of which may hold a secret.
+
+    Of others than the web's only the scheme: they hold who knows what.
+    """
+    scheme, colon, rest = url.partition("?")[0].partition("#")[0].partition(":")
+    if scheme.lower() not in ("http", "https") or not rest.startswith("//"):
+        return f"{scheme[:20]}:…" if colon and scheme[:20].isalnum() else "what is no URL"
+    host, slash, path = rest[2:].partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"[:200]
 
 
@@ -156,11 +205,15 @@ def _judge(url: str, shown: str) -> None:
     if len(url) > _MAX_URL:
         raise _cannot(shown, "it is too long")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _cannot(shown, "only http and https URLs are fetched")
+        raise _cannot(shown, _OTHERS.get(parts.scheme, "only http and https URLs are fetched"))
     if parts.username is not None or parts.password is not None:
         raise _cannot(shown, "it holds credentials")
     if port not in _PORTS:
         raise _cannot(shown, f"port {port} is none of a web server's")
+
+
+_OTHERS = {"data": "a data URL is a media type, a comma and the data: `data:image/png;base64,…`"}
+"""What is wrong with URLs of other schemes, where there is more to say than that they are others."""
 
 
 def _cannot(shown: str, why: str) -> InvalidRequest:
