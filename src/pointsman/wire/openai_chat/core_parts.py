@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ import msgspec
 from pointsman.core.chat import Block, Citation, Extras, Media, Opaque, Reasoning, Refusal, Text, ToolCall
 from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark, write_mark
+from pointsman.wire.data_urls import read_data_url
 from pointsman.wire.extras import keep, leftover, of_dialect
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.parse import as_count, as_list, as_text
@@ -19,7 +19,6 @@ from pointsman.wire.tool_names import Grammar, fitted_id
 
 GEMINI = "gemini"
 SEAL = "thoughtSignature"
-_DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]*)*;base64,(.*)", re.DOTALL)
 
 
 def read_part(raw: msgspec.Raw) -> Block:
@@ -96,8 +95,8 @@ def _video(texts: dict[str, str]) -> Media | None:
 def _located(kind: Literal["image", "video"], texts: dict[str, str]) -> Media | None:
     if "url" not in texts:
         return None
-    data = _DATA_URL.fullmatch(texts["url"])
-    return Media(kind=kind, media_type=data[1], data=data[2]) if data else Media(kind=kind, url=texts["url"])
+    data = read_data_url(texts["url"])
+    return Media(kind=kind, media_type=data.media_type, data=data.data) if data else Media(kind=kind, url=texts["url"])
 
 
 def _audio(texts: dict[str, str]) -> Media | None:
@@ -109,13 +108,13 @@ def _audio(texts: dict[str, str]) -> Media | None:
 def _file(texts: dict[str, str]) -> Media | None:
     data = texts.get("file_data", "")
     url = data if data.startswith(("http://", "https://")) else ""  # OpenRouter takes a URL in this place
-    parts = _DATA_URL.fullmatch(data)
+    parts = read_data_url(data)
     return Media(
         kind="document",
         file_id=texts.get("file_id", ""),
         name=texts.get("filename", ""),
-        media_type=parts[1] if parts else "",
-        data="" if url else (parts[2] if parts else data),
+        media_type=parts.media_type if parts else "",
+        data="" if url else (parts.data if parts else data),
         url=url,
     )
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from pointsman.core.chat import Block, Citation, Media, Opaque, Refusal, Text
 from pointsman.core.dialects import RESPONSES
+from pointsman.wire.data_urls import read_data_url
 from pointsman.wire.extras import keep, leftover, own
 from pointsman.wire.parse import as_count, as_dict, as_text
 from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, value_of
 
 ANNOTATIONS = "annotations"
-_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*;base64,(.*)", re.DOTALL)
 _AUTO = b'"auto"'
 _TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 _TYPES = {"pdf": "application/pdf", "txt": "text/plain", "md": "text/markdown", "html": "text/html", "csv": "text/csv"}
@@ -101,9 +100,9 @@ def _image(fields: Fields) -> Media | None:
         return None
     known = ("type", "image_url", "file_id", *(("detail",) if bytes(fields.get("detail", b"")) == _AUTO else ()))
     extras = keep(RESPONSES, rest(fields, known))
-    data = _DATA_URL.fullmatch(url)
+    data = read_data_url(url)
     if data is not None:
-        return Media(kind="image", media_type=data[1], data=data[2], file_id=file_id, extras=extras)
+        return Media(kind="image", media_type=data.media_type, data=data.data, file_id=file_id, extras=extras)
     return Media(kind="image", url=url, file_id=file_id, extras=extras)
 
 
@@ -112,11 +111,11 @@ def _file(fields: Fields) -> Media | None:
     if not data and not url and not file_id:
         return None
     name = text_in(fields, "filename")
-    parts = _DATA_URL.fullmatch(data)
+    parts = read_data_url(data)
     return Media(
         kind="document",
-        media_type=(parts[1] if parts else "") or _TYPES.get(name.rpartition(".")[2].lower(), ""),
-        data=parts[2] if parts else data,
+        media_type=(parts.media_type if parts else "") or _TYPES.get(name.rpartition(".")[2].lower(), ""),
+        data=parts.data if parts else data,
         url=url,
         file_id=file_id,
         name=name,
