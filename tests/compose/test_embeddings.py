@@ -128,6 +128,16 @@ async def test_a_providers_no_passes_as_it_is_and_counts_as_refused(serving: Any
         assert (await ask(served, "GET", "/api/calls")).json["calls"][0]["status"] == "refused"
 
 
+async def test_heads_are_asked_for_as_heads(serving: Any, ask: Any) -> None:
+    async with (
+        provider(lambda *_: b"HTTP/1.1 200 OK\r\ncontent-type: audio/wav\r\ncontent-length: 7\r\n\r\n") as (url, asked),
+        serving(config(url), env={"LAB_KEY": "sk-lab"}) as served,
+    ):
+        answer = await ask(served, "HEAD", "/passthrough/lab/v1/files/f-1")
+        assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"", "audio/wav")
+        assert asked[0][:2] == ("HEAD", "/v1/files/f-1")
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

@@ -35,7 +35,7 @@ PREFIX = "/passthrough/"
 _BODYLESS = frozenset({204, 304})
 _IN_PATHS = "/:@!$&'()*+,;=~"
 """What stands for itself in a path, besides letters and digits (RFC 3986, 3.3)."""
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _OWN = frozenset((b"content-type", b"accept"))
 """Of the caller's headers, besides those that the provider's dialect understands."""
 _HIDDEN = frozenset(
