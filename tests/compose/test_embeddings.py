@@ -138,6 +138,19 @@ async def test_heads_are_asked_for_as_heads(serving: Any, ask: Any) -> None:
         assert asked[0][:2] == ("HEAD", "/v1/files/f-1")
 
 
+async def test_a_providers_no_does_not_repeat_our_key(serving: Any, ask: Any) -> None:
+    def answer(_: str, target: str, headers: dict[str, str], __: bytes) -> bytes:
+        text = b'{"key":"%b","id":"req_011CQabcdefghijklmnopqrstuvwxyz0123456"}' % headers["authorization"].encode()
+        return whole(text, "200 OK" if target.endswith("fine") else "401 Unauthorized")
+
+    async with provider(answer) as (url, _), serving(config(url), env={"LAB_KEY": "sk-lab-x"}) as served:
+        no = await ask(served, "GET", "/passthrough/lab/v1/models")
+        assert no.status == 401
+        assert no.json == {"key": "…", "id": "req_011CQabcdefghijklmnopqrstuvwxyz0123456"}
+        fine = await ask(served, "GET", "/passthrough/lab/v1/fine")
+        assert fine.json["key"] == "Bearer sk-lab-x", "what is no error passes unread"
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

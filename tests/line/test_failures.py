@@ -19,6 +19,8 @@ REPLIES = {
     b"page": b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(PAGE), PAGE),
     b"none": b"HTTP/1.1 204 No Content\r\n\r\n",
     b"away": b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n",
+    b"wrong": b"HTTP/1.1 400 X\r\ncontent-type: application/json\r\ncontent-length: 82\r\n\r\n"
+    b'{"error":{"message":"key ' + SECRET.encode() + b' may not, says organization-1"}}',
     b"echo": b"HTTP/1.1 500 X\r\ncontent-length: 40\r\n\r\nkey " + SECRET.encode() + b" is no good",
 }
 
@@ -44,7 +46,7 @@ async def provider() -> AsyncIterator[str]:
 
 
 def config(url: str) -> dict[str, Any]:
-    names = ("html", "page", "none", "away", "echo", "slow")
+    names = ("html", "page", "none", "away", "wrong", "echo", "slow")
     return {
         "providers": {
             "p": {"dialect": "openai-chat", "base_url": url, "api_key_env": "P_KEY"},
@@ -81,6 +83,16 @@ async def test_failures_are_told_in_plain_words_and_without_secrets(serving: Any
         assert "echo at p: upstream_refused (500): key … is no good" in error["message"]
         assert SECRET not in str(error)
         assert error["pointsman"]["hint"] == f"pointsman logs {got['x-request-id']}"
+
+
+async def test_a_providers_own_error_passes_without_our_key(serving: Any) -> None:
+    async with provider() as url, serving(config(url), {"P_KEY": SECRET}) as served:
+        status, _, error = await ask(served, "wrong")
+        assert (status, error) == (400, {"message": "key … may not, says organization-1"})
+        body = {"model": "wrong", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+        port = urlsplit(served.url).port or 0
+        status, _, raw = await asyncio.to_thread(harness.request, port, "POST", "/v1/messages", body=body)
+        assert (status, SECRET.encode() in raw, "key … may not".encode() in raw) == (400, False, True)
 
 
 async def test_the_callers_own_limit_is_named_and_nobody_else_blamed(serving: Any) -> None:

@@ -28,6 +28,7 @@ from pointsman.core.ports import Headers, Reply, UpstreamRequest, UpstreamRespon
 from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
 from pointsman.line.settle import Run
+from pointsman.line.words import error_body
 from pointsman.wire.port import Spoken
 from pointsman.wire.trip import Outgoing
 
@@ -104,7 +105,7 @@ class OpaqueLine:
         finally:
             run.trail.waited += parts.clock.monotonic() - asked
         try:
-            await self._relay(run, model, response, reply)
+            await self._relay(run, request, response, reply)
         finally:
             await response.aclose()
 
@@ -148,20 +149,22 @@ class OpaqueLine:
             return arrival.query
         return "&".join(one for one in arrival.query.split("&") if unquote(one) != f"key={secret}")
 
-    async def _relay(self, run: Run, model: Model, response: UpstreamResponse, reply: Reply) -> None:
-        status = response.status
+    async def _relay(self, run: Run, request: UpstreamRequest, response: UpstreamResponse, reply: Reply) -> None:
+        status, name = response.status, run.asked.partition("/")[0]
         headers = [
             (b"x-request-id", run.id.encode()),
-            (b"x-pointsman-provider", model.provider.name.encode("ascii", "replace")),
+            (b"x-pointsman-provider", name.encode("ascii", "replace")),
             *_shown(response.headers),
         ]
         run.trail.content(run.arrival.received)
         if status in _BODYLESS:
             await reply.whole(status, headers, b"")
+        elif status >= 400:  # some providers repeat the key that they refuse, and it is ours
+            await reply.whole(status, headers, error_body(await response.read(), request.headers))
         else:
             await self._stream(response, status, headers, reply)
         if status >= 400:
-            raise UpstreamRefused(f"{model.provider.name} answered {status}", status=status, retryable=status >= 500)
+            raise UpstreamRefused(f"{name} answered {status}", status=status, retryable=status >= 500)
         run.trail.finish(status=status)
         run.settle(None)
 

@@ -13,7 +13,20 @@ _SHORTEST = 6
 _ACCOUNT = {401: "key", 402: "account"}
 _KINDS = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+", re.IGNORECASE)
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-_PUBLIC = frozenset((b"user-agent", b"content-type", b"accept", b"accept-encoding", b"traceparent", b"tracestate"))
+_PUBLIC = frozenset(
+    (
+        b"user-agent",
+        b"content-type",
+        b"accept",
+        b"accept-encoding",
+        b"traceparent",
+        b"tracestate",
+        b"anthropic-beta",
+        b"anthropic-version",
+        b"openai-beta",
+    )
+)
+"""Headers that hold no credential; what stands in them may be what an error speaks of."""
 # A bearer token; a key by its usual beginnings; any long run of letters and digits that holds both.
 _KEY = re.compile(
     r"(?<=bearer )\S+|\b(?:sk|pk|rk|pm|gsk|xai|hf|nvapi|AIza|key)[-_][\w*.…-]{6,}"
@@ -30,19 +43,32 @@ def brief(text: str) -> str:
 
 def without_secrets(text: str, sent: Headers) -> str:
     """A provider's words without the credentials that were sent to it, nor anything that looks like a key."""
-    for name, value in sent:
-        if name not in _PUBLIC:
-            for secret in {value, value.rpartition(b" ")[2]}:
-                if len(secret) >= _SHORTEST:
-                    text = text.replace(secret.decode("latin-1"), "…")
-    return _KEY.sub("…", text)
+    return _KEY.sub("…", _without_sent(text, sent))
+
+
+def error_body(body: bytes, sent: Headers) -> bytes:
+    """A provider's error as it may go on to a caller: as it is, but for the credentials that were sent to it."""
+    for secret in _secrets(sent):
+        body = body.replace(secret, "…".encode())
+    return body
+
+
+def _without_sent(text: str, sent: Headers) -> str:
+    for secret in _secrets(sent):
+        text = text.replace(secret.decode("latin-1"), "…")
+    return text
+
+
+def _secrets(sent: Headers) -> list[bytes]:
+    """What may be a credential in the headers of a request, with its scheme and without; the longest first."""
+    found = {one for name, value in sent if name not in _PUBLIC for one in (value, value.rpartition(b" ")[2])}
+    return sorted((one for one in found if len(one) >= _SHORTEST), key=len, reverse=True)
 
 
 def in_our_terms(error: UpstreamError, model: Model, asked: str, sent: Headers) -> UpstreamError:
-    """A provider's no to the gateway itself, told as that.
+    """A provider's no without our credentials in it; a no to the gateway itself, told as that.
 
-    Its words about our key or account are no answer to the caller, who would take them for his own key's; and some
-    providers repeat the key in them.
+    Its words about our key or account are no answer to the caller, who would take them for his own key's.
 
     Args:
         error: what came of an attempt.
@@ -52,6 +78,7 @@ def in_our_terms(error: UpstreamError, model: Model, asked: str, sent: Headers) 
     """
     if not isinstance(error, UpstreamRefused):
         return error
+    error.body, error.message = error_body(error.body, sent), _without_sent(error.message, sent)
     provider = model.provider
     own = provider.credentials != "caller"
     if own and error.status in _ACCOUNT:
