@@ -278,7 +278,7 @@ def test_thinking_comes_back_to_its_maker_through_a_client(messages, read, thoug
     turns = [{"role": "assistant", "content": value["content"]}]
     back = messages.to_core(read(messages=turns)).messages[0].blocks[0]
     own = thought.maker.startswith("anthropic-messages")
-    assert back == (msgspec.structs.replace(thought, maker="") if own else thought)
+    assert back == (msgspec.structs.replace(thought, maker="anthropic-messages") if own else thought)
 
 
 def test_what_gemini_signs_on_a_call_comes_back_with_it(messages, read):

@@ -166,8 +166,8 @@ def test_every_kind_of_block_has_a_core_value(messages, read):
     assert found.text == "T\nS\n\nfound"
     assert isinstance(upload, Opaque)
     thinking, hidden, call = core.messages[1].blocks
-    assert thinking == Reasoning(text="hm", signature="sig")
-    assert hidden == Reasoning(encrypted="xyz")
+    assert thinking == Reasoning(text="hm", signature="sig", maker="anthropic-messages")
+    assert hidden == Reasoning(encrypted="xyz", maker="anthropic-messages")
     assert call == ToolCall(id="a", name="f", arguments='{"x": [1, 2.5]}')
     assert core.messages[2].blocks == (ToolResult(call_id="a", content=(Text(text="no"),), is_error=True),)
 

@@ -142,13 +142,14 @@ def test_thinking_goes_back_only_to_those_who_can_read_it(write, thinker):
         Reasoning(text="hm", signature="s", maker="anthropic-messages/claude"),
         Reasoning(encrypted="x", maker="anthropic-messages/claude"),
         Reasoning(encrypted="x", maker="openai-responses/grok-4"),
+        Reasoning(encrypted="x"),
         Reasoning(text="hm"),
     ]
     for block in others:
         body, lost = write(HI, assistant(block, Text(text="a")), to=thinker)
         assert [item["type"] for item in body["input"]] == ["message", "message"]
         assert lost == ["messages[1].reasoning"]
-    body, lost = write(HI, assistant(Reasoning(encrypted="x"), Text(text="a")), to=thinker)
+    body, lost = write(HI, assistant(Reasoning(encrypted="x", maker="openai-responses"), Text(text="a")), to=thinker)
     assert body["input"][1]["encrypted_content"] == "x"
 
 

@@ -49,8 +49,9 @@ def read_block(raw: msgspec.Raw, maker: str = "", depth: int = 0) -> Block:
         block = _result(fields, depth)
     elif kind in _OTHERS:
         block = _OTHERS[kind](fields)
-        if isinstance(block, Reasoning) and maker and not block.maker:
-            block = msgspec.structs.replace(block, maker=maker)
+        # A seal that we have not marked is of this dialect, whoever brings it.
+        if isinstance(block, Reasoning) and not block.maker and (maker or block.signature or block.encrypted):
+            block = msgspec.structs.replace(block, maker=maker or MESSAGES)
     return block or Opaque(dialect=MESSAGES, kind=kind, raw=raw, cache=read_mark(fields.get(MARK)))
 
 

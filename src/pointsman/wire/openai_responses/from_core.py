@@ -237,8 +237,8 @@ def _write_thought(block: Reasoning, model: str) -> dict[str, Any] | None:
 
 
 def _readable(maker: str, model: str) -> bool:
-    """Whether a model can read what the maker has encrypted: not that of another house (`grok`, `gpt`)."""
-    if not maker or maker == RESPONSES:
+    """Whether a model can read what the maker has encrypted: not that of another house (`grok`, `gpt`), or of none."""
+    if maker == RESPONSES:
         return True
     families = [_FAMILY.match(name.lower()) for name in (maker.removeprefix(RESPONSES + "/"), model)]
     return own_make(maker) and None not in families and len({one[1] for one in families if one}) == 1

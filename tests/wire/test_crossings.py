@@ -1,0 +1,69 @@
+"""What crosses from each dialect to each other, and what may not: requests as providers get them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pointsman.compose.dialects import Dialects
+from pointsman.core.model import Model, Provider
+from pointsman.wire.trip import Outgoing
+
+DIALECTS = Dialects()
+SURFACES: dict[str, Any] = {
+    "openai-chat": "chat.completions",
+    "openai-responses": "responses",
+    "anthropic-messages": "messages",
+    "gemini": "gemini.generate",
+}
+HI: dict[str, dict[str, Any]] = {
+    "openai-chat": {"messages": [{"role": "user", "content": "Hi"}]},
+    "openai-responses": {"input": "Hi"},
+    "anthropic-messages": {"max_tokens": 99, "messages": [{"role": "user", "content": "Hi"}]},
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+}
+THOUGHT = "thinking is of use only to the model that made it"
+
+
+def model(dialect: str, upstream: str = "m", url: str = "http://x/v1") -> Model:
+    return Model(name="m", provider=Provider(name="lab", dialect=dialect, base_url=url), upstream=upstream)
+
+
+def sent(caller: str, to: Model, **body: Any) -> Outgoing:
+    """A request of a caller as a model's provider gets it."""
+    fields = {**HI[caller], **body} if caller == "gemini" else {"model": "m", **HI[caller], **body}
+    path = "/v1beta/models/m:generateContent" if caller == "gemini" else ""
+    incoming = DIALECTS.every[caller].read_request(json.dumps(fields).encode(), SURFACES[caller], path)
+    return DIALECTS.passages.between(caller, to.provider.dialect).write_request(incoming, to)
+
+
+def dropped(outgoing: Outgoing) -> dict[str, str]:
+    return {one.path: one.reason for one in outgoing.dropped}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "redacted_thinking", "data": "EmwKAhgBEgy"},
+        {"type": "thinking", "thinking": "Hm.", "signature": "EmwKAhgBEgy"},
+    ],
+)
+@pytest.mark.parametrize("to", ["openai-responses", "openai-chat", "gemini", "anthropic-messages"])
+def test_what_claude_has_sealed_returns_to_claude_alone(to: str, block: dict[str, Any]) -> None:
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [block, {"type": "text", "text": "Yo"}]},
+    ]
+    outgoing = sent("anthropic-messages", model(to), messages=[*turns, {"role": "user", "content": "?"}])
+    assert (b"EmwKAhgBEgy" in outgoing.body) == (to == "anthropic-messages")
+    assert bool(outgoing.dropped) == (to != "anthropic-messages")
+
+
+def test_what_was_sealed_by_nobody_knows_whom_is_not_shown_to_openai() -> None:
+    thought = {"type": "redacted_thinking", "data": "EmwKAhgBEgy"}
+    turns = [{"role": "assistant", "content": "Yo", "thinking_blocks": [thought]}, *HI["openai-chat"]["messages"]]
+    outgoing = sent("openai-chat", model("openai-responses", "gpt-5"), messages=turns)
+    assert b"EmwKAhgBEgy" not in outgoing.body
+    assert THOUGHT in dropped(outgoing).values()
