@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.core.errors import InternalError, InvalidRequest, UpstreamGarbage, UpstreamRefused
+from pointsman.core.errors import InternalError, InvalidRequest, UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.core.usage import Usage
 from pointsman.wire.gemini.usage import usage_of, write_usage
 from pointsman.wire.trip import AnswerFacts
-from wire.gemini.made import GEMINI, USAGE, answer, read, streaming
+from wire.gemini.made import GEMINI, USAGE, answer, heard, read, streaming
 
 SUMS = {
     "thoughts beside candidates": (
@@ -129,6 +129,18 @@ def test_what_is_no_answer_is_garbage(body):
     for reading in (GEMINI.read_answer, read, GEMINI.read_count):
         with pytest.raises(UpstreamGarbage):
             reading(body)
+
+
+NOTHING = [{"candidates": value} for value in ("no", {}, [None], [{}], [], [{"content": {"parts": []}}], None)]
+
+
+@pytest.mark.parametrize("body", [*NOTHING, {"responseId": "r", "modelVersion": "m"}, [{"candidates": [{}]}]])
+def test_nothing_is_no_empty_answer(body):
+    for reading in (GEMINI.read_answer, read, lambda raw: GEMINI.as_stream(raw, streaming())):
+        with pytest.raises(UpstreamGarbage):
+            reading(json.dumps(body).encode())
+    with pytest.raises((UpstreamCut, UpstreamGarbage)):
+        heard(b"data: " + json.dumps(body).encode() + b"\n\n")
 
 
 def test_a_count_of_tokens():

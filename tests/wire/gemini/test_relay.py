@@ -163,7 +163,6 @@ def test_a_whole_answer_becomes_a_stream():
         (answer({"text": "hi"}), "STOP"),
         (answer({"text": "hi"}, finish=None), "STOP"),
         (b'{\n "promptFeedback": {"blockReason": "OTHER"}\n}', "OTHER"),
-        (b'{"modelVersion": "m", "usageMetadata": {"promptTokenCount": 3}}', "STOP"),
     ):
         relay = GeminiRelay(streaming(), None)
         out = relay.feed(GEMINI.as_stream(body, streaming())) + relay.close()

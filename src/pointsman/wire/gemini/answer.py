@@ -36,8 +36,6 @@ class _UsageOnly(msgspec.Struct):
 NAME = b'"usageMetadata"'
 _ANSWER = msgspec.json.Decoder(_Answer)
 _USAGE = msgspec.json.Decoder(_UsageOnly)
-_SIGNS = ("candidates", "promptFeedback", "totalTokens", "responseId", "modelVersion")
-"""By any of these it is an answer; Google leaves out what is empty."""
 
 
 def read_answer(body: bytes) -> AnswerFacts:
@@ -46,7 +44,7 @@ def read_answer(body: bytes) -> AnswerFacts:
         answer = _ANSWER.decode(body)
     except BAD_JSON:
         return _read_odd(body)
-    if answer.error or not answer.candidates:
+    if answer.error or not answer.candidates or answer.candidates[0].finishReason is None:
         return _read_odd(body)
     usage = answer.usageMetadata
     return AnswerFacts(
@@ -62,7 +60,7 @@ def chunks_of(body: bytes) -> list[dict[str, Any]]:
     """The objects of an answer: one, or those of a stream that came as one JSON array.
 
     Raises:
-        UpstreamGarbage: something else.
+        UpstreamGarbage: something else, or nothing that answers.
         UpstreamRefused: an error is among them.
     """
     try:
@@ -76,9 +74,26 @@ def chunks_of(body: bytes) -> list[dict[str, Any]]:
             raise UpstreamGarbage("The provider's answer is not a JSON object.")
         if refused := refusal_in(chunk, body):
             raise refused
-    if not any(name in chunk for chunk in chunks for name in _SIGNS):
-        raise UpstreamGarbage("The provider's answer has no `candidates`.")
+        if not _well_formed(chunk.get("candidates")):
+            raise UpstreamGarbage("The provider's answer has `candidates` that are no list of objects.")
+    if not any(map(_answers, chunks)):
+        raise UpstreamGarbage("The provider's answer has no candidate that says anything.")
     return chunks
+
+
+def _well_formed(candidates: Any) -> bool:
+    """Whether candidates can be read; Google leaves out what is empty."""
+    return candidates is None or (isinstance(candidates, list) and all(isinstance(one, dict) for one in candidates))
+
+
+def _answers(chunk: dict[str, Any]) -> bool:
+    """Whether there is an answer: a word on the prompt, a count of tokens, or a candidate that has parts or an end."""
+    if chunk.get("promptFeedback") or "totalTokens" in chunk:
+        return True
+    return any(
+        word_of(one.get("finishReason")) or as_list(as_dict(one.get("content")).get("parts"))
+        for one in as_list(chunk.get("candidates"))
+    )
 
 
 def _read_odd(body: bytes) -> AnswerFacts:

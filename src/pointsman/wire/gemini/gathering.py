@@ -27,6 +27,7 @@ from pointsman.core.chat import (
     ToolCall,
     UsageReport,
 )
+from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.gemini.core_parts import read_part, sealing
 from pointsman.wire.gemini.ends import block_word, graver, meaning, word_of
 from pointsman.wire.gemini.grounding import read_grounding
@@ -90,15 +91,20 @@ class Gathering:
         events.append(self._head)
 
     def end(self, events: list[Event]) -> None:
-        """All chunks have come."""
+        """All chunks have come.
+
+        Raises:
+            UpstreamGarbage: and none of them had a candidate, or said why there is none.
+        """
+        if not self._candidates and not self._blocked:
+            raise UpstreamGarbage("The provider's answer has no `candidates`.")
         if self._head is None:
             self._head = AnswerStart(id="", model="")
             events.insert(0, self._head)
         for candidate in self._candidates.values():
             candidate.end(events)
         if not self._candidates:
-            finish = "content_filter" if self._blocked else "stop"
-            events.append(ChoiceEnd(finish=finish, finish_raw=self._blocked))  # type: ignore[arg-type]  # as above
+            events.append(ChoiceEnd(finish="content_filter", finish_raw=self._blocked))
 
 
 def _seconds(value: Any) -> int:

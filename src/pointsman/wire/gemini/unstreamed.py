@@ -10,7 +10,7 @@ from pointsman.wire.gemini.answer import chunks_of
 from pointsman.wire.gemini.ends import word_of
 from pointsman.wire.gemini.framing import Framing, event
 from pointsman.wire.parse import as_dict, as_list
-from pointsman.wire.raw import Fields, dump, list_of, object_of
+from pointsman.wire.raw import Fields, list_of, object_of
 
 _encode = msgspec.json.Encoder().encode
 _STOP = {"finishReason": "STOP"}
@@ -35,6 +35,6 @@ def _with_end(fields: Fields | None, body: bytes) -> bytes:
     """An answer that does not say that it has ended, which in a stream would be one that was cut off."""
     if fields is None:
         return body
-    found = [object_of(raw) or {} for raw in list_of(fields.get("candidates"))] or [{"index": dump(0)}]
+    found = [object_of(raw) or {} for raw in list_of(fields.get("candidates"))]
     ended = [one if "finishReason" in one else {**one, **_STOP} for one in found]
     return _encode({**fields, "candidates": ended})
