@@ -67,3 +67,35 @@ def test_what_was_sealed_by_nobody_knows_whom_is_not_shown_to_openai() -> None:
     outgoing = sent("openai-chat", model("openai-responses", "gpt-5"), messages=turns)
     assert b"EmwKAhgBEgy" not in outgoing.body
     assert THOUGHT in dropped(outgoing).values()
+
+
+GOOGLE = "https://generativelanguage.googleapis.com/v1beta/openai"
+
+
+@pytest.mark.parametrize(
+    ("upstream", "url", "seal", "thought"),
+    [
+        ("gpt-4o", "https://api.openai.com/v1", False, False),
+        ("llama-3.3-70b-versatile", "https://api.groq.com/openai/v1", False, False),
+        ("qwen/qwen3-32b", "https://api.groq.com/openai/v1", False, False),
+        ("deepseek-chat", "https://api.deepseek.com/v1", False, True),
+        ("moonshotai/kimi-k2-thinking", "https://openrouter.ai/api/v1", False, True),
+        ("gemini-3-pro", GOOGLE, True, False),
+        ("google/gemini-3-pro", "https://openrouter.ai/api/v1", True, False),
+    ],
+)
+def test_thoughts_and_signatures_of_earlier_turns_go_to_who_wants_them(
+    upstream: str, url: str, seal: bool, thought: bool
+) -> None:
+    turn = [
+        {"text": "Hm.", "thought": True},
+        {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "U0lH"},
+    ]
+    result = {"functionResponse": {"name": "f", "response": {"x": 1}}}
+    contents = [*HI["gemini"]["contents"], {"role": "model", "parts": turn}, {"role": "user", "parts": [result]}]
+    outgoing = sent("gemini", model("openai-chat", upstream, url), contents=contents)
+    message = json.loads(outgoing.body)["messages"][1]
+    assert ("extra_content" in message["tool_calls"][0]) == seal
+    assert ("messages[1].thoughtSignature" in dropped(outgoing)) != seal
+    assert ("reasoning_content" in message) == thought
+    assert ("messages[1].thinking" in dropped(outgoing)) != thought

@@ -26,7 +26,7 @@ from pointsman.wire.cache_marks import read_mark
 from pointsman.wire.extras import keep
 from pointsman.wire.losses import dropped, name_of
 from pointsman.wire.openai_chat import reasoning
-from pointsman.wire.openai_chat.core_parts import read_call, read_part, write_call, write_part
+from pointsman.wire.openai_chat.core_parts import SEAL, read_call, read_part, write_call, write_part
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of
 from pointsman.wire.tool_names import CHAT_ID, PLAIN_NAME, Grammar, fitted_id, fitted_names
@@ -51,7 +51,9 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
         names: tools' names at the caller, to those that the provider takes, where they differ.
         marks: it takes cache marks.
         ids: what ids of calls may look like.
-        more: it takes what is not OpenAI's: thoughts of earlier turns, names of speakers.
+        more: it takes names of speakers.
+        thoughts: it takes thoughts of earlier turns.
+        seals: it takes a Gemini's signatures on calls.
         prefix: an answer that the caller has begun has to be marked as such.
     """
 
@@ -59,6 +61,8 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     marks: bool = False
     ids: Grammar = CHAT_ID
     more: bool = True
+    thoughts: bool = False
+    seals: bool = False
     prefix: bool = False
 
 
@@ -182,11 +186,11 @@ def _write_message(
     if role != "assistant":
         fields["content"] = fields["content"] or ""
         return fields
-    calls = _write_calls(blocks, style)
+    calls = _write_calls(blocks, style, lost, path)
     if calls:
         fields["tool_calls"] = calls
     thoughts = [block for block in blocks if isinstance(block, Reasoning)]
-    if thoughts and style.more:
+    if thoughts and style.thoughts:
         _write_reasoning(fields, thoughts, lost, path)
     elif thoughts:
         lost.append(Dropped(path=f"{path}.thinking", reason="no thinking of earlier turns"))
@@ -203,11 +207,15 @@ def _write_reasoning(fields: dict[str, Any], thoughts: list[Reasoning], lost: li
         lost.append(Dropped(path=f"{path}.thinking", reason="signatures are of use only to the model that made them"))
 
 
-def _write_calls(blocks: tuple[Block, ...], style: Style) -> list[Any]:
+def _write_calls(blocks: tuple[Block, ...], style: Style, lost: list[Dropped], path: str) -> list[Any]:
     calls: list[Any] = []
     for block in blocks:
         if isinstance(block, ToolCall):
-            calls.append(write_call(block, style.ids, name=style.names.get(block.name) or _fitted(block.name)))
+            name = style.names.get(block.name) or _fitted(block.name)
+            calls.append(write_call(block, style.ids, name=name, seals=style.seals))
+            if block.extras:
+                unsaid = dropped(block.extras, DIALECT, path)
+                lost += [one for one in unsaid if not style.seals or not one.path.endswith(SEAL)]
         elif isinstance(block, Opaque) and _is_call(block):
             calls.append(block.raw)
     return calls

@@ -182,13 +182,13 @@ def _arguments(function: Fields) -> str:
     return text if text.strip() else "{}"
 
 
-def write_call(call: ToolCall, ids: Grammar | None = None, *, name: str = "") -> dict[str, Any]:
-    """A tool call. `ids`: what a provider takes for one; `name` in the place of its own."""
+def write_call(call: ToolCall, ids: Grammar | None = None, *, name: str = "", seals: bool = True) -> dict[str, Any]:
+    """A tool call. `ids`: what a provider takes for one; `name` in the place of its own; `seals`: with a Gemini's."""
     call_id = call.id if ids is None else fitted_id(call.id, ids)
     function = {"name": name or call.name, "arguments": call.arguments}
     value: dict[str, Any] = {"id": call_id, "type": "function", "function": function}
     for fields in of_dialect(call.extras, GEMINI):
-        if SEAL in fields:  # the name under which Google's own chat endpoint carries it
+        if seals and SEAL in fields:  # the name under which Google's own chat endpoint carries it
             value["extra_content"] = {"google": {"thought_signature": fields[SEAL]}}
     return value
 

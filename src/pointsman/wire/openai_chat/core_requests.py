@@ -14,6 +14,7 @@ from pointsman.wire.cache_marks import read_mark, write_mark
 from pointsman.wire.extras import keep, own
 from pointsman.wire.losses import dropped
 from pointsman.wire.openai_chat.core_messages import Style, read_messages, write_messages
+from pointsman.wire.openai_chat.earlier import takes_seals, takes_thoughts
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.parse import as_dict, as_list
@@ -234,7 +235,8 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
         ids: what ids of calls may look like.
         renamed: fields that have another name there.
         required: its word for "a tool must be called".
-        more, prefix: as in `Style`.
+        more: it takes what is not OpenAI's: thoughts of earlier turns, signatures, names of speakers.
+        prefix: as in `Style`.
     """
 
     dialect: str = DIALECT
@@ -257,7 +259,15 @@ def from_core(request: Request, model: Model, manner: Manner = _OPENAI) -> Outgo
     lost = dropped(request.extras, DIALECT, "")
     names = fitted_names((tool.name for tool in request.tools if not tool.dialect), PLAIN_NAME)
     marks = model.provider.cache_marks
-    style = Style(names=names, marks=marks, ids=manner.ids, more=manner.more, prefix=manner.prefix)
+    style = Style(
+        names=names,
+        marks=marks,
+        ids=manner.ids,
+        more=manner.more,
+        thoughts=manner.more and takes_thoughts(model),
+        seals=manner.more and takes_seals(model),
+        prefix=manner.prefix,
+    )
     fields = _write(request, model, style, lost)
     if request.extras:
         fields |= own(request.extras, DIALECT)
