@@ -82,6 +82,23 @@ async def test_a_second_turn_by_id_brings_the_first_one_along(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_answers_to_which_their_providers_give_one_id_are_told_apart(
+    sim: Any, config: Any, serving: Any, stream: bool
+) -> None:
+    """Both number theirs from 1."""
+    async with Simulator(sim.script) as other:
+        asked_of = config(sim, **ON)
+        asked_of["providers"]["two"]["base_url"] = other.url_of("two")
+        async with serving(asked_of) as served, client(served) as sdk:
+            first = await said(sdk, stream=stream, model="small", input="say: My dog is Rex.")
+            second = await said(sdk, stream=stream, model="large", input="say: My cat is Tom.")
+            assert first.id != second.id
+            assert first.output[0].id != second.output[0].id
+            await said(sdk, stream=stream, model="small", input="say: So?", previous_response_id=first.id)
+            assert [one["content"] for one in asked(sim)][1] == "My dog is Rex."
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_tools_in_between(sim: Any, config: Any, serving: Any, stream: bool) -> None:
     async with serving(config(sim, **ON)) as served, client(served) as sdk:
         first = await said(sdk, stream=stream, model="small", input="Call get_weather for Paris.", tools=[WEATHER])

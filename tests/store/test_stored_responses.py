@@ -114,7 +114,7 @@ async def test_tenants_may_have_the_same_id(store_url):
     assert store.close()
 
 
-async def test_of_the_same_id_the_newest_is_meant(store_url):
+async def test_of_one_call_the_newest_is_meant(store_url):
     store = opened(store_url)
     for model in ("old", "newer"):
         store.keep(kept(model=model))
@@ -124,6 +124,32 @@ async def test_of_the_same_id_the_newest_is_meant(store_url):
     assert await asyncio.to_thread(store.flush)
     assert (await store.find("resp_1", "key-1")).model == "newest"
     assert store.close()
+
+
+async def test_no_response_takes_the_place_of_another_calls(store_url, caplog):
+    store = opened(store_url)
+    store.keep(kept(model="first"))
+    store.keep(kept(model="while it waits", call="02call"))
+    assert await asyncio.to_thread(store.flush)
+    store.keep(kept(model="when it is written", call="03call"))
+    store.keep(kept("resp_2"))
+    assert await asyncio.to_thread(store.flush)
+    assert (await store.find("resp_1", "key-1")).model == "first"
+    assert await store.find("resp_2", "key-1") is not None
+    assert store.lost == 2
+    assert "call 02call is not stored" in caplog.text
+    assert "call 03call is not stored" in caplog.text
+    assert store.close()
+
+
+async def test_the_place_of_one_that_has_expired_is_free(store_url):
+    store = opened(store_url)
+    store.keep(kept(model="old", created=1, expires=2))
+    assert await asyncio.to_thread(store.flush)
+    store.keep(kept(model="new", call="02call"))
+    assert await asyncio.to_thread(store.flush)
+    assert (await store.find("resp_1", "key-1")).model == "new"
+    assert (store.lost, store.close()) == (0, True)
 
 
 async def test_what_is_deleted_is_gone_also_when_it_was_just_being_written(store_url):

@@ -173,7 +173,10 @@ class ResponseStore(Protocol):
     """Keeps responses, each for its tenant alone."""
 
     def keep(self, response: KeptResponse) -> None:
-        """Take one; it can be found at once. Never blocks, never raises."""
+        """Take one; it can be found at once. Never blocks, never raises.
+
+        One whose id another call's response has is not kept.
+        """
         ...
 
     async def find(self, response_id: str, tenant: str) -> KeptResponse | None:

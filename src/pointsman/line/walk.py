@@ -11,6 +11,8 @@ import asyncio
 import functools
 import logging
 
+import msgspec
+
 from pointsman.core.call import Arrival
 from pointsman.core.errors import (
     AllAttemptsFailed,
@@ -75,7 +77,8 @@ class Line:
         run.wishes = wishes(arrival)
         if incoming.surface in SURFACES:
             known, tenant = parts.conversations, run.principal.id
-            run.turn = unkept(incoming, tenant) if known is None else await known.take_up(incoming, tenant)
+            told = msgspec.structs.replace(incoming, call=run.id)
+            run.turn = unkept(told, tenant) if known is None else await known.take_up(told, tenant)
             run.incoming = incoming = run.turn.incoming
         call = Call(
             id=run.id,

@@ -27,18 +27,20 @@ _COLUMNS = (
     "response",
 )
 _WHICH = "WHERE id = ? AND tenant = ?"
-# Some servers give every answer the same id: then the newest is meant.
+# Some servers give every answer the same id. One call's response never takes the place of another's, but that of one
+# which nobody can find any more.
 _INSERT = (
     f"INSERT INTO responses ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - our names
-    f"ON CONFLICT (id, tenant) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[2:])}"
+    f"ON CONFLICT (id, tenant) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[2:])} "
+    "WHERE responses.call_id = excluded.call_id OR responses.expires_ns <= excluded.created_ns"
 )
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM responses {_WHICH} AND expires_ns > ?"  # noqa: S608 - our names
 _PURGE = "DELETE FROM responses WHERE (id, tenant) IN (SELECT id, tenant FROM responses WHERE expires_ns < ? LIMIT 200)"
 _MAKERS = msgspec.json.Decoder(tuple[Maker, ...])
 
 
-def write(database: Database, responses: Iterable[KeptResponse]) -> None:
-    """All of them in one transaction.
+def write(database: Database, responses: Iterable[KeptResponse]) -> list[KeptResponse]:
+    """All of them in one transaction; those are returned whose place another call's response holds.
 
     Raises:
         StoreUnavailable: the store failed; nothing was written.
@@ -46,8 +48,7 @@ def write(database: Database, responses: Iterable[KeptResponse]) -> None:
     """
     text = database.sql(_INSERT)
     with database.transaction():
-        for one in responses:
-            database.run(text, _row(one))
+        return [one for one in responses if not database.run(text, _row(one))]
 
 
 def find(database: Database, key: Key, now: int) -> KeptResponse | None:

@@ -88,8 +88,11 @@ class SqlResponses:
             before = self._pending.get(key)
             weight = self._weight + size - (before.size if before is not None else 0)
             full = weight > settings.queue_bytes or len(self._pending) >= settings.queue
-            if full or self._closed or not plain("".join(key)):
+            taken = before is not None and before.call != response.call
+            if full or taken or self._closed or not plain("".join(key)):
                 self.lost += 1
+                if taken:
+                    _tell_taken(response)
                 return
             self._pending[key], self._weight = response, weight
             self._schedule()
@@ -200,20 +203,25 @@ class SqlResponses:
     def _into_the_store(self, batch: list[KeptResponse]) -> int:
         """Write them; how many can be in no store."""
         lost = 0
+        taken: list[KeptResponse] = []
         for _ in range(2):
             try:
-                self._link.use(lambda database: rows.write(database, batch))
+                taken = self._link.use(lambda database: rows.write(database, batch))
             except InternalError:
                 lost = self._one_by_one(batch)
             if self._link.in_place:
                 break  # else the file was replaced meanwhile: once more, into the one that is there now
-        return lost
+        for one in taken:
+            _tell_taken(one)
+        return lost + len(taken)
 
     def _one_by_one(self, batch: list[KeptResponse]) -> int:
         lost = 0
         for one in batch:
             try:
-                self._link.use(lambda database, one=one: rows.write(database, (one,)))  # type: ignore[misc]  # mypy cannot infer a default's type
+                for taken in self._link.use(lambda database, one=one: rows.write(database, (one,))):  # type: ignore[misc]  # mypy cannot infer a default's type
+                    lost += 1
+                    _tell_taken(taken)
             except InternalError as error:
                 lost += 1
                 _log.error("the response of call %s cannot be stored: %s", one.call, error.message)
@@ -246,3 +254,8 @@ class SqlResponses:
             self._weight -= gone.size
             self._changed.notify_all()
         return gone is not None
+
+
+def _tell_taken(one: KeptResponse) -> None:
+    """Say of a response that its id is that of another call's, which stays: whoever goes on from it means that one."""
+    _log.warning("the response of call %s is not stored: that of an earlier call has the same id", one.call)

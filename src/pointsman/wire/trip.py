@@ -51,6 +51,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         user: the caller's label for its end user, if sent.
         query: what has to go along in the request line to a provider of the same dialect.
         array: the stream is to be one JSON array, not events.
+        call: the call's id, for dialects that make the ids in an answer of it; empty where there is none.
     """
 
     surface: Surface
@@ -62,6 +63,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     query: str = ""
     array: bool = False
+    call: str = ""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

@@ -117,6 +117,16 @@ def whole(value: Answer, incoming) -> dict[str, Any]:
     return body
 
 
+def test_the_ids_of_an_answer_are_those_of_its_call(asking):
+    """Ollama numbers its answers from 0 to 998, so two of them, or of two providers, may bear the same id."""
+    first, second = (msgspec.structs.replace(asking(), call=call) for call in ("01one", "01two"))
+    said = answer(Reasoning(text="hm"), Text(text="hi"), ToolCall(id="c", name="f"))
+    bodies = [whole(said, first), check(streamed(said, first)), whole(said, second)]
+    ids = [[body["id"], *(item["id"] for item in body["output"])] for body in bodies]
+    assert ids[0] == ids[1]
+    assert not set(ids[0]) & set(ids[2])
+
+
 def test_an_answer_as_a_response(asking):
     body = whole(
         answer(Reasoning(text="hm"), Text(text="hi"), ToolCall(id="c", name="f", arguments='{"a":1}')), asking()

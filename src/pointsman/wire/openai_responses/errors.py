@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from pointsman.core.errors import AllAttemptsFailed, CallerError, PointsmanError, UpstreamRefused
 from pointsman.wire.openai_chat.errors import error_fields
 from pointsman.wire.openai_responses.frames import frame
+from pointsman.wire.openai_responses.response_object import Ids
 
 _LAST = (1 << 31) - 3
 """Sequence number of an error. Whoever writes it has not counted the events before; clients that resume a stream skip
@@ -23,7 +23,7 @@ def write_stream_error(error: PointsmanError, request_id: str) -> bytes:
     fields = error_fields(error, request_id)
     plain = {name: fields[name] for name in ("code", "message", "param")}
     failed = {
-        "id": "resp_" + hashlib.blake2b(request_id.encode("utf-8", "replace"), digest_size=16).hexdigest(),
+        "id": Ids.of_call(request_id).answer,
         "object": "response",
         "created_at": 0,
         "status": "failed",

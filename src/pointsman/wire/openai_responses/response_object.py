@@ -14,6 +14,7 @@ from pointsman.wire.openai_responses.seals import seal_of
 from pointsman.wire.openai_responses.tools import Kind, write_call
 from pointsman.wire.openai_responses.usage import write_usage
 from pointsman.wire.raw import Fields
+from pointsman.wire.trip import Incoming
 
 IN_PROGRESS, COMPLETED, INCOMPLETE = "in_progress", "completed", "incomplete"
 # What a response repeats of its request, and what stands there where the request says nothing.
@@ -41,25 +42,42 @@ _ECHO: dict[str, Any] = {
 _ECHOED = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in _ECHO.items()}
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _PREFIXES = {"custom_tool_call": "ctc", "local_shell_call": "lsh", "function_call": "fc"}
+_DIGEST = 14
+"""Bytes of which ids are made."""
 _encode = msgspec.json.Encoder().encode
 
 
 class Ids(NamedTuple):
-    """The ids of a response and its items, which depend on the provider's id alone."""
+    """The ids of a response and its items. They are ours: providers number their answers, each for itself."""
 
     answer: str
     base: str
 
     @classmethod
-    def of(cls, answer_id: str, created: int, model: str, fields: Fields) -> Ids:
-        """Ids for an answer; without an id of the provider's they depend on the time and on what was asked."""
-        digest = hashlib.blake2b(answer_id.encode("utf-8", "replace"), digest_size=14)
-        if not answer_id:
-            digest.update(f"{created} {model}".encode("utf-8", "replace"))
-            for raw in fields.values():
-                digest.update(memoryview(raw))
-        base = digest.hexdigest()
-        return cls(answer_id if answer_id.startswith("resp_") else f"resp_{base}", base)
+    def of(cls, answer_id: str, created: int, model: str, incoming: Incoming) -> Ids:
+        """Ids for an answer. Of an answer to no call they depend on its own id, or on its time and on what was asked.
+
+        An id that is one of this dialect stays: its provider may know the answer by it.
+        """
+        if incoming.call:
+            ids = cls.of_call(incoming.call)
+        else:
+            digest = hashlib.blake2b(answer_id.encode("utf-8", "replace"), digest_size=_DIGEST)
+            if not answer_id:
+                digest.update(f"{created} {model}".encode("utf-8", "replace"))
+                for raw in incoming.fields.values():
+                    digest.update(memoryview(raw))
+            ids = cls._made(digest.hexdigest())
+        return ids._replace(answer=answer_id) if answer_id.startswith("resp_") else ids
+
+    @classmethod
+    def of_call(cls, call: str) -> Ids:
+        """Ids for the answer to a call."""
+        return cls._made(hashlib.blake2b(call.encode("utf-8", "replace"), digest_size=_DIGEST).hexdigest())
+
+    @classmethod
+    def _made(cls, base: str) -> Ids:
+        return cls(f"resp_{base}", base)
 
     def item(self, prefix: str, index: int) -> str:
         """The id of the item at a place."""

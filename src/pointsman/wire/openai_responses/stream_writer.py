@@ -62,7 +62,7 @@ class ResponsesWriter:
     """`streams.StreamWriter` for Responses."""
 
     def __init__(self, incoming: Incoming) -> None:
-        self._fields = incoming.fields
+        self._incoming = incoming
         self._kinds = kinds_of(incoming.fields)
         self._number = 0
         self._ids = Ids("", "")
@@ -118,8 +118,8 @@ class ResponsesWriter:
         self._number += 1
 
     def _begin(self, event: AnswerStart, out: list[bytes]) -> None:
-        self._ids = Ids.of(event.id, event.created, event.model, self._fields)
-        self._begun = response(self._ids, event.created, event.model, self._fields)
+        self._ids = Ids.of(event.id, event.created, event.model, self._incoming)
+        self._begun = response(self._ids, event.created, event.model, self._incoming.fields)
         told = {"response": msgspec.Raw(_encode(self._begun))}
         self._emit(out, "response.created", told)
         self._emit(out, "response.in_progress", told)

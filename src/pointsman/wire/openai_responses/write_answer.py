@@ -47,7 +47,7 @@ from pointsman.wire.trip import Incoming
 def write_answer(answer: Answer, incoming: Incoming) -> Encoded:
     """An answer for a caller, and what this dialect cannot say of it."""
     choice, lost = only_choice(answer, RESPONSES)
-    ids = Ids.of(answer.id, answer.created, answer.model, incoming.fields)
+    ids = Ids.of(answer.id, answer.created, answer.model, incoming)
     end = End.of(choice)
     output = _Output(ids, incoming, lost)
     for block in choice.blocks:
