@@ -448,6 +448,15 @@ def given(sim: Simulator) -> list[dict[str, Any]]:
 SEALED: dict[str, Any] = {"include": ["reasoning.encrypted_content"], "reasoning": {"effort": "low"}}
 
 
+async def test_its_count_of_tokens_passes(serving: Any) -> None:
+    async with natives(serving) as (sim, _, sdk):
+        counted = await sdk.responses.input_tokens.count(model="left", input="say: One.")
+        assert counted.object == "response.input_tokens"
+        assert sim.journal[-1].path.endswith("/responses/input_tokens")
+        crossed = await sdk.responses.input_tokens.count(model="chat", input="say: One.")
+        assert counted.input_tokens > 0 < crossed.input_tokens
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_the_same_provider_gets_its_own_items_back_untouched(serving: Any, stream: bool) -> None:
     async with natives(serving, **ON) as (sim, _, sdk):

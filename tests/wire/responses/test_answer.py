@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pointsman.core.chat import Citation, Media, Opaque, Reasoning, Refusal, Text, ToolCall
 from pointsman.core.errors import UpstreamError, UpstreamGarbage, UpstreamRefused
 from pointsman.wire.openai_responses import OpenAIResponses
-from pointsman.wire.trip import Outgoing
+from pointsman.wire.passage import Passages
+from pointsman.wire.trip import AnswerFacts, Outgoing, Trip
 
 OUTGOING = Outgoing(path="", body=b"")
 USAGE = {
@@ -187,6 +188,24 @@ def test_halves_of_characters_and_bytes_that_are_no_text(dialect):
     assert dialect.read_whole(body, OUTGOING).choices[0].blocks[0].text == "half ?"
     body = answer(message("half")).replace(b"half", b"half \xff")
     assert dialect.read_whole(body, OUTGOING).choices[0].blocks[0].text == "half \ufffd"
+
+
+def test_a_count_passes_and_is_no_answer(dialect):
+    body = b'{"object":"response.input_tokens","input_tokens":12}'
+    assert dialect.read_answer(body) == AnswerFacts()
+    for read in (dialect.read_whole, dialect.as_stream):
+        with pytest.raises(UpstreamGarbage):
+            read(body, OUTGOING)
+
+
+@pytest.mark.parametrize("tidy", [False, True])
+def test_a_count_of_the_callers_own_dialect_stays_as_it_is(dialect, asking, tidy):
+    way = Passages([dialect]).between(dialect.name, dialect.name, tidy=tidy)
+    body = b'{"object":"response.input_tokens","input_tokens":12, "more": null}'
+    trip = Trip(incoming=asking("responses.input_tokens"), outgoing=OUTGOING)
+    assert way.read_answer(body, trip).body == body
+    with pytest.raises(UpstreamRefused):
+        way.read_answer(b'{"error":{"message":"no"}}', trip)
 
 
 def test_counts(dialect):

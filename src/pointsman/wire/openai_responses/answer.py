@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -64,7 +65,7 @@ def usual(body: bytes) -> tuple[TypedAnswer, Usage | None] | None:
 
 
 def read_answer(body: bytes) -> AnswerFacts:
-    """Account for a whole answer. Raises as `port.BothSides.read_answer`."""
+    """Account for a whole answer, or a number of tokens. Raises as `port.BothSides.read_answer`."""
     found = usual(body)
     if found is None:
         return _read_odd(body)
@@ -80,14 +81,21 @@ def read_answer(body: bytes) -> AnswerFacts:
 
 
 def _read_odd(body: bytes) -> AnswerFacts:
-    """An answer that does not fit the usual types: an error in a 200, odd field types, or none at all."""
+    """An answer that does not fit the usual types: an error in a 200, odd field types, a count, or none at all."""
     answer = loads_object(body, "answer")
     refused = failure_in(answer) or refusal_in(answer, body)
     if refused is not None:
         raise refused
     if not isinstance(answer.get("output"), list):
+        if is_count(answer):
+            return AnswerFacts()
         raise UpstreamGarbage("The provider's answer has no list `output`.")
     return facts_in(answer)
+
+
+def is_count(answer: Mapping[str, Any]) -> bool:
+    """Whether what stands in an answer's place is a number of tokens, which is what somebody asked for."""
+    return "output" not in answer and "input_tokens" in answer
 
 
 def facts_in(answer: dict[str, Any]) -> AnswerFacts:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pointsman.core.errors import UpstreamGarbage
-from pointsman.wire.openai_responses.answer import read_answer
+from pointsman.wire.openai_responses.answer import is_count, read_answer
 from pointsman.wire.openai_responses.frames import frame
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, whole_object
 
@@ -49,6 +49,8 @@ def answer_fields(body: bytes) -> Fields:
     fields = whole_object(body)
     if fields is None:
         raise UpstreamGarbage("The provider's answer holds numbers that JSON does not know.")
+    if is_count(fields):
+        raise UpstreamGarbage("The provider's answer is a number of tokens.")
     return fields
 
 
