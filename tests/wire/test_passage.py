@@ -10,7 +10,7 @@ import pytest
 from pointsman.compose.dialects import Dialects
 from pointsman.core.errors import UnsupportedParameter, UpstreamRefused
 from pointsman.core.model import Model, Provider
-from pointsman.wire.trip import Trip
+from pointsman.wire.trip import Outgoing, Trip
 
 DIALECTS = Dialects()
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "seed": 4, "logit_bias": {"5": 1}}
@@ -110,3 +110,87 @@ def test_what_came_before_an_error_in_one_read_is_the_callers() -> None:
     first = way.relay(Trip(incoming=incoming, outgoing=way.write_request(incoming, model("openai-chat"))))
     with pytest.raises(UpstreamRefused):  # nothing of the answer has come: another provider may still give it
         first.feed(read.partition(b"\n\n")[2])
+
+
+ASKED: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "openai-chat": ("chat.completions", "", {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}),
+    "openai-responses": ("responses", "", {"model": "m", "input": "Hi"}),
+    "anthropic-messages": (
+        "messages",
+        "",
+        {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]},
+    ),
+    "gemini": ("gemini.generate", "/v1beta/models/m:generateContent", {"contents": [{"parts": [{"text": "Hi"}]}]}),
+}
+
+
+def told(caller: str, provider: str, answer: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """An answer as a caller gets it: whole, and the events of its stream."""
+    surface, path, body = ASKED[caller]
+    way, sent = DIALECTS.passages.between(caller, provider), json.dumps(answer).encode()
+    trips = []
+    for stream in (False, True):
+        if caller == "gemini":
+            path = path.replace("generate", "streamGenerate") if stream else path
+        else:
+            body = {**body, "stream": stream}
+        asked = DIALECTS.translated[caller].read_request(json.dumps(body).encode(), surface, path, "alt=sse")
+        trips.append(Trip(incoming=asked, outgoing=Outgoing(path="/", body=b""), now=1_760_000_000_000_000_000))
+    events = way.relay_whole(sent, trips[1])[1].decode().split("\n\n")
+    lines = [line for event in events for line in event.split("\n") if line.startswith("data: {")]
+    return json.loads(way.read_answer(sent, trips[0]).body), [json.loads(line[6:]) for line in lines]
+
+
+def by_claude(*content: Any, stop: str = "refusal", **more: Any) -> dict[str, Any]:
+    usage = {"input_tokens": 3, "output_tokens": 1}
+    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "usage": usage}
+    return {**head, "content": list(content), "stop_reason": stop, **more}
+
+
+@pytest.mark.parametrize("said", [[], [{"type": "text", "text": "Well, th"}]], ids=["nothing", "a beginning"])
+def test_a_refusal_without_words_is_no_whole_response(said: list[Any]) -> None:
+    body, events = told("openai-responses", "anthropic-messages", by_claude(*said))
+    assert events[-1]["type"] == "response.incomplete"
+    for one in (body, events[-1]["response"]):
+        assert (one["status"], one["incomplete_details"]) == ("incomplete", {"reason": "content_filter"})
+        assert [item["status"] for item in one["output"]] == ["incomplete"] * len(said)
+
+
+def test_a_refusal_in_words_is_one_of_a_response() -> None:
+    details = {"type": "refusal", "explanation": "Not that."}
+    body, events = told("openai-responses", "anthropic-messages", by_claude(stop_details=details))
+    for one in (body, events[-1]["response"]):
+        assert (one["status"], one["incomplete_details"]) == ("completed", None)
+        assert one["output"][0]["content"] == [{"type": "refusal", "refusal": "Not that."}]
+
+
+REFUSALS = {
+    "openai-chat": {
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "refusal": "No."}}],
+    },
+    "openai-responses": {
+        "id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": "completed",
+        "output": [{"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("provider", REFUSALS)
+def test_openais_refusals_are_none_of_a_clean_end_for_callers_who_have_a_word_for_them(provider: str) -> None:
+    body, events = told("anthropic-messages", provider, REFUSALS[provider])
+    assert (body["stop_reason"], body["content"]) == ("refusal", [{"type": "text", "text": "No."}])
+    assert [event["delta"]["stop_reason"] for event in events if event["type"] == "message_delta"] == ["refusal"]
+    body, events = told("gemini", provider, REFUSALS[provider])
+    assert body["candidates"][0]["finishReason"] == events[-1]["candidates"][0]["finishReason"] == "SAFETY"
+    assert body["candidates"][0]["content"]["parts"] == [{"text": "No."}]
+
+
+@pytest.mark.parametrize("provider", REFUSALS)
+def test_between_openais_dialects_a_refusal_stays_what_it_is(provider: str) -> None:
+    caller = next(name for name in REFUSALS if name != provider)
+    body, _ = told(caller, provider, REFUSALS[provider])
+    if caller == "openai-chat":
+        assert (body["choices"][0]["message"]["refusal"], body["choices"][0]["finish_reason"]) == ("No.", "stop")
+    else:
+        assert (body["output"][0]["content"][0]["refusal"], body["status"]) == ("No.", "completed")

@@ -8,6 +8,14 @@ from typing import NamedTuple
 from pointsman.core.chat import Choice, Finish
 
 
+def declined(finish: Finish | None, *, refused: bool) -> Finish | None:
+    """An end for callers who have a word for refusals; `refused`: the model has declined in words.
+
+    OpenAI's dialects say so beside an end like any other.
+    """
+    return "refusal" if refused and finish in ("stop", None) else finish
+
+
 class Finishes(NamedTuple):
     """A dialect's words.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from wire.across.facts import CALLS, ERROR, FILTER, LENGTH, STOP, Choice, Facts, Failure, Usage, call_of, finish_of
+from wire.across.facts import CALLS, ERROR, FILTER, LENGTH, REFUSAL, STOP, Choice, Facts, Failure, Usage, call_of, finish_of
 from wire.across.facts_errors import failure_in
 from wire.across.frames import DONE, Sse, fields, items, number, text
 
@@ -59,6 +59,8 @@ def _choice(choice: dict[str, Any], body: dict[str, Any]) -> Choice:
     said, thought = _content(message)
     words = choice.get("finish_reason")
     finish = _WORDS.get(text(words), STOP)
+    ends = finish_of(finish, calls) if words else frozenset({CALLS if calls else STOP})  # `""`: Snowflake
+    refused = bool(text(message.get("refusal")))  # it ends as any other answer does
     cited, may = _sources(message, body)
     return Choice(
         text=(said or text(choice.get("text"))) + text(message.get("refusal")),
@@ -66,7 +68,7 @@ def _choice(choice: dict[str, Any], body: dict[str, Any]) -> Choice:
         sealed=_sealed(message),
         calls=calls,
         foreign=tuple("custom" for call in items(message.get("tool_calls")) if fields(call).get("type") == "custom"),
-        finish=finish_of(finish, calls) if words else frozenset({CALLS if calls else STOP}),  # `""`: Snowflake
+        finish=ends | {REFUSAL} if refused and STOP in ends else ends,
         cited=cited,
         may_cite=may,
         spans=spans_of(said, [fields(fields(item).get("url_citation")) for item in items(message.get("annotations"))]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wire.across.facts import CALLS, FILTER, LENGTH, STOP, Choice, Facts, Failure, Usage, call_of
+from wire.across.facts import CALLS, FILTER, LENGTH, REFUSAL, STOP, Choice, Facts, Failure, Usage, call_of
 from wire.across.facts_chat import spans_of
 from wire.across.facts_errors import failure_in
 from wire.across.frames import Sse, fields, items, number, text
@@ -77,7 +77,9 @@ def _finish(body: dict[str, Any], calls: bool, foreign: bool) -> frozenset[str]:
         return frozenset({FILTER if reason == "content_filter" else LENGTH})
     if calls:
         return frozenset({CALLS})
-    return frozenset({CALLS, STOP} if foreign else {STOP})
+    said = [fields(part) for item in items(body.get("output")) for part in items(fields(item).get("content"))]
+    refused = any(text(part.get("refusal")) for part in said)  # it ends as any other answer does
+    return frozenset({STOP, *([CALLS] if foreign else []), *([REFUSAL] if refused else [])})
 
 
 def usage_of(raw: dict[str, Any]) -> Usage | None:

@@ -186,7 +186,7 @@ def test_the_request_is_repeated(asking):
     [
         ("stop", "completed", None),
         ("tool_calls", "completed", None),
-        ("refusal", "completed", None),
+        ("refusal", "incomplete", {"reason": "content_filter"}),
         ("pause", "completed", None),
         ("length", "incomplete", {"reason": "max_output_tokens"}),
         ("content_filter", "incomplete", {"reason": "content_filter"}),

@@ -28,7 +28,7 @@ from pointsman.wire.anthropic_messages.core_turns import input_of
 from pointsman.wire.anthropic_messages.seals import NO_INDEX, data_of, seals_of_call, signature_of
 from pointsman.wire.anthropic_messages.unstreamed import answer_fields
 from pointsman.wire.anthropic_messages.usage import write_usage
-from pointsman.wire.finishes import Finishes
+from pointsman.wire.finishes import Finishes, declined
 from pointsman.wire.losses import dropped, name_of, only_choice
 from pointsman.wire.parse import as_dict, as_text
 from pointsman.wire.raw import list_of, text_in, value_of
@@ -122,7 +122,9 @@ def write_answer(answer: Answer) -> Encoded:
     for at, block in enumerate(choice.blocks):
         _write_block(block, content, ids, lost, at)
     _end_in_words(content, lost)
-    word = word_of(choice.finish, choice.finish_raw, choice.stop_sequence, calls=bool(ids))
+    refused = any(isinstance(block, Refusal) and block.text for block in choice.blocks)
+    end = declined(choice.finish, refused=refused)
+    word = word_of(end, choice.finish_raw, choice.stop_sequence, calls=bool(ids))
     fields: dict[str, Any] = {
         "id": answer.id,
         "type": "message",

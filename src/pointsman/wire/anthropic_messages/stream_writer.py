@@ -43,6 +43,7 @@ from pointsman.wire.anthropic_messages.core_answers import (
 from pointsman.wire.anthropic_messages.seals import signature_of
 from pointsman.wire.anthropic_messages.unstreamed import event as frame
 from pointsman.wire.anthropic_messages.usage import write_usage
+from pointsman.wire.finishes import declined
 from pointsman.wire.losses import dropped, name_of
 
 _encode = msgspec.json.Encoder().encode
@@ -65,6 +66,7 @@ class MessagesWriter:
         self._ids: set[str] = set()
         self._finish: ChoiceEnd | None = None
         self._lost: list[str] = []
+        self._refused = False  # the model has declined in words
         self._said = False  # something besides thoughts has been written
         self._wordless: list[dict[str, Any]] = []  # thoughts that only their maker reads, until something follows them
 
@@ -170,6 +172,10 @@ class MessagesWriter:
         """A call's id for the caller."""
         return caller_id(call, self._ids, at)
 
+    def refuse(self) -> None:
+        """The model declines in words."""
+        self._refused = True
+
     def lose(self, *names: str) -> None:
         """Something that cannot be said."""
         self._lost += names
@@ -182,7 +188,8 @@ class MessagesWriter:
         else:
             self._think(out)
         end = self._finish or ChoiceEnd(finish="stop")
-        word = word_of(end.finish, end.finish_raw, end.stop_sequence, calls=bool(self._ids))
+        finish = declined(end.finish, refused=self._refused)
+        word = word_of(finish, end.finish_raw, end.stop_sequence, calls=bool(self._ids))
         stopped = end.stop_sequence if word == "stop_sequence" else None
         written = _encode(write_usage(usage or Usage()))
         if cost is not None:
@@ -244,6 +251,8 @@ class _Block:
                 self._show(value, b"thinking_delta", b"thinking", out)
             else:
                 self._show({"type": "text", "text": ""}, b"text_delta", b"text", out)
+                if isinstance(self._block, Refusal):
+                    self._writer.refuse()
         out.append(self._head + _encode(text) + _END)
 
     def delta(self, event: Delta, out: list[bytes]) -> None:

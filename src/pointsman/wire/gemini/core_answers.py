@@ -17,11 +17,13 @@ from pointsman.core.chat import (
     Event,
     Media,
     Reasoning,
+    Refusal,
     Text,
     ToolCall,
 )
 from pointsman.wire.events import Assembly
 from pointsman.wire.extras import keep, own
+from pointsman.wire.finishes import declined
 from pointsman.wire.gemini.answer import NAME, chunks_of
 from pointsman.wire.gemini.core_parts import Style, shown_thought, write_call, write_part
 from pointsman.wire.gemini.ends import FINISHES
@@ -120,7 +122,8 @@ def _write_choice(choice: Choice, lost: list[Dropped]) -> dict[str, Any]:
         if part is not None:
             parts.append(part)
     content: dict[str, Any] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
-    candidate: dict[str, Any] = {"content": content, "finishReason": FINISHES.word(choice) or "STOP"}
+    refused = any(isinstance(block, Refusal) and block.text for block in choice.blocks)
+    candidate: dict[str, Any] = {"content": content, "finishReason": said_end(choice, refused=refused)}
     candidate["index"] = choice.index
     if citations:
         candidate["groundingMetadata"] = write_grounding(citations, "".join(texts))
@@ -128,6 +131,12 @@ def _write_choice(choice: Choice, lost: list[Dropped]) -> dict[str, Any]:
         candidate["logprobsResult"] = result
     lost += unsaid_end(choice.stop_sequence, path)
     return candidate | own(choice.extras, DIALECT)
+
+
+def said_end(choice: Choice, *, refused: bool) -> str:
+    """The word for an end; `refused`: the model has declined in words."""
+    ended = msgspec.structs.replace(choice, finish=declined(choice.finish, refused=refused)) if refused else choice
+    return FINISHES.word(ended) or "STOP"
 
 
 def unsaid_end(stop_sequence: str, path: str) -> list[Dropped]:

@@ -29,9 +29,8 @@ from pointsman.core.chat import (
 )
 from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
-from pointsman.wire.gemini.core_answers import created_at, shifted, show_call, show_part, unsaid_end
+from pointsman.wire.gemini.core_answers import created_at, said_end, shifted, show_call, show_part, unsaid_end
 from pointsman.wire.gemini.core_parts import shown_thought
-from pointsman.wire.gemini.ends import FINISHES
 from pointsman.wire.gemini.framing import one_line
 from pointsman.wire.gemini.grounding import write_grounding
 from pointsman.wire.gemini.logprobs import write_logprobs
@@ -100,6 +99,7 @@ class GeminiWriter:
                 if text:
                     out.append(candidate.part({"text": text}))
             case Refusal(text=text) if text:
+                candidate.refused = True
                 out.append(candidate.part({"text": text}))
             case Reasoning(text=text) if text:
                 out.append(candidate.part({"text": text, "thought": True}))
@@ -127,6 +127,7 @@ class GeminiWriter:
         elif isinstance(block, ToolCall):
             opened.pieces.append((event.field, text))
         elif text:
+            candidate.refused = True  # of what is told in text nothing else is left
             out.append(_TEXT + _encode(text) + candidate.tail)
 
     def _stop(self, event: BlockEnd, out: list[bytes]) -> None:
@@ -185,13 +186,14 @@ _TEXT = b'data: {"candidates":[{"content":{"parts":[{"text":'
 class _Candidate:
     """One answer on its way."""
 
-    __slots__ = ("blocks", "calls", "citations", "end", "index", "length", "tail", "texts")
+    __slots__ = ("blocks", "calls", "citations", "end", "index", "length", "refused", "tail", "texts")
 
     def __init__(self, index: int, tail: bytes) -> None:
         self.index = index
         self.tail = tail
         self.blocks: dict[int, _Open] = {}
         self.calls = self.length = 0
+        self.refused = False
         self.texts: list[str] = []
         self.citations: list[Citation] = []
         self.end: ChoiceEnd | None = None
@@ -209,7 +211,8 @@ class _Candidate:
         """What the last chunk says of this answer."""
         end = self.end
         choice = Choice(finish=end.finish if end else None, finish_raw=end.finish_raw if end else "")
-        candidate: dict[str, Any] = {"content": _NOTHING, "finishReason": FINISHES.word(choice) or "STOP"}
+        said = said_end(choice, refused=self.refused)
+        candidate: dict[str, Any] = {"content": _NOTHING, "finishReason": said}
         candidate["index"] = self.index
         if self.citations:
             candidate["groundingMetadata"] = write_grounding(self.citations, "".join(self.texts))

@@ -95,10 +95,12 @@ class End(NamedTuple):
     reason: str = ""
 
     @classmethod
-    def of(cls, choice: Choice) -> End:
-        """The end of a choice."""
+    def of(cls, choice: Choice, *, refused: bool) -> End:
+        """The end of a choice. A refusal in words (`refused`) is an answer; without them it is one that is missing."""
         if choice.finish == "error":
             return cls("failed", choice.finish_raw)
+        if choice.finish == "refusal":
+            return cls(COMPLETED) if refused else cls(INCOMPLETE, "content_filter")
         reason = _REASONS.get(choice.finish or "")
         return cls(INCOMPLETE, reason) if reason else cls(COMPLETED)
 

@@ -72,6 +72,7 @@ class ResponsesWriter:
         self._open: dict[int, Part | Thought | Call] = {}
         self._cited: dict[int, Text] = {}  # texts that came with citations
         self._end = End(COMPLETED)
+        self._refused = False  # the model has declined in words
         self._lost: list[str] = []
         self._final = b""
 
@@ -96,7 +97,7 @@ class ResponsesWriter:
                 case Logprobs(choice=0):
                     self._weigh(event, out)
                 case ChoiceEnd(choice=0):
-                    self._end = End.of(Choice(finish=event.finish, finish_raw=event.finish_raw))
+                    self._end = End.of(Choice(finish=event.finish, finish_raw=event.finish_raw), refused=self._refused)
                     self._flush(out, self._end.of_message)
                 case ChoiceEnd():
                     self._lost.append(f"choices[{event.choice}]")
@@ -205,6 +206,7 @@ class ResponsesWriter:
     def _grow(self, opened: Part | Thought | Call, text: str, out: list[bytes]) -> None:
         if isinstance(opened, Part):
             opened.take(text)
+            self._refused = self._refused or not opened.is_text
             out.append(b"%b%d%b%b%b" % (opened.kind, self._number, opened.head, _encode(text), opened.tail))
             self._number += 1
         elif isinstance(opened, Thought):

@@ -48,7 +48,7 @@ def write_answer(answer: Answer, incoming: Incoming) -> Encoded:
     """An answer for a caller, and what this dialect cannot say of it."""
     choice, lost = only_choice(answer, RESPONSES)
     ids = Ids.of(answer.id, answer.created, answer.model, incoming)
-    end = End.of(choice)
+    end = End.of(choice, refused=any(isinstance(one, Refusal) and one.text for one in choice.blocks))
     output = _Output(ids, incoming, lost)
     for block in choice.blocks:
         output.add(block)
