@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from pointsman.compose.dialects import Dialects
-from pointsman.core.errors import UnsupportedParameter, UpstreamRefused
+from pointsman.core.errors import UnsupportedParameter, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model, Provider
 from pointsman.wire.trip import Outgoing, Trip
 
@@ -194,3 +194,11 @@ def test_between_openais_dialects_a_refusal_stays_what_it_is(provider: str) -> N
         assert (body["choices"][0]["message"]["refusal"], body["choices"][0]["finish_reason"]) == ("No.", "stop")
     else:
         assert (body["output"][0]["content"][0]["refusal"], body["status"]) == ("No.", "completed")
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+@pytest.mark.parametrize("caller", ["openai-chat", "anthropic-messages", "gemini"])
+def test_a_response_that_is_not_there_yet_is_no_empty_answer(caller: str, status: str) -> None:
+    with pytest.raises(UpstreamGarbage, match=status):
+        told(caller, "openai-responses", {**REFUSALS["openai-responses"], "status": status, "output": []})
+    assert told(caller, "openai-responses", {**REFUSALS["openai-responses"], "status": status})

@@ -8,6 +8,7 @@ import msgspec
 
 from pointsman.core.chat import Answer, Block, Choice, Finish, Opaque, Reasoning, Refusal, Text, ToolCall
 from pointsman.core.dialects import RESPONSES
+from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.usage import Usage
 from pointsman.wire.openai_responses.answer import usual, word_of
 from pointsman.wire.openai_responses.content import read_part
@@ -22,6 +23,7 @@ from pointsman.wire.tool_names import made_id
 from pointsman.wire.trip import Outgoing
 
 _REASONS: dict[str, Finish] = {"content_filter": "content_filter"}
+_UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 class Place(NamedTuple):
@@ -54,6 +56,8 @@ class _Head(NamedTuple):
 def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
     """An answer in no dialect. Raises as `port.ProviderSide.read_whole`."""
     head = _head(sound(body))
+    if head.status in _UNFINISHED and not head.output:
+        raise UpstreamGarbage(f"The provider's answer is not there yet: it is `{head.status}`.")
     maker = maker_of(head.model)
     blocks: list[Block] = []
     logprobs: list[msgspec.Raw] = []
@@ -121,7 +125,7 @@ def meaning(status: str, word: str, *, calls: bool) -> Finish | None:
     """What the provider's word means; None before the end."""
     if status == "incomplete":
         return _REASONS.get(word, "length")
-    if status in ("queued", "in_progress"):
+    if status in _UNFINISHED:
         return None
     if status == "cancelled":
         return "error"  # cut off, and no end
