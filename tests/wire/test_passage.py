@@ -196,6 +196,22 @@ def test_between_openais_dialects_a_refusal_stays_what_it_is(provider: str) -> N
         assert (body["output"][0]["content"][0]["refusal"], body["status"]) == ("No.", "completed")
 
 
+@pytest.mark.parametrize("stop", ["max_tokens", "tool_use", "refusal"])
+def test_a_call_that_the_end_cuts_is_as_incomplete_as_its_response(stop: str) -> None:
+    calls = [{"type": "tool_use", "id": f"toolu_{at}", "name": "f", "input": {}} for at in range(2)]
+    body, events = told("openai-responses", "anthropic-messages", by_claude(*calls, stop=stop))
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    ended = "completed" if stop == "tool_use" else "incomplete"
+    assert done == events[-1]["response"]["output"]
+    for output in (body["output"], done):
+        assert [item["status"] for item in output] == ["completed", ended]
+    followed, events = told(
+        "openai-responses", "anthropic-messages", by_claude(*calls, {"type": "text", "text": "a"}, stop=stop)
+    )
+    for output in (followed["output"], events[-1]["response"]["output"]):
+        assert [item["status"] for item in output] == ["completed", "completed", ended]
+
+
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
 @pytest.mark.parametrize("caller", ["openai-chat", "anthropic-messages", "gemini"])
 def test_a_response_that_is_not_there_yet_is_no_empty_answer(caller: str, status: str) -> None:

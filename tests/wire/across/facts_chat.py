@@ -8,7 +8,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from wire.across.facts import CALLS, ERROR, FILTER, LENGTH, REFUSAL, STOP, Choice, Facts, Failure, Usage, call_of, finish_of
+from wire.across.facts import (
+    CALLS,
+    ERROR,
+    FILTER,
+    LENGTH,
+    REFUSAL,
+    STOP,
+    Choice,
+    Facts,
+    Failure,
+    Usage,
+    call_of,
+    finish_of,
+)
 from wire.across.facts_errors import failure_in
 from wire.across.frames import DONE, Sse, fields, items, number, text
 

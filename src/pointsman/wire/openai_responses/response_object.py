@@ -110,8 +110,8 @@ class End(NamedTuple):
         return f"response.{self.status}"
 
     @property
-    def of_message(self) -> str:
-        """The status of a message that was being written."""
+    def of_last(self) -> str:
+        """The status of what was being written: the last message, or the last call."""
         return COMPLETED if self.status == COMPLETED else INCOMPLETE
 
 

@@ -70,6 +70,7 @@ class ResponsesWriter:
         self._output: list[Any] = []  # finished items, in the order in which they began
         self._message: Message | None = None
         self._open: dict[int, Part | Thought | Call] = {}
+        self._held: tuple[Call, tuple[Extras, ...]] | None = None  # a call that is over, until it is known how it ended
         self._cited: dict[int, Text] = {}  # texts that came with citations
         self._end = End(COMPLETED)
         self._refused = False  # the model has declined in words
@@ -85,6 +86,8 @@ class ResponsesWriter:
         """See `streams.StreamWriter.write`."""
         out: list[bytes] = []
         for event in events:
+            if self._held is not None and isinstance(event, BlockStart | Delta | BlockEnd):
+                self._release(COMPLETED, out)
             match event:
                 case Delta(choice=0):
                     self._delta(event, out)
@@ -98,7 +101,8 @@ class ResponsesWriter:
                     self._weigh(event, out)
                 case ChoiceEnd(choice=0):
                     self._end = End.of(Choice(finish=event.finish, finish_raw=event.finish_raw), refused=self._refused)
-                    self._flush(out, self._end.of_message)
+                    self._release(self._end.of_last, out)
+                    self._flush(out, self._end.of_last)
                 case ChoiceEnd():
                     self._lost.append(f"choices[{event.choice}]")
         return b"".join(out)
@@ -106,6 +110,7 @@ class ResponsesWriter:
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
         """See `streams.StreamWriter.close`."""
         out: list[bytes] = []
+        self._release(COMPLETED, out)
         self._flush(out, COMPLETED)
         whole = ended(self._begun, self._end, self._output, usage, cost)
         if self._lost:
@@ -256,7 +261,7 @@ class ResponsesWriter:
         elif isinstance(opened, Thought):
             self._stop_thought(opened, out)
         elif isinstance(opened, Call):
-            self._stop_call(opened, event.extras, out)
+            self._held = opened, event.extras
 
     def _cite(self, part: Part, event: BlockEnd, out: list[bytes]) -> None:
         part.writers -= 1
@@ -288,11 +293,18 @@ class ResponsesWriter:
             self._announce(thought, out)
         self._finish(out, thought.index, thought_item(thought.id, block))
 
-    def _stop_call(self, call: Call, extras: tuple[Extras, ...], out: list[bytes]) -> None:
+    def _release(self, status: str, out: list[bytes]) -> None:
+        """The call that waited ends: with this status if it is the last item, whose end the answer's may have cut."""
+        if self._held is None:
+            return
+        (call, extras), self._held = self._held, None
+        self._stop_call(call, extras, status if call.index == len(self._output) - 1 else COMPLETED, out)
+
+    def _stop_call(self, call: Call, extras: tuple[Extras, ...], status: str, out: list[bytes]) -> None:
         whole = call.whole(extras)
         if not call.texts:
             self._argue(call, whole.arguments, out)
-        item = call_item(call.id, whole, call.kind, COMPLETED)
+        item = call_item(call.id, whole, call.kind, status)
         where = {"item_id": call.id, "output_index": call.index}
         if call.streams:
             self._emit(out, "response.function_call_arguments.done", {**where, "arguments": whole.arguments})

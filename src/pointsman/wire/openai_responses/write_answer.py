@@ -52,7 +52,7 @@ def write_answer(answer: Answer, incoming: Incoming) -> Encoded:
     output = _Output(ids, incoming, lost)
     for block in choice.blocks:
         output.add(block)
-    output.flush(end.of_message)
+    output.end(end.of_last)
     output.weigh(_logprobs(choice))
     begun = response(ids, answer.created, answer.model, incoming.fields)
     body = msgspec.json.encode(ended(begun, end, output.items, answer.usage, None))
@@ -73,9 +73,11 @@ class _Output:
         self._lost = lost
         self._parts: list[Any] = []
         self._spoken: dict[str, Any] | None = None
+        self._called: dict[str, Any] | None = None  # the call that nothing has followed
 
     def add(self, block: Block) -> None:
         """The next block."""
+        self._called = None
         if isinstance(block, Text | Refusal):
             self._say(block)
             return
@@ -87,7 +89,8 @@ class _Output:
                     self.items.append(thought_item(self._ids.item("rs", at), block))
             case ToolCall():
                 kind = self._kinds.get(block.name)
-                self.items.append(call_item(self._ids.call(kind, at), block, kind, COMPLETED))
+                self._called = call_item(self._ids.call(kind, at), block, kind, COMPLETED)
+                self.items.append(self._called)
                 for seal in seals_of_call(block):
                     self.items.append(seal_item(self._ids.item("rs", len(self.items)), seal))
             case Media(kind="image") if block.data:
@@ -112,6 +115,12 @@ class _Output:
                 self._lost.append(Dropped(path=f"output[{len(self.items)}].annotations", reason=reason))
         part[ANNOTATIONS] += list_of(own(block.extras, RESPONSES).get(ANNOTATIONS))
         part["text"] += block.text
+
+    def end(self, status: str) -> None:
+        """Nothing follows. What was being written last has this status: a limit may have cut it."""
+        self.flush(status)
+        if self._called is not None:
+            self._called["status"] = status
 
     def flush(self, status: str) -> None:
         """The message that was being written, if any, is an item."""
