@@ -200,7 +200,6 @@ def test_models_that_refuse_to_be_forced_are_left_their_choice(asked):
         (None, 8_192, 8_192),
         (None, 128_000, 32_000),
         (9_000, 8_192, 8_192),
-        (-1, 0, 4_096),
     ],
 )
 def test_the_longest_answer_is_always_named(asked, asked_for, most, wanted):

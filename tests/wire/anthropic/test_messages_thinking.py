@@ -140,7 +140,8 @@ def test_whether_thoughts_are_shown(messages, claude):
     ("fields", "wanted"),
     [
         ({"thinking": {"type": "enabled", "budget_tokens": 2_048}}, ("", 2_048, True)),
-        ({"thinking": {"type": "enabled", "budget_tokens": "many"}}, ("", -1, True)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2_048.0}}, ("", 2_048, True)),
+        ({"thinking": {"type": "enabled", "budget_tokens": None}}, ("", -1, True)),
         ({"thinking": {"type": "enabled", "budget_tokens": 2_048, "display": "omitted"}}, ("", 2_048, False)),
         ({"thinking": {"type": "adaptive"}}, ("", -1, True)),
         ({"thinking": {"type": "adaptive"}, "model": "claude-opus-4-6"}, ("", -1, True)),

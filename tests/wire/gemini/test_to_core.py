@@ -256,7 +256,7 @@ def test_a_property_that_is_named_like_a_word_of_schemas_is_a_property():
 )
 def test_tool_choice(calling, mode, name, left):
     """Gotcha 9."""
-    request = core(toolConfig={"functionCallingConfig": calling})
+    request = core(toolConfig={"functionCallingConfig": calling}, tools=[{"functionDeclarations": [{"name": "f"}]}])
     assert (request.tool_choice.mode, request.tool_choice.name) == (mode, name)
     start = "toolConfig.functionCallingConfig."
     assert {key: value_of(raw) for key, raw in own(request.extras, "gemini").items()} == {

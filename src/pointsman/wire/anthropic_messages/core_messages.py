@@ -7,6 +7,7 @@ import msgspec
 from pointsman.core.chat import Block, Message, Reasoning, Role, Text, ToolCall
 from pointsman.core.dialects import MESSAGES
 from pointsman.core.errors import InvalidRequest
+from pointsman.wire.anthropic_messages.checks import check_said
 from pointsman.wire.anthropic_messages.core_parts import read_block, read_blocks
 from pointsman.wire.anthropic_messages.seals import CallSeal, call_seal
 from pointsman.wire.extras import keep
@@ -23,12 +24,11 @@ def read_system(raw: msgspec.Raw | None) -> tuple[Message, ...]:
     """The system prompt, a text or blocks, as the conversation's first message; none where there is none.
 
     Raises:
-        InvalidRequest: neither.
+        InvalidRequest: neither, or a block that cannot be read.
     """
     if raw is None or bytes(raw) == b"null":
         return ()
-    if text_of(raw) is None and items_of(raw) is None:
-        raise InvalidRequest("`system` has to be a string or a list of text blocks.", param="system")
+    check_said({"system": raw})
     blocks = read_blocks(raw)
     told = tuple([block for block in blocks if not (isinstance(block, Text) and block.text.startswith(_BILLING))])
     extras = keep(MESSAGES, {_BILLING: dump(True)}) if len(told) < len(blocks) else ()
@@ -55,6 +55,7 @@ def read_message(raw: msgspec.Raw, path: str) -> Message:
         items = items_of(content)
         if items is None:
             raise InvalidRequest(f"`{path}.content` has to be a string or a list of blocks.", param=f"{path}.content")
+        check_said(fields, f"{path}.")
         blocks = _with_call_seals([read_block(item) for item in items])
     extras = keep(MESSAGES, rest(fields, ("role", "content"))) if len(fields) > 2 else ()
     return Message(role=_ROLES[role], blocks=blocks, extras=extras)

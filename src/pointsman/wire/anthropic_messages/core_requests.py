@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from pointsman.core.chat import Block, Dropped, Message, Request, ResponseFormat, ToolCall
 from pointsman.core.dialects import MESSAGES
 from pointsman.core.model import Model
+from pointsman.wire.anthropic_messages.checks import check_request
 from pointsman.wire.anthropic_messages.claude import Takes, takes
 from pointsman.wire.anthropic_messages.core_messages import read_messages
 from pointsman.wire.anthropic_messages.core_tools import (
@@ -29,6 +29,7 @@ from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark
 from pointsman.wire.extras import keep, own
 from pointsman.wire.losses import dropped
+from pointsman.wire.numbers import number, whole
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.parse import as_dict, as_list
 from pointsman.wire.raw import Fields, dump, object_of, rest, value_of
@@ -36,7 +37,6 @@ from pointsman.wire.tool_names import LONG_NAME, fitted_names
 from pointsman.wire.trip import Incoming, Outgoing
 
 _encode = msgspec.json.Encoder().encode
-_MOST = 1 << 53
 _NULL = msgspec.Raw(b"null")
 _KNOWN = frozenset(
     {
@@ -68,9 +68,10 @@ def to_core(incoming: Incoming) -> Request:
     """A request in no dialect. Raises as `port.CallerSide.to_core`."""
     fields = incoming.fields
     get = fields.get
+    check_request(fields)
     output = as_dict(value_of(get("output_config"))) if "output_config" in fields else {}
     thought = read_thinking(get("thinking"), output, shown=takes(incoming.model).shows)
-    limit = _integer(value_of(get("max_tokens")))
+    limit = whole(value_of(get("max_tokens")))
     extras = _others(fields, thought.left)
     choice = read_choice(get("tool_choice"))
     if choice is None and bytes(get("tool_choice", _NULL)) != b"null":
@@ -83,9 +84,9 @@ def to_core(incoming: Incoming) -> Request:
         response_format=_format(fields),
         max_output=limit,
         stop=tuple([word for word in as_list(value_of(get("stop_sequences"))) if isinstance(word, str)]),
-        temperature=_number(value_of(get("temperature"))),
-        top_p=_number(value_of(get("top_p"))),
-        top_k=_integer(value_of(get("top_k"))),
+        temperature=number(value_of(get("temperature"))),
+        top_p=number(value_of(get("top_p"))),
+        top_k=whole(value_of(get("top_k"))),
         reasoning_effort=thought.effort,
         reasoning_budget=thought.budget,
         shows_reasoning=thought.shows,
@@ -94,18 +95,6 @@ def to_core(incoming: Incoming) -> Request:
         user=incoming.user,
         extras=keep(MESSAGES, extras) if extras else (),
     )
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    whole = _integer(value)
-    return None if whole is None else float(whole)
-
-
-def _integer(value: Any) -> int | None:
-    """A whole number that can be written again; JSON has them of any size."""
-    return value if type(value) is int and -_MOST <= value < _MOST else None
 
 
 def _format(fields: Fields) -> ResponseFormat | None:
@@ -215,7 +204,7 @@ def _limit(request: Request, model: Model, lost: list[Dropped]) -> int:
             return asked
         lost.append(Dropped(path="max_tokens", reason=f"{model.name} writes at most {model.max_output}, not {asked}"))
         return model.max_output
-    usual = _integer(value_of(dict(model.params).get("max_tokens")))
+    usual = whole(value_of(dict(model.params).get("max_tokens")))
     if usual is not None and usual > 0:
         return usual
     most = _MOST_THOUGHT if wanted(request) else _MOST_UNASKED

@@ -9,6 +9,7 @@ import msgspec
 from pointsman.core.chat import Dropped, Request
 from pointsman.core.model import Ability, Model
 from pointsman.wire.anthropic_messages.claude import Takes
+from pointsman.wire.numbers import whole
 from pointsman.wire.raw import Fields, object_of, rest, text_in, value_of
 
 LEAST = 1_024  # tokens of thinking, the fewest that can be asked for
@@ -147,9 +148,9 @@ def read_thinking(raw: msgspec.Raw | None, output: dict[str, Any], *, shown: boo
     if not fields:
         return ThinkingRead(effort=effort)
     kind = text_in(fields, "type")
-    tokens = value_of(fields.get("budget_tokens"))
+    tokens = whole(value_of(fields.get("budget_tokens")))
     if kind == "enabled":
-        budget = tokens if type(tokens) is int and 0 < tokens < 1 << 53 else -1
+        budget = tokens if tokens is not None and tokens > 0 else -1
     elif kind == "adaptive":
         budget = -1
     elif kind in ("disabled", "between_tools"):

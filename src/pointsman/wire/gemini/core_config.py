@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -12,10 +11,10 @@ from pointsman.core.model import Ability, Model
 from pointsman.wire.gemini.models import before_3, generation, of_3
 from pointsman.wire.gemini.names import camel, fields_of, null, spelled
 from pointsman.wire.gemini.schemas import read_openapi, write_schema
+from pointsman.wire.numbers import number, untexted, whole
 from pointsman.wire.parse import as_dict, as_list, as_text
-from pointsman.wire.raw import Fields, text_in, value_of
+from pointsman.wire.raw import Fields, rest, text_in, value_of
 
-_MOST = 1 << 63
 _MOST_SEED = 1 << 31
 _MOST_STOPS = 5
 _JSON = "application/json"
@@ -28,6 +27,7 @@ _NUMBERS = {
     "frequencyPenalty": "frequency_penalty",
 }
 _COUNTS = {"maxOutputTokens": "max_output", "topK": "top_k", "seed": "seed"}
+_THINKING = ("includeThoughts", "thinkingBudget", "thinkingLevel")
 _TAKEN = frozenset(
     {*_NUMBERS, *_COUNTS, "candidateCount", "stopSequences", "responseLogprobs", "logprobs", "thinkingConfig", *_FORMAT}
 )
@@ -50,6 +50,8 @@ def read_config(raw: msgspec.Raw | None) -> tuple[dict[str, Any], Fields]:
         left = {f"generationConfig.{name}": one for name, one in fields.items() if name not in taken and not null(one)}
         if value_of(left.get("generationConfig.responseModalities")) == ["TEXT"]:
             del left["generationConfig.responseModalities"]  # what everybody answers with
+    thinking = rest(fields_of(fields.get("thinkingConfig")) or {}, _THINKING)
+    left |= {f"generationConfig.thinkingConfig.{name}": one for name, one in thinking.items() if not null(one)}
     return {name: value for name, value in known.items() if value is not None}, left
 
 
@@ -57,17 +59,17 @@ def _read_plain(fields: Fields) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for name, one in fields.items():
         if name in _NUMBERS:
-            known[_NUMBERS[name]] = _number(value_of(one))
+            known[_NUMBERS[name]] = number(untexted(value_of(one)))
         elif name == "candidateCount":
-            known["choices"] = _whole(value_of(one)) or None  # 0 is Google's word for nothing said
+            known["choices"] = _whole_of(value_of(one)) or None  # 0 is Google's word for nothing said
         elif name in _COUNTS:
-            known[_COUNTS[name]] = _whole(value_of(one))
+            known[_COUNTS[name]] = _whole_of(value_of(one))
         elif name == "stopSequences":
             known["stop"] = tuple(word for word in as_list(value_of(one)) if isinstance(word, str))
         elif name == "thinkingConfig":
             known |= _read_thinking(spelled(as_dict(value_of(one))))
         elif name == "responseLogprobs" and value_of(one) is True:
-            known["logprobs"] = _whole(value_of(fields.get("logprobs"))) or 0
+            known["logprobs"] = _whole_of(value_of(fields.get("logprobs"))) or 0
     return known
 
 
@@ -85,7 +87,7 @@ def _read_format(fields: Fields, kind: str) -> ResponseFormat | None:
 
 def _read_thinking(config: dict[str, Any]) -> dict[str, Any]:
     """What is asked of thinking. Who asks to see thoughts wants some, of which a Gemini needs no telling."""
-    shows, budget = config.get("includeThoughts"), _whole(config.get("thinkingBudget"))
+    shows, budget = config.get("includeThoughts"), _whole_of(config.get("thinkingBudget"))
     level = as_text(config.get("thinkingLevel")).lower()
     level = "" if level.endswith("unspecified") else level
     if shows is True and budget is None and not level:
@@ -97,19 +99,8 @@ def _read_thinking(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    whole = _whole(value)
-    return None if whole is None else float(whole)
-
-
-def _whole(value: Any) -> int | None:
-    """A whole number that can be written again, also where it came as a float (`topK: 40.0`) or as a text."""
-    text = isinstance(value, str) and len(value) < 20 and value.removeprefix("-").isdecimal()
-    if text or (isinstance(value, float) and value.is_integer()):
-        value = int(value)
-    return value if type(value) is int and -_MOST <= value < _MOST else None
+def _whole_of(value: Any) -> int | None:
+    return whole(untexted(value))
 
 
 def write_config(request: Request, model: Model, lost: list[Dropped]) -> dict[str, Any]:

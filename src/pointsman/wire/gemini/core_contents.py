@@ -9,10 +9,11 @@ import msgspec
 from pointsman.core.chat import Block, Message, Reasoning, Role, Text, ToolCall, ToolResult
 from pointsman.core.errors import InvalidRequest
 from pointsman.wire.asked import refuse
+from pointsman.wire.gemini.checks import check_part
 from pointsman.wire.gemini.core_parts import read_part, sealing
 from pointsman.wire.gemini.names import DIALECT, fields_of, null, objects_of
 from pointsman.wire.gemini.seals import SEAL, opened, stands_in
-from pointsman.wire.raw import Fields, items_of, text_in, text_of
+from pointsman.wire.raw import Fields, items_of, rest, text_in, text_of
 from pointsman.wire.tool_names import made_id
 
 _ROLES: dict[str, Role] = {"": "user", "user": "user", "model": "assistant", "function": "user", "tool": "user"}
@@ -34,7 +35,7 @@ class _Part(NamedTuple):
 
 
 class Contents:
-    """Reads contents in order; calls get the ids that results are found by."""
+    """Reads contents in order; calls get the ids that results are found by. `left` is what no other dialect knows."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -42,12 +43,13 @@ class Contents:
         self._blocks: list[Block] = []
         self._waiting: list[_Call] = []
         self._count = 0
+        self.left: Fields = {}
 
     def add(self, raw: msgspec.Raw, path: str) -> None:
         """Read one content.
 
         Raises:
-            InvalidRequest: no object, of no known role, or with parts that are none.
+            InvalidRequest: no object, of no known role, or with parts that are none or cannot be read.
         """
         fields = fields_of(raw)
         if fields is None:
@@ -56,6 +58,7 @@ class Contents:
         role = _ROLES.get("" if said is None or null(said) else text_of(said) or "?")
         if role is None:
             raise InvalidRequest(f"`{path}.role` has to be `user` or `model`.", param=f"{path}.role")
+        self.left |= unread(fields, path)
         self._turn(role, _parts(fields, f"{path}.parts"))
 
     def end(self) -> tuple[Message, ...]:
@@ -165,6 +168,12 @@ class Contents:
         return msgspec.structs.replace(result, call_id=found.id, name=found.name)
 
 
+def unread(content: Fields, path: str) -> Fields:
+    """What is in a content besides its role and parts, by its path."""
+    more = rest(content, ("role", "parts"))
+    return {f"{path}.{name}": raw for name, raw in more.items() if not null(raw)}
+
+
 def _parts(content: Fields, path: str) -> list[_Part]:
     """The parts of a content. A text in the place of one, which Google refuses, must not disappear here.
 
@@ -182,6 +191,7 @@ def _parts(content: Fields, path: str) -> list[_Part]:
         fields = fields_of(one)
         if fields is None:
             refuse(f"{path}[{at}]", 'an object such as `{"text": …}`', one)
+        check_part(fields, f"{path}[{at}]")
         parts.append(_Part(fields, one))
     return parts
 

@@ -10,8 +10,9 @@ import msgspec
 from pointsman.core.chat import Dropped, Request, ToolCall
 from pointsman.core.model import Model
 from pointsman.wire.extras import keep, own
+from pointsman.wire.gemini.checks import check_request
 from pointsman.wire.gemini.core_config import read_config, write_config
-from pointsman.wire.gemini.core_contents import Contents, read_system
+from pointsman.wire.gemini.core_contents import Contents, read_system, unread
 from pointsman.wire.gemini.core_parts import Style
 from pointsman.wire.gemini.core_tools import read_choice, read_tools, write_choice, write_tools
 from pointsman.wire.gemini.core_turns import Turns
@@ -24,6 +25,7 @@ from pointsman.wire.tool_names import GEMINI_NAME, fitted_names
 from pointsman.wire.trip import Incoming, Outgoing
 
 _encode = msgspec.json.Encoder().encode
+ASKED_ABOUT = "generateContentRequest"
 _KNOWN = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"})
 # Hints about how to serve, which change no answer: nothing is lost where they are not understood.
 _HINTS = frozenset({"labels", "serviceTier", "store"})
@@ -31,13 +33,14 @@ _HINTS = frozenset({"labels", "serviceTier", "store"})
 
 def to_core(incoming: Incoming) -> Request:
     """A Gemini request in no dialect. Raises as `port.CallerSide.to_core`."""
-    fields = asked(spelled(incoming.fields))
+    fields = asked(outer := spelled(incoming.fields))
+    check_request(fields, "" if fields is outer else f"{ASKED_ABOUT}.")
     contents = Contents()
     for at, raw in enumerate(objects_of(fields.get("contents"))):
         contents.add(raw, f"contents[{at}]")
     choice, left = read_choice(fields.get("toolConfig"))
     config, more = read_config(fields.get("generationConfig"))
-    left |= more
+    left |= more | contents.left | unread(fields_of(fields.get("systemInstruction")) or {}, "systemInstruction")
     left |= {name: raw for name, raw in fields.items() if name not in _KNOWN and name not in _HINTS and not null(raw)}
     return Request(
         model=incoming.model,
@@ -53,7 +56,7 @@ def to_core(incoming: Incoming) -> Request:
 
 def asked(fields: Fields) -> Fields:
     """A request's fields; of a question for a number of tokens those of the request that it asks about."""
-    inner = fields_of(fields.get("generateContentRequest"))
+    inner = fields_of(fields.get(ASKED_ABOUT))
     return fields if inner is None else inner
 
 

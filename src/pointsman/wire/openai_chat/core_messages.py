@@ -26,6 +26,7 @@ from pointsman.wire.cache_marks import read_mark
 from pointsman.wire.extras import keep
 from pointsman.wire.losses import dropped, name_of
 from pointsman.wire.openai_chat import reasoning
+from pointsman.wire.openai_chat.checks import check_message
 from pointsman.wire.openai_chat.core_parts import SEAL, read_call, read_part, write_call, write_part
 from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of
@@ -91,7 +92,7 @@ def read_message(raw: msgspec.Raw, path: str) -> Message:
     """A message of a request.
 
     Raises:
-        InvalidRequest: no object, or of no known role.
+        InvalidRequest: no object, of no known role, or with a field that cannot be read.
     """
     fields = object_of(raw)
     role = text_of(fields.get("role")) if fields is not None else None
@@ -99,6 +100,7 @@ def read_message(raw: msgspec.Raw, path: str) -> Message:
         raise InvalidRequest(
             f"`{path}.role` has to be one of {', '.join(sorted(_ROLES))}.", param=f"{path}.role" if fields else path
         )
+    check_message(fields, path)
     if _ROLES[role] == "tool":
         return _result(fields)
     return Message(

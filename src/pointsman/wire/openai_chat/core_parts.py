@@ -71,7 +71,9 @@ def write_part(block: Block, *, marks: bool = False) -> Any:
 
 def _media(kind: str, fields: Fields) -> Media | None:
     """An image, video, sound or document part; its object's other fields stay under the part's name."""
-    inner = object_of(fields.get(kind))
+    raw = fields.get(kind)
+    # Mistral's clients write the address alone.
+    inner = {"url": raw} if raw is not None and text_of(raw) is not None and kind in _PLACES else object_of(raw)
     if inner is None:
         return None
     known, make = _MEDIA[kind]
@@ -82,6 +84,9 @@ def _media(kind: str, fields: Fields) -> Media | None:
     if left := rest(inner, known):
         extras[kind] = dump(left)
     return msgspec.structs.replace(block, extras=keep(DIALECT, extras)) if extras else block
+
+
+_PLACES = frozenset({"image_url", "video_url"})
 
 
 def _image(texts: dict[str, str]) -> Media | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -13,6 +12,8 @@ from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark, write_mark
 from pointsman.wire.extras import keep, own
 from pointsman.wire.losses import dropped
+from pointsman.wire.numbers import number, whole
+from pointsman.wire.openai_chat.checks import check_request
 from pointsman.wire.openai_chat.core_messages import Style, read_messages, write_messages
 from pointsman.wire.openai_chat.earlier import takes_seals, takes_thoughts
 from pointsman.wire.openai_chat.outgoing import fit
@@ -24,7 +25,6 @@ from pointsman.wire.trip import Incoming, Outgoing
 
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _COUNTS = ("top_k", "seed")
-_MOST = 1 << 63
 _KNOWN = frozenset(
     {
         "model",
@@ -51,6 +51,14 @@ _KNOWN = frozenset(
         *_COUNTS,
     }
 )
+# Objects of which we understand some fields.
+_PARTLY: dict[str, frozenset[str]] = {
+    "reasoning": frozenset({"effort", "max_tokens", "enabled", "exclude"}),
+    "thinking": frozenset({"type", "budget_tokens"}),
+    "response_format": frozenset({"type", "json_schema"}),
+    "stream_options": frozenset({"include_usage", "include_obfuscation"}),
+}
+_WHOLE = _KNOWN - {*_PARTLY, "tool_choice", "function_call"}
 # Hints about how to serve, which change no answer: nothing is lost where they are not understood.
 _HINTS = frozenset(
     {"store", "metadata", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "usage"}
@@ -63,6 +71,7 @@ def to_core(incoming: Incoming) -> Request:
     What the caller did not say is not looked for: most requests say little, and each one that crosses pays for this.
     """
     fields = incoming.fields
+    check_request(fields)
     said: dict[str, Any] = {"model": incoming.model, "messages": read_messages(fields.get("messages"))}
     if names := fields.keys() & _PLAIN:
         said |= _plain({name: value_of(fields[name]) for name in names})
@@ -75,8 +84,8 @@ def to_core(incoming: Incoming) -> Request:
         said |= {"stream": True, "stream_usage": incoming.shows_usage}
     if incoming.user:
         said["user"] = incoming.user
-    if not _KNOWN.issuperset(fields):
-        said["extras"] = keep(DIALECT, _others(fields))
+    if not _WHOLE.issuperset(fields) and (others := _others(fields)):
+        said["extras"] = keep(DIALECT, others)
     return Request(**said)
 
 
@@ -99,18 +108,18 @@ _PLAIN = frozenset(
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """What numbers and words ask for, under the names of the core."""
-    said: dict[str, Any] = {name: _number(values[name]) for name in _NUMBERS if name in values}
-    said |= {name: _integer(values[name]) for name in _COUNTS if name in values}
-    limit = _integer(values.get("max_completion_tokens"))
-    said["max_output"] = limit if limit is not None else _integer(values.get("max_tokens"))
+    said: dict[str, Any] = {name: number(values[name]) for name in _NUMBERS if name in values}
+    said |= {name: whole(values[name]) for name in _COUNTS if name in values}
+    limit = whole(values.get("max_completion_tokens"))
+    said["max_output"] = limit if limit is not None else whole(values.get("max_tokens"))
     if "stop" in values:
         stop = values["stop"]
         words = [stop] if isinstance(stop, str) else as_list(stop)
         said["stop"] = tuple(word for word in words if isinstance(word, str))
-    if (n := _integer(values.get("n"))) is not None:
+    if (n := whole(values.get("n"))) is not None:
         said["choices"] = n
     if values.get("logprobs") is True:
-        said["logprobs"] = _integer(values.get("top_logprobs")) or 0
+        said["logprobs"] = whole(values.get("top_logprobs")) or 0
     if not _THINKING.isdisjoint(values):
         said["reasoning_effort"], said["reasoning_budget"] = _thinking(values)
         said["shows_reasoning"] = False if as_dict(values.get("reasoning")).get("exclude") is True else None
@@ -122,9 +131,16 @@ _THINKING = frozenset({"reasoning_effort", "reasoning", "thinking"})
 
 def _others(fields: Fields) -> Fields:
     """The fields that only chat understands and that say something."""
-    return {
+    others = {
         name: raw for name, raw in fields.items() if name not in _KNOWN and name not in _HINTS and bytes(raw) != b"null"
     }
+    for name, known in _PARTLY.items():
+        inner = (object_of(fields[name]) if name in fields else None) or {}
+        others |= {f"{name}.{one}": raw for one, raw in rest(inner, known).items() if bytes(raw) != b"null"}
+    for name in ("tool_choice", "function_call"):
+        if name in fields and bytes(fields[name]) != b"null" and _choice({name: fields[name]}) is None:
+            others[name] = fields[name]  # of a kind that only chat has
+    return others
 
 
 def _thinking(values: dict[str, Any]) -> tuple[str, int | None]:
@@ -132,30 +148,18 @@ def _thinking(values: dict[str, Any]) -> tuple[str, int | None]:
     effort, budget = values.get("reasoning_effort"), None
     wide = as_dict(values.get("reasoning"))
     if not effort and wide:
-        effort, budget = wide.get("effort"), _integer(wide.get("max_tokens"))
+        effort, budget = wide.get("effort"), whole(wide.get("max_tokens"))
         if wide.get("enabled") is False:
             budget = 0
     thinking = as_dict(values.get("thinking"))
     if thinking.get("type") == "enabled":
-        budget = _integer(thinking.get("budget_tokens"))
+        budget = whole(thinking.get("budget_tokens"))
         budget = -1 if budget is None else budget
     elif thinking.get("type") == "disabled":
         budget = 0
     elif thinking.get("type") == "adaptive":
         budget = -1
     return (effort if isinstance(effort, str) else ""), budget
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    whole = _integer(value)
-    return None if whole is None else float(whole)
-
-
-def _integer(value: Any) -> int | None:
-    """A whole number that can be written again; JSON has them of any size, the encoder up to 64 bits."""
-    return value if type(value) is int and -_MOST <= value < _MOST else None
 
 
 def _tools(fields: Fields) -> tuple[Tool, ...]:
@@ -270,7 +274,11 @@ def from_core(request: Request, model: Model, manner: Manner = _OPENAI) -> Outgo
     )
     fields = _write(request, model, style, lost)
     if request.extras:
-        fields |= own(request.extras, DIALECT)
+        for name, raw in own(request.extras, DIALECT).items():
+            if "." in name:  # of an object that is written anew
+                lost.append(Dropped(path=name, reason="not known here"))
+            else:
+                fields[name] = raw
     if fields.get("tool_choice") == "required":
         fields["tool_choice"] = manner.required
     for name, there in manner.renamed:

@@ -15,6 +15,7 @@ from pointsman.core.chat import Block, Extras, Media, Message, Opaque, Reasoning
 from pointsman.core.dialects import RESPONSES
 from pointsman.core.errors import InvalidRequest
 from pointsman.wire.extras import keep
+from pointsman.wire.openai_responses.checks import check_item, check_message
 from pointsman.wire.openai_responses.content import read_content
 from pointsman.wire.openai_responses.seals import PREFIX, opened
 from pointsman.wire.openai_responses.tools import read_call, read_tools
@@ -72,6 +73,7 @@ class Turns:
         fields = object_of(raw)
         if fields is None:
             raise InvalidRequest(f"`{path}` has to be an object.", param=path)
+        check_item(fields, path)
         kind = text_in(fields, "type")
         if kind == "message" or (not kind and "role" in fields):
             self._message(fields, path)
@@ -103,10 +105,8 @@ class Turns:
         if role is None or role not in _ROLES:
             known = ", ".join(_ROLES)
             raise InvalidRequest(f"`{path}.role` has to be one of {known}.", param=f"{path}.role")
-        content = fields.get("content")
-        if _odd(content):
-            raise InvalidRequest(f"`{path}.content` has to be a string or a list of parts.", param=f"{path}.content")
-        blocks = read_content(content)
+        check_message(fields, path)
+        blocks = read_content(fields.get("content"))
         if role == "assistant":
             self._assistant().extend(blocks)
         else:

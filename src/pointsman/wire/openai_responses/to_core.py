@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -11,6 +10,8 @@ from pointsman.core.chat import Request, ResponseFormat, Text, Tool, ToolChoice
 from pointsman.core.dialects import RESPONSES
 from pointsman.core.errors import InvalidRequest
 from pointsman.wire.extras import keep
+from pointsman.wire.numbers import number, whole
+from pointsman.wire.openai_responses.checks import check_request
 from pointsman.wire.openai_responses.core_items import Turns, more_tools
 from pointsman.wire.openai_responses.request import LOGPROBS, refuse, said
 from pointsman.wire.openai_responses.tools import joined, read_tools
@@ -62,7 +63,6 @@ _ELSEWHERE = {
     "prompt": "Send the text of the prompt in `instructions` or `input`.",
 }
 VERBOSITY = "text.verbosity"
-_MOST = 1 << 63
 _CHOICES = {"auto": "auto", "none": "none", "required": "required"}
 
 
@@ -70,6 +70,7 @@ def to_core(incoming: Incoming) -> Request:
     """A request in no dialect. Raises as `port.CallerSide.to_core`."""
     fields = incoming.fields
     _refuse_what_is_elsewhere(fields)
+    check_request(fields)
     given = fields.get("input")
     items = [] if given is None else (items_of(given) or [])
     tools = _tools(fields, items)
@@ -86,9 +87,9 @@ def to_core(incoming: Incoming) -> Request:
         tools=tuple(tool for tool in tools if tool.name in chosen) if chosen else tuple(tools),
         tool_choice=choice,
         response_format=_format(text.get("format")),
-        max_output=_integer(value_of(fields.get("max_output_tokens"))),
-        temperature=_number(value_of(fields.get("temperature"))),
-        top_p=_number(value_of(fields.get("top_p"))),
+        max_output=whole(value_of(fields.get("max_output_tokens"))),
+        temperature=number(value_of(fields.get("temperature"))),
+        top_p=number(value_of(fields.get("top_p"))),
         logprobs=_logprobs(fields, include),
         reasoning_effort=effort if isinstance(effort, str) else "",
         shows_reasoning=True if reasoning.get("summary") or reasoning.get("generate_summary") else None,
@@ -180,7 +181,7 @@ def _format(raw: msgspec.Raw | None) -> ResponseFormat | None:
 
 
 def _logprobs(fields: Fields, include: list[str]) -> int | None:
-    most = _integer(value_of(fields.get("top_logprobs"))) or 0
+    most = whole(value_of(fields.get("top_logprobs"))) or 0
     return most if most or LOGPROBS in include else None
 
 
@@ -204,15 +205,3 @@ def _others(fields: Fields, text: Fields, reasoning: dict[str, Any], include: li
     if raw is not None and _choice({"tool_choice": raw})[0] is None and bytes(raw) != b"null":
         others["tool_choice"] = raw  # a tool that runs at the provider
     return others
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    whole = _integer(value)
-    return None if whole is None else float(whole)
-
-
-def _integer(value: Any) -> int | None:
-    """A whole number that can be written again; JSON has them of any size, the encoder up to 64 bits."""
-    return value if type(value) is int and -_MOST <= value < _MOST else None
