@@ -9,7 +9,7 @@ import pytest
 
 from pointsman.compose.dialects import Dialects
 from pointsman.core.model import Model, Provider
-from pointsman.wire.trip import Outgoing
+from pointsman.wire.trip import Incoming, Outgoing, Trip
 
 DIALECTS = Dialects()
 SURFACES: dict[str, Any] = {
@@ -31,12 +31,22 @@ def model(dialect: str, upstream: str = "m", url: str = "http://x/v1") -> Model:
     return Model(name="m", provider=Provider(name="lab", dialect=dialect, base_url=url), upstream=upstream)
 
 
-def sent(caller: str, to: Model, **body: Any) -> Outgoing:
-    """A request of a caller as a model's provider gets it."""
+def asked(caller: str, **body: Any) -> Incoming:
+    """A caller's request, as it is read."""
     fields = {**HI[caller], **body} if caller == "gemini" else {"model": "m", **HI[caller], **body}
     path = "/v1beta/models/m:generateContent" if caller == "gemini" else ""
-    incoming = DIALECTS.every[caller].read_request(json.dumps(fields).encode(), SURFACES[caller], path)
-    return DIALECTS.passages.between(caller, to.provider.dialect).write_request(incoming, to)
+    return DIALECTS.every[caller].read_request(json.dumps(fields).encode(), SURFACES[caller], path)
+
+
+def sent(caller: str, to: Model, **body: Any) -> Outgoing:
+    """A request of a caller as a model's provider gets it."""
+    return DIALECTS.passages.between(caller, to.provider.dialect).write_request(asked(caller, **body), to)
+
+
+def heard(caller: str, provider: str, answer: dict[str, Any], to: Outgoing | None = None, **body: Any) -> Any:
+    """A provider's whole answer as a caller gets it."""
+    trip = Trip(incoming=asked(caller, **body), outgoing=to or Outgoing(path="", body=b""))
+    return json.loads(DIALECTS.passages.between(caller, provider).read_answer(json.dumps(answer).encode(), trip).body)
 
 
 def dropped(outgoing: Outgoing) -> dict[str, str]:
@@ -99,3 +109,16 @@ def test_thoughts_and_signatures_of_earlier_turns_go_to_who_wants_them(
     assert ("messages[1].thoughtSignature" in dropped(outgoing)) != seal
     assert ("reasoning_content" in message) == thought
     assert ("messages[1].thinking" in dropped(outgoing)) != thought
+
+
+def test_what_claude_cites_rests_on_the_whole_of_its_block_for_everybody() -> None:
+    cited = {"type": "web_search_result_location", "url": "https://a.example", "title": "A", "cited_text": "quote"}
+    content = [{"type": "text", "text": "Before. "}, {"type": "text", "text": "Cited.", "citations": [cited]}]
+    answer = {"id": "a", "type": "message", "role": "assistant", "model": "m", "content": content}
+    answer |= {"stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}
+    chat = heard("openai-chat", "anthropic-messages", answer)["choices"][0]["message"]["annotations"][0]["url_citation"]
+    responses = heard("openai-responses", "anthropic-messages", answer)["output"][0]["content"][0]["annotations"][0]
+    for one in (chat, responses):
+        assert (one["start_index"], one["end_index"]) == (8, 14)
+    gemini = heard("gemini", "anthropic-messages", answer)["candidates"][0]["groundingMetadata"]["groundingSupports"][0]
+    assert gemini["segment"] == {"startIndex": 8, "endIndex": 14, "text": "Cited."}

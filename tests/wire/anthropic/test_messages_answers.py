@@ -157,7 +157,8 @@ def test_blocks_of_every_kind(messages):
     assert thinking == Reasoning(text="hm", signature="sig", maker="anthropic-messages/claude-x")
     assert hidden == Reasoning(encrypted="xyz", maker="anthropic-messages/claude-x")
     assert (server.kind, json.loads(bytes(server.raw))) == ("server_tool_use", search)
-    assert text.citations == (Citation(url="https://x.test", title="X", quote="so"), Citation(title="Doc", quote="it"))
+    page = Citation(url="https://x.test", title="X", quote="so", end=len(text.text))
+    assert text.citations == (page, Citation(title="Doc", quote="it", end=len(text.text)))
     assert call == ToolCall(id="toolu_1", name="f", arguments="{}")  # and a server's tool is none of the caller's
     assert read.choices[0].finish == "tool_calls"
 

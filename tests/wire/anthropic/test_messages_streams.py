@@ -115,7 +115,7 @@ def test_thinking_seals_and_citations(messages):
     assert answer.choices[0].blocks == (
         Reasoning(text="hm", signature="sig", maker=maker),
         Reasoning(encrypted="xyz", maker=maker),
-        Text(text="so", citations=(Citation(url="https://x.test", title="X", quote="so"),)),
+        Text(text="so", citations=(Citation(url="https://x.test", title="X", quote="so", end=2),)),
     )
 
 

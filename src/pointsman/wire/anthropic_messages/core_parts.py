@@ -67,17 +67,20 @@ def _text(fields: Fields, maker: str) -> Text | None:
     return Text(
         text=text,
         cache=read_mark(fields.get(MARK)),
-        citations=read_citations(cited),
+        citations=read_citations([value_of(raw) for raw in cited], len(text)) if cited else (),
         extras=leftover(MESSAGES, fields, "text", MARK, *known),
     )
 
 
-def read_citations(raws: list[msgspec.Raw]) -> tuple[Citation, ...]:
-    """Citations of a text: of pages, search results and documents of the request."""
-    return tuple([read_citation(value) for raw in raws if isinstance(value := value_of(raw), dict)])
+def read_citations(values: list[Any], length: int) -> tuple[Citation, ...]:
+    """Citations of a text of so many characters: of pages, search results and documents of the request.
+
+    What is cited here is a block of its own, so all of it rests on them.
+    """
+    return tuple([msgspec.structs.replace(_citation(one), end=length) for one in values if isinstance(one, dict)])
 
 
-def read_citation(value: dict[str, Any]) -> Citation:
+def _citation(value: dict[str, Any]) -> Citation:
     """Where a text has something from."""
     return Citation(
         url=as_text(value.get("url")) or (source if (source := as_text(value.get(SOURCE))).startswith("http") else ""),

@@ -16,7 +16,6 @@ from pointsman.core.chat import (
     BlockEnd,
     BlockStart,
     ChoiceEnd,
-    Citation,
     Delta,
     Event,
     Reasoning,
@@ -27,7 +26,7 @@ from pointsman.core.chat import (
 )
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.anthropic_messages.core_answers import maker_of, meaning, refusal_text
-from pointsman.wire.anthropic_messages.core_parts import arguments_of, read_block, read_citation
+from pointsman.wire.anthropic_messages.core_parts import arguments_of, read_block, read_citations
 from pointsman.wire.anthropic_messages.usage import later, usage_of
 from pointsman.wire.event_reader import EventReader
 from pointsman.wire.event_relay import read_event
@@ -180,7 +179,8 @@ class _Open:
     def __init__(self, index: int, block: Block, citations: list[Any] | None = None) -> None:
         self.index = index
         self.block = block
-        self._citations: list[Citation] = [read_citation(one) for one in citations or () if isinstance(one, dict)]
+        self._citations: list[Any] = list(citations or ())
+        self._length = len(block.text) if isinstance(block, Text) else 0
 
     def start(self, events: list[Event]) -> None:
         """It begins."""
@@ -199,17 +199,17 @@ class _Open:
                     events.append(Delta(index=self.index, field="signature", text=signature))
                 return
             case "citations_delta":
-                if isinstance(citation := delta.get("citation"), dict):
-                    self._citations.append(read_citation(citation))
+                self._citations.append(delta.get("citation"))
                 return
             case _:
                 return
         if isinstance(text, str) and text:
+            self._length += len(text)
             events.append(Delta(index=self.index, field="text", text=text))
 
     def end(self, events: list[Event]) -> None:
         """It is complete."""
-        events.append(BlockEnd(index=self.index, citations=tuple(self._citations)))
+        events.append(BlockEnd(index=self.index, citations=read_citations(self._citations, self._length)))
 
 
 class _Call(_Open):
