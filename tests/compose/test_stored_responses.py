@@ -21,7 +21,7 @@ import pytest
 
 import harness
 from pointsman.testing import Script, SimModel, SimProvider, Simulator, running
-from pointsman.testing.script import Pace, Thinking
+from pointsman.testing.script import FaultRule, Pace, Thinking
 
 ON = {"responses": {"store": True}}
 WEATHER = {
@@ -446,6 +446,30 @@ def given(sim: Simulator) -> list[dict[str, Any]]:
 
 
 SEALED: dict[str, Any] = {"include": ["reasoning.encrypted_content"], "reasoning": {"effort": "low"}}
+
+
+@pytest.mark.parametrize("name", ["chat", "left"])
+async def test_a_stream_that_is_cut_fails_as_the_response_that_it_was(serving: Any, ask: Any, name: str) -> None:
+    one = SimModel(name="one-1", faults=(FaultRule(fault="cut_clean"),))
+    dialect = "openai-chat" if name == "chat" else "openai-responses"
+    async with Simulator(Script(providers=(SimProvider(name=name, dialect=dialect, models=(one,)),))) as sim:
+        config = {
+            "providers": {name: {"dialect": dialect, "base_url": sim.url_of(name)}},
+            "models": {"small": {"provider": name, "model": "one-1"}},
+        }
+        async with serving(config) as served:
+            asked_of = {"model": "small", "input": "say: One, two, three, four, five, six.", "stream": True}
+            heard = await ask(served, "POST", "/v1/responses", asked_of)
+    lines = [line for line in heard.body.decode().splitlines() if line.startswith("data: ")]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
+    first, last = events[0]["response"], events[-1]["response"]
+    assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.failed")
+    assert [last[field] for field in ("id", "model", "created_at")] == [
+        first[field] for field in ("id", "model", "created_at")
+    ]
+    if name == "chat":
+        said = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+        assert last["output"][0]["content"][0]["text"] == said
 
 
 async def test_its_count_of_tokens_passes(serving: Any) -> None:

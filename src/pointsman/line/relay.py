@@ -23,6 +23,7 @@ from pointsman.line.parts import Call, Won
 from pointsman.line.trail import Trail
 from pointsman.wire.arrays import last_element
 from pointsman.wire.port import Spoken
+from pointsman.wire.streams import so_far_of
 from pointsman.wire.trip import Incoming
 
 _FORWARDED = (b"x-ratelimit-", b"openai-", b"anthropic-", b"retry-after")
@@ -109,7 +110,8 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: De
             await write(relay.close())
             ended = True
     except UpstreamError as error:
-        await write(stream_error(error, call.id, call.dialect, call.incoming, begun=begun))
+        told = so_far_of(relay)
+        await write(stream_error(error, call.id, call.dialect, call.incoming, begun=begun, so_far=told))
         await reply.end()
         raise
     if relay.done:
@@ -118,12 +120,21 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: De
 
 
 def stream_error(
-    error: PointsmanError, request_id: str, dialect: Spoken, incoming: Incoming | None, *, begun: bool
+    error: PointsmanError,
+    request_id: str,
+    dialect: Spoken,
+    incoming: Incoming | None,
+    *,
+    begun: bool,
+    so_far: bytes = b"",
 ) -> bytes:
-    """An error as the end of a stream, in the form that the caller asked for; `begun`: some of the answer went out."""
+    """An error as the end of a stream, in the form that the caller asked for.
+
+    `begun`: some of the answer went out, and `so_far` is it, see `streams.so_far_of`.
+    """
     if incoming is not None and incoming.array:
         return last_element(dialect.write_error(error, request_id), begun=begun)
-    return dialect.write_stream_error(error, request_id)
+    return dialect.write_stream_error(error, request_id, so_far)
 
 
 class Delivery(NamedTuple):

@@ -25,7 +25,7 @@ from pointsman.core.chat import (
 from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.core.usage import Usage
-from pointsman.wire.streams import StreamReader, StreamWriter, final_of
+from pointsman.wire.streams import StreamReader, StreamWriter, final_of, so_far_of
 from pointsman.wire.trip import AnswerFacts
 
 
@@ -88,6 +88,11 @@ class CrossRelay:
     def final(self) -> bytes:
         """See `streams.final_of`."""
         return final_of(self._writer)
+
+    @property
+    def so_far(self) -> bytes:
+        """See `streams.so_far_of`."""
+        return so_far_of(self._writer)
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes, return events in the caller's dialect. Raises as `streams.Relay.feed`."""

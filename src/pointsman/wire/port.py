@@ -46,8 +46,11 @@ class Spoken(Protocol):
         """One of our errors as a body of this dialect."""
         ...
 
-    def write_stream_error(self, error: PointsmanError, request_id: str) -> bytes:
-        """One of our errors as the last event of a stream whose status is already out."""
+    def write_stream_error(self, error: PointsmanError, request_id: str, so_far: bytes = b"") -> bytes:
+        """One of our errors as the last event of a stream whose status is already out.
+
+        `so_far`: the answer as far as it has been told, see `streams.so_far_of`.
+        """
         ...
 
     def keep_alive(self, *, begun: bool = True) -> bytes:

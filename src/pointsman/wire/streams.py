@@ -61,6 +61,15 @@ def final_of(stream: object) -> bytes:
     return final
 
 
+def so_far_of(stream: object) -> bytes:
+    """The whole answer as far as a relay or a writer has told it: what `final_of` is, for an end that is an error.
+
+    Empty before its beginning, and in dialects whose errors repeat no answer.
+    """
+    so_far: bytes = getattr(stream, "so_far", b"")
+    return so_far
+
+
 class StreamReader(Protocol):
     """A provider's stream as core events. Fed with its bytes in any split."""
 
@@ -130,6 +139,11 @@ class Around:
     def final(self) -> bytes:
         """See `final_of`."""
         return final_of(self._relay)
+
+    @property
+    def so_far(self) -> bytes:
+        """See `so_far_of`."""
+        return so_far_of(self._relay)
 
     def feed(self, chunk: bytes) -> bytes:
         """See `Relay.feed`."""

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import httpx2
+import msgspec
 import openai
 import pytest
 from openai.types.responses import Response
 
+from pointsman.core.chat import Answer, Choice, Reasoning, Text, ToolCall
 from pointsman.core.errors import (
     AllAttemptsFailed,
     InvalidRequest,
@@ -19,6 +21,7 @@ from pointsman.core.errors import (
     UpstreamGarbage,
     UpstreamRefused,
 )
+from pointsman.wire.events import events_of
 from pointsman.wire.openai_responses import OpenAIResponses
 
 LIMITED = UpstreamRefused("Slow down.", status=429, kind="rate_limit_exceeded", retry_after=2.5, retryable=True)
@@ -73,6 +76,41 @@ def test_a_stream_that_fails_tells_everybody(dialect, error: PointsmanError, cod
     assert failed["sequence_number"] == told["sequence_number"] + 1
     assert (failed["response"]["status"], failed["response"]["error"]["code"]) == ("failed", code)
     Response.model_validate({**failed["response"], "error": None})  # OpenAI's list of codes is not all that it sends
+
+
+@pytest.mark.parametrize("upto", range(3, 12))
+def test_the_response_that_failed_is_the_one_that_had_begun(dialect, asking, upto):
+    blocks = (Reasoning(text="hm"), Text(text="Good"), ToolCall(id="c", name="f", arguments='{"a":1}'))
+    answer = Answer(id="x", model="m-1", created=7, choices=(Choice(blocks=blocks, finish="stop"),))
+    incoming = msgspec.structs.replace(asking(metadata={"a": "b"}), call="01call")
+    writer = dialect.writer(incoming)
+    assert writer.so_far == b""
+    begun = events_in(writer.write(events_of(answer)[:upto]))
+    _, failed = events_in(dialect.write_stream_error(UpstreamCut("cut"), "01call", writer.so_far))
+    last = failed["response"]
+    Response.model_validate({**last, "error": None})
+    for name in ("id", "model", "created_at", "metadata"):
+        assert last[name] == begun[0]["response"][name]
+    assert (last["status"], last["error"]["message"]) == ("failed", "cut")
+    announced = [event["item"]["id"] for event in begun if event["type"] == "response.output_item.added"]
+    assert [item["id"] for item in last["output"]] == announced
+    written = "".join(event["delta"] for event in begun if event["type"].endswith(".delta"))
+    assert "".join(_words(item) for item in last["output"]) == written
+    done = [event["item"] for event in begun if event["type"] == "response.output_item.done"]
+    for item in last["output"]:
+        assert item in done or item.get("status", "incomplete") == "incomplete"
+
+
+def _words(item: dict[str, Any]) -> str:
+    parts = item.get("content") or item.get("summary") or [{"text": item.get("arguments", "")}]
+    return "".join(part["text"] for part in parts)
+
+
+def test_before_its_beginning_it_bears_the_id_that_it_would_have_had(dialect, asking):
+    _, failed = events_in(dialect.write_stream_error(UpstreamCut("cut"), "01call"))
+    answer = Answer(id="x", model="m-1", choices=(Choice(),))
+    body = dialect.write_answer(answer, msgspec.structs.replace(asking(), call="01call")).body
+    assert failed["response"]["id"] == json.loads(body)["id"]
 
 
 def test_codex_reads_in_the_message_how_long_to_wait(dialect):

@@ -136,6 +136,13 @@ def test_a_stream_without_an_end_is_cut(asking, through, size):
         assert isinstance(got.error, UpstreamCut)
 
 
+def test_what_has_begun_is_known_to_an_error_that_ends_it(asking, dialect):
+    relay = dialect.relay(asking(), None)
+    assert relay.so_far == b""
+    relay.feed(begun() + said("Half"))
+    assert json.loads(relay.so_far)["id"] == "resp_1"
+
+
 def test_the_last_event_may_lack_its_blank_line(asking, through):
     data = (begun() + said("a") + ended()).rstrip()
     got = through(ResponsesRelay(asking(), None), data, 7)

@@ -55,7 +55,7 @@ class Gemini(ReadsErrors):
         """See `port.Spoken.write_error`."""
         return errors.write_error(error, request_id)
 
-    def write_stream_error(self, error: PointsmanError, request_id: str) -> bytes:
+    def write_stream_error(self, error: PointsmanError, request_id: str, so_far: bytes = b"") -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.write_stream_error`."""
         return b"data: " + errors.write_error(error, request_id) + b"\n\n"
 

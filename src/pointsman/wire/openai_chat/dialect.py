@@ -50,7 +50,7 @@ class OpenAIChat(ReadsErrors):
         """See `port.Dialect.write_error`."""
         return errors.write_error(error, request_id)
 
-    def write_stream_error(self, error: PointsmanError, request_id: str) -> bytes:
+    def write_stream_error(self, error: PointsmanError, request_id: str, so_far: bytes = b"") -> bytes:  # noqa: ARG002 - the port's
         """See `port.Dialect.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
 

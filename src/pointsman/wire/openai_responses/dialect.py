@@ -73,9 +73,9 @@ class OpenAIResponses:
         """See `port.Spoken.write_error`: the shape of all of OpenAI's."""
         return write_error(error, request_id)
 
-    def write_stream_error(self, error: PointsmanError, request_id: str) -> bytes:
+    def write_stream_error(self, error: PointsmanError, request_id: str, so_far: bytes = b"") -> bytes:
         """See `port.Spoken.write_stream_error`."""
-        return errors.write_stream_error(error, request_id)
+        return errors.write_stream_error(error, request_id, so_far)
 
     def keep_alive(self, *, begun: bool = True) -> bytes:
         """See `port.Spoken.keep_alive`.

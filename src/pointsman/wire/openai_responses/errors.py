@@ -8,26 +8,26 @@ from pointsman.core.errors import AllAttemptsFailed, CallerError, PointsmanError
 from pointsman.wire.openai_chat.errors import error_fields
 from pointsman.wire.openai_responses.frames import frame
 from pointsman.wire.openai_responses.response_object import Ids
+from pointsman.wire.raw import object_of
 
 _LAST = (1 << 31) - 3
 """Sequence number of an error. Whoever writes it has not counted the events before; clients that resume a stream skip
 numbers that they have seen, so it has to be a large one."""
 
 
-def write_stream_error(error: PointsmanError, request_id: str) -> bytes:
+def write_stream_error(error: PointsmanError, request_id: str, so_far: bytes) -> bytes:
     """One of our errors as the end of a stream.
 
     Two events, as OpenAI sends them: `error`, with its fields both beside the type (as documented) and in an object (as
-    sent), on which OpenAI's clients raise; and `response.failed`, which is what Codex understands.
+    sent), on which OpenAI's clients raise; and `response.failed`, which is what Codex understands. It holds the
+    response `so_far`: who has had its beginning knows it by that id.
     """
     fields = error_fields(error, request_id)
     plain = {name: fields[name] for name in ("code", "message", "param")}
-    failed = {
+    failed: dict[str, Any] = {
         "id": Ids.of_call(request_id).answer,
         "object": "response",
         "created_at": 0,
-        "status": "failed",
-        "error": {"code": _code(error), "message": _message(error)},
         "incomplete_details": None,
         "instructions": None,
         "metadata": {},
@@ -37,6 +37,9 @@ def write_stream_error(error: PointsmanError, request_id: str) -> bytes:
         "tool_choice": "auto",
         "tools": [],
         "usage": None,
+        **(object_of(so_far) or {}),
+        "status": "failed",
+        "error": {"code": _code(error), "message": _message(error)},
     }
     told: dict[str, Any] = {**plain, "error": fields}
     return frame("error", _LAST, told) + frame("response.failed", _LAST + 1, {"response": failed})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from pointsman.core.errors import UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.wire.event_relay import EventRelay
@@ -11,6 +13,7 @@ from pointsman.wire.openai_responses.answer import facts_in, failure_in, respons
 from pointsman.wire.parse import as_dict, as_text
 from pointsman.wire.trip import Incoming
 
+_encode = msgspec.json.Encoder().encode
 DONE = b"[DONE]"
 ENDS = frozenset({"response.completed", "response.incomplete"})
 FAILED = "response.failed"
@@ -24,17 +27,26 @@ class ResponsesRelay(EventRelay):
     A named last event ends the stream. Where events have no names (OpenRouter), `[DONE]` still follows it.
     """
 
-    __slots__ = ("_ended", "_last_data")
+    __slots__ = ("_begun", "_ended", "_last_data")
 
     def __init__(self, incoming: Incoming, price: Price | None) -> None:
         super().__init__(incoming, price)
         self._ended = False
         self._last_data = b""
+        self._begun: dict[str, Any] | None = None
 
     @property
     def final(self) -> bytes:
         """The response as the last event holds it, cost included; empty before that."""
         return response_in(self._last_data)
+
+    @property
+    def so_far(self) -> bytes:
+        """The response as the newest event about it holds it: what has come of its items is not gathered."""
+        try:
+            return b"" if self._begun is None else _encode(self._begun)
+        except (ValueError, OverflowError):  # half a character, a number without bounds
+            return b""
 
     def _marked(self, events: bytes) -> bool:
         find = events.find
@@ -78,6 +90,7 @@ class ResponsesRelay(EventRelay):
         refused = failure_in(response)
         if refused is not None:
             raise refused
+        self._begun = response
         facts = facts_in(response)
         self._id, self._model = self._id or facts.id, self._model or facts.model
         if kind in ENDS:

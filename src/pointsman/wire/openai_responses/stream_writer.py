@@ -38,6 +38,7 @@ from pointsman.wire.openai_responses.frames import frame
 from pointsman.wire.openai_responses.response_object import (
     COMPLETED,
     IN_PROGRESS,
+    INCOMPLETE,
     End,
     Ids,
     call_item,
@@ -81,6 +82,23 @@ class ResponsesWriter:
     def final(self) -> bytes:
         """The whole response, cost included; empty before `close`."""
         return self._final
+
+    @property
+    def so_far(self) -> bytes:
+        """The response as far as it has been told, what is being written of it included; empty before its beginning."""
+        if not self._begun:
+            return b""
+        output = list(self._output)
+        opened = [*self._open.values(), *([] if self._held is None else [self._held[0]])]
+        messages = [part.message for part in opened if isinstance(part, Part)]
+        for message in (*messages, *([] if self._message is None else [self._message])):
+            output[message.index] = message.item(INCOMPLETE)
+        for one in opened:
+            if isinstance(one, Thought) and one.texts:
+                output[one.index] = thought_item(one.id, one.whole())
+            elif isinstance(one, Call):
+                output[one.index] = call_item(one.id, one.told(), one.kind, INCOMPLETE)
+        return _encode({**self._begun, "output": output})
 
     def write(self, events: Sequence[Event]) -> bytes:
         """See `streams.StreamWriter.write`."""
@@ -338,5 +356,4 @@ class ResponsesWriter:
             else:
                 self._emit(out, "response.refusal.done", {**part.where, "refusal": done["refusal"]})
             self._emit(out, "response.content_part.done", {**part.where, "part": done})
-        item = message_item(message.id, [part.done() for part in message.parts], status)
-        self._finish(out, message.index, item)
+        self._finish(out, message.index, message.item(status))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pointsman.core.chat import Extras, Reasoning, ToolCall
-from pointsman.wire.openai_responses.response_object import refusal_part, text_part
+from pointsman.wire.openai_responses.response_object import message_item, refusal_part, text_part
 from pointsman.wire.openai_responses.tools import Kind
 
 _encode = msgspec.json.Encoder().encode
@@ -29,6 +29,10 @@ class Message:
     def grows(self) -> bool:
         """Whether any of it is still being written."""
         return any(part.writers for part in self.parts)
+
+    def item(self, status: str) -> dict[str, Any]:
+        """The message as far as it has been told."""
+        return message_item(self.id, [part.done() for part in self.parts], status)
 
 
 def _beginning(kind: str, where: dict[str, Any]) -> tuple[bytes, bytes]:
@@ -142,6 +146,10 @@ class Call:
         where = {"item_id": item_id, "output_index": index}
         self.type, self.head = _beginning("response.function_call_arguments.delta", where)
         self.texts: list[str] = []
+
+    def told(self) -> ToolCall:
+        """What has been told of it."""
+        return msgspec.structs.replace(self._block, arguments="".join(self.texts))
 
     def whole(self, extras: tuple[Extras, ...]) -> ToolCall:
         """All of it."""
