@@ -112,6 +112,50 @@ def test_what_came_before_an_error_in_one_read_is_the_callers() -> None:
         first.feed(read.partition(b"\n\n")[2])
 
 
+SERVED = {
+    "metadata": {"a": "b"},
+    "prompt_cache_key": "k",
+    "prompt_cache_retention": "24h",
+    "safety_identifier": "s",
+    "store": True,
+    "service_tier": "flex",
+}
+
+
+def passed(caller: str, provider: str, **fields: Any) -> tuple[dict[str, Any], list[str]]:
+    """A request as a provider gets it, and what of it was dropped."""
+    surface, path, body = ASKED[caller]
+    asked = DIALECTS.translated[caller].read_request(json.dumps({**body, **fields}).encode(), surface, path)
+    outgoing = DIALECTS.passages.between(caller, provider).write_request(asked, model(provider))
+    return json.loads(outgoing.body), [one.path for one in outgoing.dropped]
+
+
+def test_how_to_serve_a_request_is_told_to_providers_of_responses_as_to_those_of_chat() -> None:
+    body, lost = passed("openai-chat", "openai-responses", **SERVED, verbosity="low")
+    assert {name: body[name] for name in SERVED} == SERVED
+    assert (body["text"], lost) == ({"verbosity": "low"}, [])
+    assert passed("openai-chat", "openai-responses")[0]["store"] is False
+
+
+def test_of_a_responses_request_chat_is_told_what_changes_the_answer_its_time_or_its_price() -> None:
+    """And no hints: many servers refuse fields that they do not know, and Codex sends some with each request."""
+    body, lost = passed("openai-responses", "openai-chat", **SERVED, text={"verbosity": "low"})
+    assert (body["service_tier"], body["verbosity"], lost) == ("flex", "low", [])
+    assert not {"metadata", "prompt_cache_key", "store"} & body.keys()
+    assert "service_tier" not in passed("openai-responses", "openai-chat", service_tier="auto")[0]
+    body, lost = passed("openai-responses", "mistral-chat", **SERVED, text={"verbosity": "low"})
+    assert not {"service_tier", "verbosity"} & body.keys()
+    assert sorted(lost) == ["service_tier", "text.verbosity"]
+
+
+@pytest.mark.parametrize("provider", ["anthropic-messages", "gemini"])
+@pytest.mark.parametrize("caller", ["openai-chat", "openai-responses"])
+def test_a_tier_of_service_is_named_where_there_is_none(caller: str, provider: str) -> None:
+    assert passed(caller, provider, **SERVED)[1] == ["service_tier"]
+    for usual in ("auto", "default", None):
+        assert passed(caller, provider, service_tier=usual)[1] == []
+
+
 ASKED: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "openai-chat": ("chat.completions", "", {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}),
     "openai-responses": ("responses", "", {"model": "m", "input": "Hi"}),

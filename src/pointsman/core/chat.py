@@ -189,6 +189,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         shows_reasoning: whether thoughts, or a summary of them, belong into the answer.
         stream_usage: the caller wants usage in the stream.
         user: the caller's label for its end user.
+        service_tier: how fast and at what price, in OpenAI's words.
+        hints: what else OpenAI's dialects say of how to serve it, under the names that they share. They change no
+            answer: nothing is lost where they are not understood.
     """
 
     model: str
@@ -212,6 +215,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     stream_usage: bool = False
     user: str = ""
+    service_tier: str = ""
+    hints: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
     extras: tuple[Extras, ...] = ()
 
 

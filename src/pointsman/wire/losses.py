@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pointsman.core.chat import Answer, Block, Choice, Dropped, Extras, Media, Opaque
+from pointsman.core.chat import Answer, Block, Choice, Dropped, Extras, Media, Opaque, Request
 
 
 def dropped(extras: tuple[Extras, ...], dialect: str, path: str) -> list[Dropped]:
@@ -13,6 +13,16 @@ def dropped(extras: tuple[Extras, ...], dialect: str, path: str) -> list[Dropped
         if extra.dialect != dialect
         for name in extra.fields
     ]
+
+
+_USUAL_TIERS = frozenset({"", "auto", "default"})
+
+
+def untiered(request: Request) -> list[Dropped]:
+    """A tier of service that is not the usual one, where a dialect has no such word: time and price are others then."""
+    if request.service_tier in _USUAL_TIERS:
+        return []
+    return [Dropped(path="service_tier", reason=f"`{request.service_tier}` is a tier of OpenAI's dialects")]
 
 
 def name_of(block: Block) -> str:

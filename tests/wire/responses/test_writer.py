@@ -172,13 +172,17 @@ def test_the_request_is_repeated(asking):
         "metadata": {"a": "b"},
         "parallel_tool_calls": False,
         "store": False,
-        "truncation": "auto",
     }
     body = whole(answer(Text(text="a")), asking(**asked))
     assert {name: body[name] for name in asked} == asked
     bare = whole(answer(Text(text="a")), asking(tools=None, metadata=None))
     assert (bare["tools"], bare["tool_choice"], bare["metadata"], bare["parallel_tool_calls"]) == ([], "auto", {}, True)
     assert bare["store"] is False, "whoever keeps it says so"
+
+
+def test_what_the_provider_did_not_do_is_not_repeated(asking):
+    body = whole(answer(Text(text="a")), asking(service_tier="flex", truncation="auto"))
+    assert (body["service_tier"], body["truncation"]) == (None, "disabled")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from pointsman.wire.anthropic_messages.thinking import Bounds, Thinking, read_th
 from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark
 from pointsman.wire.extras import keep, own
-from pointsman.wire.losses import dropped
+from pointsman.wire.losses import dropped, untiered
 from pointsman.wire.numbers import number, whole
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.parse import as_dict, as_list
@@ -140,7 +140,7 @@ def count_from_core(request: Request, model: Model) -> Outgoing:
 
 
 def _outgoing(request: Request, model: Model, *, counting: bool) -> Outgoing:
-    lost = dropped(request.extras, MESSAGES, "")
+    lost = [*dropped(request.extras, MESSAGES, ""), *untiered(request)]
     offered = [tool.name for tool in request.tools if not tool.dialect]
     names = fitted_names((*offered, *_called(request)), LONG_NAME)
     able = takes(model.upstream)

@@ -19,7 +19,7 @@ from pointsman.wire.gemini.core_turns import Turns
 from pointsman.wire.gemini.models import of_3, on_vertex
 from pointsman.wire.gemini.names import DIALECT, fields_of, null, objects_of, spelled
 from pointsman.wire.gemini.outgoing import counting, fit, path_of
-from pointsman.wire.losses import dropped
+from pointsman.wire.losses import dropped, untiered
 from pointsman.wire.raw import Fields
 from pointsman.wire.tool_names import GEMINI_NAME, fitted_names
 from pointsman.wire.trip import Incoming, Outgoing
@@ -84,7 +84,7 @@ def count_from_core(request: Request, model: Model) -> Outgoing:
 
 
 def _fitted(request: Request, model: Model) -> tuple[dict[str, Any], Mapping[str, str], list[Dropped]]:
-    lost = dropped(request.extras, DIALECT, "")
+    lost = [*dropped(request.extras, DIALECT, ""), *untiered(request)]
     names = fitted_names(_names(request), GEMINI_NAME)
     style = Style(names=names, files_in_results=of_3(model))
     fields, refused = fit(_write(request, model, style, lost), model)

@@ -11,7 +11,7 @@ from pointsman.core.model import Ability, Model
 from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark, write_mark
 from pointsman.wire.extras import keep, own
-from pointsman.wire.losses import dropped
+from pointsman.wire.losses import dropped, untiered
 from pointsman.wire.numbers import number, whole
 from pointsman.wire.openai_chat.checks import check_request
 from pointsman.wire.openai_chat.core_messages import Style, read_messages, write_messages
@@ -23,6 +23,8 @@ from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_o
 from pointsman.wire.tool_names import CHAT_ID, PLAIN_NAME, Grammar, fitted_names
 from pointsman.wire.trip import Incoming, Outgoing
 
+VERBOSITY = "text.verbosity"
+"""The name of Responses for what chat calls `verbosity`."""
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _COUNTS = ("top_k", "seed")
 _KNOWN = frozenset(
@@ -60,9 +62,8 @@ _PARTLY: dict[str, frozenset[str]] = {
 }
 _WHOLE = _KNOWN - {*_PARTLY, "tool_choice", "function_call"}
 # Hints about how to serve, which change no answer: nothing is lost where they are not understood.
-_HINTS = frozenset(
-    {"store", "metadata", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "usage"}
-)
+_SHARED = ("store", "metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier")
+_HINTS = frozenset({*_SHARED, "service_tier", "usage"})
 
 
 def to_core(incoming: Incoming) -> Request:
@@ -84,8 +85,11 @@ def to_core(incoming: Incoming) -> Request:
         said |= {"stream": True, "stream_usage": incoming.shows_usage}
     if incoming.user:
         said["user"] = incoming.user
-    if not _WHOLE.issuperset(fields) and (others := _others(fields)):
-        said["extras"] = keep(DIALECT, others)
+    if not _WHOLE.issuperset(fields):
+        if others := _others(fields):
+            said["extras"] = keep(DIALECT, others)
+        said["service_tier"] = text_of(fields.get("service_tier")) or ""
+        said["hints"] = {name: fields[name] for name in _SHARED if name in fields and bytes(fields[name]) != b"null"}
     return Request(**said)
 
 
@@ -260,7 +264,10 @@ def from_core(request: Request, model: Model, manner: Manner = _OPENAI) -> Outgo
     Raises:
         UnsupportedParameter: a refused field under the policy `refuse`.
     """
-    lost = dropped(request.extras, DIALECT, "")
+    # Of Responses' hints none goes along: many servers of chat refuse every field that they do not know, and clients
+    # such as Codex send some with each request.
+    lost = [one for one in dropped(request.extras, DIALECT, "") if one.path != VERBOSITY or not manner.more]
+    lost += untiered(request) if not manner.more else ()
     names = fitted_names((tool.name for tool in request.tools if not tool.dialect), PLAIN_NAME)
     marks = model.provider.cache_marks
     style = Style(
@@ -279,6 +286,8 @@ def from_core(request: Request, model: Model, manner: Manner = _OPENAI) -> Outgo
                 lost.append(Dropped(path=name, reason="not known here"))
             else:
                 fields[name] = raw
+    if manner.more:
+        fields |= _serving(request)
     if fields.get("tool_choice") == "required":
         fields["tool_choice"] = manner.required
     for name, there in manner.renamed:
@@ -292,6 +301,17 @@ def from_core(request: Request, model: Model, manner: Manner = _OPENAI) -> Outgo
         dialect=manner.dialect,
         tool_names={sent: name for name, sent in names.items()},
     )
+
+
+def _serving(request: Request) -> dict[str, Any]:
+    """What Responses says of how to serve a request and how much to say, as chat does."""
+    fields: dict[str, Any] = {}
+    if request.service_tier not in ("", "auto"):
+        fields["service_tier"] = request.service_tier
+    for extra in request.extras:
+        if VERBOSITY in extra.fields:
+            fields["verbosity"] = extra.fields[VERBOSITY]
+    return fields
 
 
 def _write(request: Request, model: Model, style: Style, lost: list[Dropped]) -> dict[str, Any]:

@@ -26,13 +26,12 @@ from pointsman.core.dialects import RESPONSES
 from pointsman.core.model import Ability, Model
 from pointsman.wire.extras import own
 from pointsman.wire.losses import dropped, name_of
-from pointsman.wire.openai_chat.core_requests import effort_of
+from pointsman.wire.openai_chat.core_requests import VERBOSITY, effort_of
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_responses.content import write_part
 from pointsman.wire.openai_responses.outgoing import COUNT_PATH, PATH
 from pointsman.wire.openai_responses.request import LOGPROBS
 from pointsman.wire.openai_responses.seals import own_make
-from pointsman.wire.openai_responses.to_core import VERBOSITY
 from pointsman.wire.openai_responses.tools import Kind, write_call, write_tools
 from pointsman.wire.raw import Fields
 from pointsman.wire.tool_names import PLAIN_NAME, RESPONSES_ID, fitted_id, fitted_names, made_id
@@ -111,6 +110,7 @@ def _write(request: Request, model: Model, lost: list[Dropped]) -> tuple[dict[st
     fields |= _write_numbers(request, lost)
     fields |= {name: raw for name, raw in extras.items() if "." not in name and name != "include"}
     fields["store"] = False
+    fields |= request.hints
     if request.stream:
         fields["stream"] = True
     for at, message in enumerate(request.messages[: len(request.messages) - len(messages)]):
@@ -333,5 +333,6 @@ def _write_numbers(request: Request, lost: list[Dropped]) -> dict[str, Any]:
         "top_p": request.top_p,
         "top_logprobs": request.logprobs or None,
         "user": request.user or None,
+        "service_tier": request.service_tier or None,
     }
     return {name: value for name, value in plain.items() if value is not None}

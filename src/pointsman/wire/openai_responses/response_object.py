@@ -28,7 +28,6 @@ _ECHO: dict[str, Any] = {
     "prompt_cache_key": None,
     "reasoning": {"effort": None, "summary": None},
     "safety_identifier": None,
-    "service_tier": None,
     "store": False,  # whoever keeps it writes it into the request, see `line.conversations`
     "temperature": None,
     "text": {"format": {"type": "text"}},
@@ -36,7 +35,6 @@ _ECHO: dict[str, Any] = {
     "tools": [],
     "top_logprobs": 0,
     "top_p": None,
-    "truncation": "disabled",
     "user": None,
 }
 _ECHOED = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in _ECHO.items()}
@@ -128,6 +126,8 @@ def response(ids: Ids, created: int, model: str, fields: Fields) -> dict[str, An
         "model": model,
         "output": [],
         **{name: _echoed(fields.get(name), missing) for name, missing in _ECHOED.items()},
+        "service_tier": None,  # who answered may have served it otherwise than was asked,
+        "truncation": "disabled",  # and cuts nothing out of a conversation that is too long
         "usage": None,
     }
 

@@ -62,7 +62,6 @@ _ELSEWHERE = {
     "conversation": "Send the whole conversation in `input`.",
     "prompt": "Send the text of the prompt in `instructions` or `input`.",
 }
-VERBOSITY = "text.verbosity"
 _CHOICES = {"auto": "auto", "none": "none", "required": "required"}
 
 
@@ -96,6 +95,7 @@ def to_core(incoming: Incoming) -> Request:
         stream=incoming.stream,
         stream_usage=True,
         user=incoming.user,
+        service_tier=text_of(fields.get("service_tier")) or "",
         extras=keep(RESPONSES, _others(fields, text, reasoning, include)),
     )
 
