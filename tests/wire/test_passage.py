@@ -148,6 +148,24 @@ def test_of_a_responses_request_chat_is_told_what_changes_the_answer_its_time_or
     assert sorted(lost) == ["service_tier", "text.verbosity"]
 
 
+PNG = "data:image/png;base64,QUJD"
+
+
+def test_how_closely_to_look_at_a_picture_passes_between_openais_dialects_and_is_named_elsewhere() -> None:
+    part: dict[str, Any] = {"type": "image_url", "image_url": {"url": PNG, "detail": "high"}}
+    messages = [{"role": "user", "content": [part]}]
+    body, lost = passed("openai-chat", "openai-responses", messages=messages)
+    image = {"type": "input_image", "image_url": PNG, "detail": "high"}
+    assert (body["input"][0]["content"], lost) == ([image], [])
+    body, lost = passed("openai-responses", "openai-chat", input=[{"role": "user", "content": [image]}])
+    assert (body["messages"][0]["content"], lost) == ([part], [])
+    for provider in ("anthropic-messages", "gemini"):
+        assert passed("openai-chat", provider, messages=messages)[1] == ["messages[0].detail"]
+        part["image_url"]["detail"] = "auto"
+        assert passed("openai-chat", provider, messages=messages)[1] == []
+        part["image_url"]["detail"] = "high"
+
+
 @pytest.mark.parametrize("provider", ["anthropic-messages", "gemini"])
 @pytest.mark.parametrize("caller", ["openai-chat", "openai-responses"])
 def test_a_tier_of_service_is_named_where_there_is_none(caller: str, provider: str) -> None:

@@ -67,7 +67,10 @@ class Text(_Block, frozen=True, kw_only=True, tag="text"):
 
 
 class Media(_Block, frozen=True, kw_only=True, tag="media"):
-    """An image, document, audio or video part: by data (base64), by URL or by the provider's file id."""
+    """An image, document, audio or video part: by data (base64), by URL or by the provider's file id.
+
+    `detail` is how closely a picture is to be looked at, in OpenAI's words; empty leaves it to the model.
+    """
 
     kind: Literal["image", "document", "audio", "video"]
     media_type: str = ""
@@ -75,6 +78,7 @@ class Media(_Block, frozen=True, kw_only=True, tag="media"):
     url: str = ""
     file_id: str = ""
     name: str = ""
+    detail: str = ""
 
 
 class Reasoning(_Block, frozen=True, kw_only=True, tag="reasoning"):

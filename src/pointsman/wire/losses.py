@@ -25,6 +25,11 @@ def untiered(request: Request) -> list[Dropped]:
     return [Dropped(path="service_tier", reason=f"`{request.service_tier}` is a tier of OpenAI's dialects")]
 
 
+def undetailed(block: Media, path: str) -> list[Dropped]:
+    """How closely to look at a picture, in a dialect that has no word for it."""
+    return [Dropped(path=f"{path}.detail", reason="how closely to look is not said")] if block.detail else []
+
+
 def name_of(block: Block) -> str:
     """A block's kind, for people."""
     return block.kind if isinstance(block, Opaque | Media) else type(block).__name__.lower()

@@ -112,7 +112,7 @@ def test_parts_of_a_message(core):
     text, inline, linked, pdf, page, bare, sound, new = message.blocks
     assert text == Text(text="see")
     assert inline == Media(kind="image", media_type="image/png", data="QUJD")
-    assert (linked.url, json.loads(bytes(linked.extras[0].fields["detail"]))) == ("https://x/y.png", "low")
+    assert linked == Media(kind="image", url="https://x/y.png", detail="low")
     assert pdf == Media(kind="document", media_type="application/pdf", data="QUJD", name="a.pdf")
     assert page == Media(kind="document", url="https://x/y.pdf")
     assert bare == Media(kind="document", media_type="application/pdf", data="QUJD", name="b.pdf")

@@ -28,7 +28,7 @@ from pointsman.wire.anthropic_messages.seals import own_make
 from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import write_mark
 from pointsman.wire.extras import own
-from pointsman.wire.losses import dropped, name_of
+from pointsman.wire.losses import dropped, name_of, undetailed
 from pointsman.wire.raw import object_of
 from pointsman.wire.tool_names import ANTHROPIC_ID, fitted_id
 
@@ -171,6 +171,7 @@ class Conversation:
             return
         if block.extras:
             self.lost += dropped(block.extras, MESSAGES, path)
+        self.lost += undetailed(block, path)
         self.files = self.files or uses_files(block)
         out.append(self._marked(value, block.cache))
 

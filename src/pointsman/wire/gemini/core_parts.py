@@ -13,7 +13,7 @@ from pointsman.wire.gemini.framing import one_line
 from pointsman.wire.gemini.media import read_media, write_media
 from pointsman.wire.gemini.names import DIALECT, fields_of, null, objects_of
 from pointsman.wire.gemini.seals import SEAL, opened, own_make, seal_of, stands_in
-from pointsman.wire.losses import dropped, name_of
+from pointsman.wire.losses import dropped, name_of, undetailed
 from pointsman.wire.raw import Fields, dump, object_of, rest, text_in, text_of, value_of
 
 _MEDIA = ("inlineData", "fileData")
@@ -142,6 +142,7 @@ def write_part(block: Block, style: Style, lost: list[Dropped], path: str) -> di
             part = write_call(block, style)
         case Media():
             part = write_media(block, lost, path)
+            lost += undetailed(block, path) if part is not None else ()
         case Opaque(dialect=dialect, raw=raw) if dialect == DIALECT:
             return raw
         case _:

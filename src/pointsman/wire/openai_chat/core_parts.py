@@ -100,8 +100,12 @@ def _video(texts: dict[str, str]) -> Media | None:
 def _located(kind: Literal["image", "video"], texts: dict[str, str]) -> Media | None:
     if "url" not in texts:
         return None
+    detail = texts.get("detail", "")
+    detail = "" if detail == "auto" else detail
     data = read_data_url(texts["url"])
-    return Media(kind=kind, media_type=data.media_type, data=data.data) if data else Media(kind=kind, url=texts["url"])
+    if data:
+        return Media(kind=kind, media_type=data.media_type, data=data.data, detail=detail)
+    return Media(kind=kind, url=texts["url"], detail=detail)
 
 
 def _audio(texts: dict[str, str]) -> Media | None:
@@ -125,7 +129,7 @@ def _file(texts: dict[str, str]) -> Media | None:
 
 
 _MEDIA: dict[str, tuple[tuple[str, ...], Callable[[dict[str, str]], Media | None]]] = {
-    "image_url": (("url",), _image),
+    "image_url": (("url", "detail"), _image),
     "video_url": (("url",), _video),
     "input_audio": (("data", "format"), _audio),
     "file": (("file_data", "file_id", "filename"), _file),
@@ -137,6 +141,7 @@ def _write_media(block: Media, *, marks: bool) -> dict[str, Any] | None:
     if block.kind in ("image", "video"):
         kind = f"{block.kind}_url"
         inner = {"url": data_url(block)} if block.url or block.data else {}
+        inner |= {"detail": block.detail} if inner and block.detail else {}
     elif block.kind == "audio":
         kind = "input_audio"
         inner = {"data": block.data, "format": _audio_format(block.media_type)} if block.data else {}

@@ -14,7 +14,6 @@ from pointsman.wire.parse import as_count, as_dict, as_text
 from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, value_of
 
 ANNOTATIONS = "annotations"
-_AUTO = b'"auto"'
 _TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 _TYPES = {"pdf": "application/pdf", "txt": "text/plain", "md": "text/markdown", "html": "text/html", "csv": "text/csv"}
 _ENDINGS = {media_type: ending for ending, media_type in _TYPES.items()}
@@ -98,12 +97,15 @@ def _image(fields: Fields) -> Media | None:
     url, file_id = text_in(fields, "image_url"), text_in(fields, "file_id")
     if not url and not file_id:
         return None
-    known = ("type", "image_url", "file_id", *(("detail",) if bytes(fields.get("detail", b"")) == _AUTO else ()))
-    extras = keep(RESPONSES, rest(fields, known))
+    detail = text_in(fields, "detail")
+    detail = "" if detail == "auto" else detail
+    extras = leftover(RESPONSES, fields, "image_url", "file_id", "detail")
     data = read_data_url(url)
     if data is not None:
-        return Media(kind="image", media_type=data.media_type, data=data.data, file_id=file_id, extras=extras)
-    return Media(kind="image", url=url, file_id=file_id, extras=extras)
+        return Media(
+            kind="image", media_type=data.media_type, data=data.data, file_id=file_id, detail=detail, extras=extras
+        )
+    return Media(kind="image", url=url, file_id=file_id, detail=detail, extras=extras)
 
 
 def _file(fields: Fields) -> Media | None:
@@ -161,7 +163,7 @@ def _write_media(block: Media) -> dict[str, Any] | None:
     if block.kind == "image":
         value |= {"image_url": data_url(block)} if block.url or block.data else {}
         value |= {"file_id": block.file_id} if block.file_id and not value else {}
-        return {"type": "input_image", **value, "detail": "auto", **extras} if value else None
+        return {"type": "input_image", **value, "detail": block.detail or "auto", **extras} if value else None
     if block.kind == "audio" and block.data:
         return {"type": "input_audio", "input_audio": {"data": block.data, "format": _audio_format(block.media_type)}}
     if block.kind != "document":
