@@ -166,6 +166,16 @@ def test_how_closely_to_look_at_a_picture_passes_between_openais_dialects_and_is
         part["image_url"]["detail"] = "high"
 
 
+@pytest.mark.parametrize("provider", ["openai-responses", "anthropic-messages", "gemini"])
+def test_names_of_speakers_are_named_where_they_are_lost(provider: str) -> None:
+    messages = [
+        {"role": "system", "name": "rules", "content": "s"},
+        {"role": "user", "name": "bob", "content": "Hi"},
+    ]
+    lost = passed("openai-chat", provider, messages=messages)[1]
+    assert sorted(lost) == ["messages[0].name", "messages[1].name"]
+
+
 @pytest.mark.parametrize("provider", ["anthropic-messages", "gemini"])
 @pytest.mark.parametrize("caller", ["openai-chat", "openai-responses"])
 def test_a_tier_of_service_is_named_where_there_is_none(caller: str, provider: str) -> None:

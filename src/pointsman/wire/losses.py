@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pointsman.core.chat import Answer, Block, Choice, Dropped, Extras, Media, Opaque, Request
+from pointsman.core.chat import Answer, Block, Choice, Dropped, Extras, Media, Message, Opaque, Request
 
 
 def dropped(extras: tuple[Extras, ...], dialect: str, path: str) -> list[Dropped]:
@@ -28,6 +28,11 @@ def untiered(request: Request) -> list[Dropped]:
 def undetailed(block: Media, path: str) -> list[Dropped]:
     """How closely to look at a picture, in a dialect that has no word for it."""
     return [Dropped(path=f"{path}.detail", reason="how closely to look is not said")] if block.detail else []
+
+
+def unnamed(message: Message, path: str) -> list[Dropped]:
+    """A speaker's name, in a dialect that has none."""
+    return [Dropped(path=f"{path}.name", reason="there are no names of speakers")] if message.name else []
 
 
 def name_of(block: Block) -> str:

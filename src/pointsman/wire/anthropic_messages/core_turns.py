@@ -28,7 +28,7 @@ from pointsman.wire.anthropic_messages.seals import own_make
 from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import write_mark
 from pointsman.wire.extras import own
-from pointsman.wire.losses import dropped, name_of, undetailed
+from pointsman.wire.losses import dropped, name_of, undetailed, unnamed
 from pointsman.wire.raw import object_of
 from pointsman.wire.tool_names import ANTHROPIC_ID, fitted_id
 
@@ -68,11 +68,10 @@ class Conversation:
             path = f"messages[{at}]"
             if message.extras:
                 self.lost += dropped(message.extras, MESSAGES, path)
+            self.lost += unnamed(message, path)
             if message.role in _SYSTEM:
                 self._add_system(message, path, self._may_stay(following[at]))
                 continue
-            if message.name:
-                self.lost.append(Dropped(path=f"{path}.name", reason="messages have no names"))
             role = "assistant" if message.role == "assistant" else "user"
             content = self._turn(role)
             self._write(message.blocks, content, path, mine=role == "assistant")

@@ -16,7 +16,7 @@ from pointsman.wire.gemini.core_parts import Style, write_part, write_result
 from pointsman.wire.gemini.media import write_media
 from pointsman.wire.gemini.names import DIALECT
 from pointsman.wire.gemini.seals import RAW_UNSIGNED, SEAL
-from pointsman.wire.losses import dropped, name_of
+from pointsman.wire.losses import dropped, name_of, unnamed
 
 _MISSING = "There is no result of this call."
 _BEGIN = "(The conversation begins here.)"
@@ -53,14 +53,13 @@ class Turns:
         system = [(at, one) for at, one in enumerate(messages) if one.role in ("system", "developer")]
         spoken = [(at, one) for at, one in enumerate(messages) if one.role not in ("system", "developer")]
         for at, message in system:
-            self._lost += dropped(message.extras, DIALECT, f"messages[{at}]")
+            self._lost += [*dropped(message.extras, DIALECT, f"messages[{at}]"), *unnamed(message, f"messages[{at}]")]
         instruction = [part for at, message in system for part in self._system(message, f"messages[{at}]")]
         for model, group in groupby(spoken, lambda pair: pair[1].role == "assistant"):
             turns = [(f"messages[{at}]", message) for at, message in group]
             for path, message in turns:
                 self._lost += dropped(message.extras, DIALECT, path)
-                if message.name:
-                    self._lost.append(Dropped(path=f"{path}.name", reason="contents have no names of speakers"))
+                self._lost += unnamed(message, path)
             if model:
                 self._model(turns)
             else:

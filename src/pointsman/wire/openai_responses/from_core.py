@@ -25,7 +25,7 @@ from pointsman.core.chat import (
 from pointsman.core.dialects import RESPONSES
 from pointsman.core.model import Ability, Model
 from pointsman.wire.extras import own
-from pointsman.wire.losses import dropped, name_of
+from pointsman.wire.losses import dropped, name_of, unnamed
 from pointsman.wire.openai_chat.core_requests import VERBOSITY, effort_of
 from pointsman.wire.openai_chat.outgoing import fit
 from pointsman.wire.openai_responses.content import write_part
@@ -114,6 +114,7 @@ def _write(request: Request, model: Model, lost: list[Dropped]) -> tuple[dict[st
     if request.stream:
         fields["stream"] = True
     for at, message in enumerate(request.messages[: len(request.messages) - len(messages)]):
+        lost += unnamed(message, f"messages[{at}]")
         for one in (message, *message.blocks):
             lost += dropped(one.extras, RESPONSES, f"messages[{at}]") if one.extras else ()
     lost += _lost(request)
@@ -149,6 +150,7 @@ def _write_input(messages: tuple[Message, ...], first: int, style: _Style, lost:
         path = f"messages[{at}]"
         if message.extras:
             lost += dropped(message.extras, RESPONSES, path)
+        lost += unnamed(message, path)
         if message.role == "assistant":
             _write_assistant(message, style, lost, path, items)
             continue
