@@ -122,3 +122,54 @@ def test_what_claude_cites_rests_on_the_whole_of_its_block_for_everybody() -> No
         assert (one["start_index"], one["end_index"]) == (8, 14)
     gemini = heard("gemini", "anthropic-messages", answer)["candidates"][0]["groundingMetadata"]["groundingSupports"][0]
     assert gemini["segment"] == {"startIndex": 8, "endIndex": 14, "text": "Cited."}
+
+
+GRAMMAR = {"syntax": "lark", "definition": "start: A"}
+CUSTOM = {"type": "custom", "custom": {"name": "cu", "format": {"type": "grammar", "grammar": GRAMMAR}}}
+CALLED: list[dict[str, Any]] = [
+    {"role": "user", "content": "Hi"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "call_3", "type": "custom", "custom": {"name": "cu", "input": "raw"}}],
+    },
+    {"role": "tool", "tool_call_id": "call_3", "content": "res"},
+]
+
+
+def test_custom_tools_of_chat_are_custom_tools_of_responses() -> None:
+    choice = {"type": "custom", "custom": {"name": "cu"}}
+    outgoing = sent("openai-chat", model("openai-responses"), messages=CALLED, tools=[CUSTOM], tool_choice=choice)
+    body = json.loads(outgoing.body)
+    assert outgoing.dropped == ()
+    assert body["tools"][0]["type"] == "custom"
+    assert body["tools"][0]["format"] == {"type": "grammar", **GRAMMAR}
+    assert body["tool_choice"] == {"type": "custom", "name": "cu"}
+    assert body["input"][1:] == [
+        {"type": "custom_tool_call", "call_id": "call_3", "name": "cu", "input": "raw"},
+        {"type": "custom_tool_call_output", "call_id": "call_3", "output": "res"},
+    ]
+
+
+@pytest.mark.parametrize("to", ["anthropic-messages", "gemini", "mistral-chat"])
+def test_custom_tools_of_chat_are_functions_elsewhere_and_their_calls_stay(to: str) -> None:
+    outgoing = sent("openai-chat", model(to), messages=CALLED, tools=[CUSTOM])
+    assert json.dumps({"input": "raw"}, separators=(",", ":")) in outgoing.body.decode().replace("\\", "")
+    assert b"start: A" in outgoing.body
+    assert b"res" in outgoing.body
+
+
+def test_a_call_of_a_custom_tool_comes_back_as_one_whole_and_streamed() -> None:
+    content = [{"type": "tool_use", "id": "toolu_1", "name": "cu", "input": {"input": "ls -l"}}]
+    answer = {"id": "a", "type": "message", "role": "assistant", "model": "m", "content": content}
+    answer |= {"stop_reason": "tool_use", "usage": {"input_tokens": 1, "output_tokens": 1}}
+    wanted = {"id": "toolu_1", "type": "custom", "custom": {"name": "cu", "input": "ls -l"}}
+    choice = heard("openai-chat", "anthropic-messages", answer, tools=[CUSTOM])["choices"][0]
+    assert choice["message"]["tool_calls"] == [wanted]
+    assert choice["finish_reason"] == "tool_calls"
+    way = DIALECTS.passages.between("openai-chat", "anthropic-messages")
+    trip = Trip(incoming=asked("openai-chat", tools=[CUSTOM], stream=True), outgoing=Outgoing(path="", body=b""))
+    _, out = way.relay_whole(json.dumps(answer).encode(), trip)
+    chunks = [json.loads(line[6:]) for line in out.split(b"\n\n") if line.startswith(b"data: {")]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
+    assert [delta["tool_calls"] for delta in deltas if "tool_calls" in delta] == [[{"index": 0, **wanted}]]

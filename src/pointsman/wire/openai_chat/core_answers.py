@@ -26,7 +26,7 @@ from pointsman.core.errors import UpstreamGarbage
 from pointsman.core.usage import Usage
 from pointsman.wire.finishes import Finishes
 from pointsman.wire.losses import dropped, name_of
-from pointsman.wire.openai_chat import reasoning
+from pointsman.wire.openai_chat import custom, reasoning
 from pointsman.wire.openai_chat.answer import NAME, read_answer
 from pointsman.wire.openai_chat.core_messages import read_blocks
 from pointsman.wire.openai_chat.core_parts import (
@@ -180,13 +180,13 @@ def _in_callers_names(blocks: tuple[Block, ...], outgoing: Outgoing) -> tuple[Bl
 def write_answer(answer: Answer, incoming: Incoming) -> Encoded:
     """An answer for a caller, and what chat cannot say of it."""
     lost = dropped(answer.extras, DIALECT, "")
-    old = knows_one_call(incoming)
+    old, customs = knows_one_call(incoming), custom.names_of(incoming.fields)
     fields: dict[str, Any] = {
         "id": answer.id,
         "object": "chat.completion",
         "created": answer.created,
         "model": answer.model,
-        "choices": [_write_choice(choice, lost, old=old) for choice in answer.choices],
+        "choices": [_write_choice(choice, lost, customs, old=old) for choice in answer.choices],
     }
     if answer.usage is not None:
         fields["usage"] = write_usage(answer.usage)
@@ -213,9 +213,9 @@ def write_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _write_choice(choice: Choice, lost: list[Dropped], *, old: bool) -> dict[str, Any]:
+def _write_choice(choice: Choice, lost: list[Dropped], customs: frozenset[str], *, old: bool) -> dict[str, Any]:
     lost += dropped(choice.extras, DIALECT, f"choices[{choice.index}]")
-    message = _write_message(choice.blocks, lost)
+    message = _write_message(choice.blocks, lost, customs)
     word = FINISHES.words[choice.finish or "stop"]
     if old and "tool_calls" in message:
         first, *others = message.pop("tool_calls")
@@ -232,7 +232,7 @@ def unsaid(block: Block, extras: tuple[Extras, ...]) -> list[Dropped]:
     return [one for one in found if not (isinstance(block, ToolCall) and one.path.endswith(f".{SEAL}"))]
 
 
-def _write_message(blocks: tuple[Block, ...], lost: list[Dropped]) -> dict[str, Any]:
+def _write_message(blocks: tuple[Block, ...], lost: list[Dropped], customs: frozenset[str]) -> dict[str, Any]:
     texts: list[str] = []
     refusals: list[str] = []
     thoughts: list[Reasoning] = []
@@ -251,7 +251,7 @@ def _write_message(blocks: tuple[Block, ...], lost: list[Dropped]) -> dict[str, 
             case Reasoning():
                 thoughts.append(block)
             case ToolCall():
-                calls.append(write_call(block))
+                calls.append(custom.write_call(block) if block.name in customs else write_call(block))
             case Refusal(text=text):
                 refusals.append(text)
             case Media(kind="image") if block.url or block.data:

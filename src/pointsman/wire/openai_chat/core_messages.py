@@ -25,7 +25,7 @@ from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark
 from pointsman.wire.extras import keep
 from pointsman.wire.losses import dropped, name_of
-from pointsman.wire.openai_chat import reasoning
+from pointsman.wire.openai_chat import custom, reasoning
 from pointsman.wire.openai_chat.checks import check_message
 from pointsman.wire.openai_chat.core_parts import SEAL, read_call, read_part, write_call, write_part
 from pointsman.wire.openai_chat.request import DIALECT
@@ -105,7 +105,7 @@ def read_message(raw: msgspec.Raw, path: str) -> Message:
         return _result(fields)
     return Message(
         role=_ROLES[role],
-        blocks=_marked(read_blocks(fields), fields),
+        blocks=_marked(tuple([custom.read_call(block) for block in read_blocks(fields)]), fields),
         name=text_in(fields, "name"),
         extras=keep(DIALECT, _others(fields, _KNOWN)),
     )

@@ -13,6 +13,7 @@ from pointsman.wire.cache_marks import read_mark, write_mark
 from pointsman.wire.extras import keep, own
 from pointsman.wire.losses import dropped, untiered
 from pointsman.wire.numbers import number, whole
+from pointsman.wire.openai_chat import custom
 from pointsman.wire.openai_chat.checks import check_request
 from pointsman.wire.openai_chat.core_messages import Style, read_messages, write_messages
 from pointsman.wire.openai_chat.earlier import takes_seals, takes_thoughts
@@ -178,7 +179,7 @@ def _tool(raw: msgspec.Raw) -> Tool:
     fields = object_of(raw) or {}
     function = object_of(fields.get("function"))
     if function is None:
-        return Tool(name=text_in(fields, "type"), dialect=DIALECT, raw=raw)
+        return custom.read_tool(fields) or Tool(name=text_in(fields, "type"), dialect=DIALECT, raw=raw)
     return _function(function, fields)
 
 
@@ -212,7 +213,7 @@ def _choice(fields: Fields) -> ToolChoice | None:
     if word == "any":  # Mistral's word
         return ToolChoice(mode="required", parallel=parallel)
     named = object_of(raw) or {}
-    name = text_in(object_of(named.get("function")) or named, "name")
+    name = text_in(object_of(named.get("function")) or object_of(named.get("custom")) or named, "name")
     if name:
         return ToolChoice(mode="named", name=name, parallel=parallel)
     return None if parallel is None else ToolChoice(parallel=parallel)

@@ -29,6 +29,7 @@ from pointsman.core.chat import (
 from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
 from pointsman.wire.losses import name_of
+from pointsman.wire.openai_chat import custom
 from pointsman.wire.openai_chat.core_answers import FINISHES, ONE_CALL, knows_one_call, unsaid, write_usage
 from pointsman.wire.openai_chat.core_parts import data_url, write_call, write_citations
 from pointsman.wire.openai_chat.reasoning import THINKING, thinking
@@ -46,6 +47,7 @@ class ChatWriter:
     def __init__(self, incoming: Incoming) -> None:
         self._shows_usage = incoming.shows_usage
         self._one_call = knows_one_call(incoming)
+        self._customs = custom.names_of(incoming.fields)
         self._head = b""
         self._choices: dict[int, _Choice] = {}
         self._lost: list[str] = []
@@ -92,8 +94,11 @@ class ChatWriter:
         choice, block = self._of(event.choice, out), event.block
         choice.blocks[event.index] = _Open(block)
         match block:
-            case ToolCall():
+            case ToolCall(name=name):
                 choice.calls[event.index] = len(choice.calls)
+                if name in self._customs:  # its input can be told from the whole of its arguments only
+                    choice.blocks[event.index] = _Custom(block)
+                    return
                 self._call(choice, event.index, write_call(block), out)
             case Text(text=text) if text:
                 choice.length += len(text)
@@ -118,6 +123,8 @@ class ChatWriter:
             choice.length += len(text)
             opened.length += len(text)
             out.append(choice.head + b'{"content":' + _encode(text) + b"}" + _END)
+        elif isinstance(opened, _Custom):
+            opened.pieces.append(text)
         elif isinstance(block, ToolCall):
             opened.length += len(text)
             if self._one_call:
@@ -153,7 +160,9 @@ class ChatWriter:
         block = opened.block
         if extras := (*block.extras, *event.extras):
             self._lost += [one.path for one in unsaid(block, extras)]
-        if isinstance(block, ToolCall):
+        if isinstance(opened, _Custom):
+            self._call(choice, event.index, custom.write_call(opened.call()), out)
+        elif isinstance(block, ToolCall):
             if not opened.length and not block.arguments:
                 self._call(choice, event.index, {"function": {"arguments": "{}"}}, out)
         elif isinstance(block, Text):
@@ -232,3 +241,19 @@ class _Open:
             for name in ("text", "signature", "encrypted")
         }
         return msgspec.structs.replace(block, **grown)
+
+
+class _Custom(_Open):
+    """A call of a custom tool, which goes out whole."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, block: ToolCall) -> None:
+        super().__init__(block)
+        self.pieces = [block.arguments]
+
+    def call(self) -> ToolCall:
+        """The call with all of its arguments."""
+        block = self.block
+        assert isinstance(block, ToolCall)  # noqa: S101 - as it began
+        return msgspec.structs.replace(block, arguments="".join(self.pieces))

@@ -14,15 +14,12 @@ import msgspec
 
 from pointsman.core.chat import Dropped, Tool, ToolCall
 from pointsman.core.dialects import RESPONSES
+from pointsman.wire.custom_tools import GRAMMAR, INPUT_SCHEMA, arguments_of, free_text, with_grammar
 from pointsman.wire.extras import keep, own
 from pointsman.wire.losses import dropped
 from pointsman.wire.parse import BAD_JSON, loads
 from pointsman.wire.raw import Fields, list_of, object_of, rest, text_in, text_of, value_of
 
-INPUT_SCHEMA = msgspec.Raw(
-    b'{"type":"object","properties":{"input":{"type":"string","description":"The whole input, as plain text."}},'
-    b'"required":["input"],"additionalProperties":false}'
-)
 SHELL_SCHEMA = msgspec.Raw(
     b'{"type":"object","properties":{"command":{"type":"array","items":{"type":"string"},"description":"The command '
     b'and its arguments."},"working_directory":{"type":"string"},"timeout_ms":{"type":"integer"}},'
@@ -31,7 +28,6 @@ SHELL_SCHEMA = msgspec.Raw(
 _NO_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
 _SHELL = "local_shell"
 _SHELL_WORDS = "Runs a command in a shell on the user's machine and returns its output."
-_GRAMMAR = "\n\nThe input has to follow this grammar"
 _HARMLESS = ("defer_loading", "async", "allowed_callers", "output_schema")
 """Says how a function may be found and called, which changes nothing where it is offered plainly."""
 _SPECIAL = (b'"custom"', b'"local_shell"', b'"namespace"')
@@ -91,7 +87,7 @@ def _custom(fields: Fields, namespace: str) -> Tool:
     extras = rest(fields, ("type", "name", "description", *_HARMLESS))
     if text_in(form, "type") == "grammar":
         syntax, definition = text_in(form, "syntax"), text_in(form, "definition")
-        words = f"{words}{_GRAMMAR} ({syntax}):\n{definition}"
+        words = with_grammar(words, syntax, definition)
     else:
         extras.pop("format", None)
     name = joined(namespace, text_in(fields, "name"))
@@ -151,7 +147,7 @@ def read_call(fields: Fields, kind: str, offered: Callable[[str], bool]) -> Tool
     """A call of a function, of a custom tool or of the local shell."""
     call_id = text_in(fields, "call_id") or text_in(fields, "id")
     if kind == "custom_tool_call":
-        arguments = _encode({"input": text_in(fields, "input")}).decode()
+        arguments = arguments_of(text_in(fields, "input"))
         return ToolCall(id=call_id, name=name_of_call(fields, offered), arguments=arguments)
     if kind == "local_shell_call":
         action = rest(object_of(fields.get("action")) or {}, ("type",))
@@ -174,28 +170,6 @@ def write_call(call: ToolCall, kind: Kind | None) -> dict[str, Any]:
     if kind.item == "custom_tool_call":
         return {**head, **name, "input": free_text(call.arguments)}
     return {**head, **name, "arguments": call.arguments}
-
-
-def free_text(arguments: str) -> str:
-    """The input of a custom tool from the arguments of the function that stood for it.
-
-    Models that know the tool by another name for its input, or as free text, are understood.
-    """
-    try:
-        value = loads(arguments.encode("utf-8", "replace"))
-    except BAD_JSON:
-        return arguments
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        texts = [text for text in value.values() if isinstance(text, str)]
-        if isinstance(value.get("input"), str):
-            return str(value["input"])
-        if len(value) == len(texts) == 1:
-            return texts[0]
-        if not value:
-            return ""
-    return arguments
 
 
 def _action(arguments: str) -> dict[str, Any]:
@@ -232,7 +206,7 @@ def _write_tool(tool: Tool, name: str, kinds: dict[str, Kind]) -> dict[str, Any]
     if schema == bytes(SHELL_SCHEMA) and tool.name == _SHELL:
         kinds[tool.name] = Kind("local_shell_call", _SHELL)
         return {"type": _SHELL}
-    text = tool.description.partition(_GRAMMAR)[0] if "format" in extras else tool.description
+    text = tool.description.partition(GRAMMAR)[0] if "format" in extras else tool.description
     words = {"description": text} if text else {}
     if schema == bytes(INPUT_SCHEMA):
         kinds[tool.name] = Kind("custom_tool_call", name)
