@@ -173,3 +173,43 @@ def test_a_call_of_a_custom_tool_comes_back_as_one_whole_and_streamed() -> None:
     chunks = [json.loads(line[6:]) for line in out.split(b"\n\n") if line.startswith(b"data: {")]
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
     assert [delta["tool_calls"] for delta in deltas if "tool_calls" in delta] == [[{"index": 0, **wanted}]]
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"type": "array", "items": {"$ref": "#/$defs/A"}, "$defs": {"A": {"type": "integer"}}}, [1, 2]),
+        ({"anyOf": [{"type": "string"}, {"type": "object", "properties": {}}]}, "so"),
+        ({"type": "integer"}, 4),
+        ({"type": "object", "properties": {"a": {"type": "integer"}}}, {"a": 1}),
+    ],
+)
+def test_an_answer_that_is_no_object_comes_through_a_tool_of_ours(schema: dict[str, Any], answer: Any) -> None:
+    body = {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}}
+    to = sent("openai-chat", model("anthropic-messages", "claude-3-haiku-20240307"), **body)
+    [tool] = json.loads(to.body)["tools"]
+    assert tool["input_schema"]["type"] == "object"
+    assert tool["input_schema"].get("$defs") == schema.get("$defs")
+    assert "response_format.schema" not in dropped(to)
+    given = answer if schema.get("type") == "object" else {to.answer_field: answer}
+    content = [{"type": "tool_use", "id": "toolu_1", "name": tool["name"], "input": given}]
+    said = {"id": "a", "type": "message", "role": "assistant", "model": "m", "content": content}
+    said |= {"stop_reason": "tool_use", "usage": {"input_tokens": 1, "output_tokens": 1}}
+    choice = heard("openai-chat", "anthropic-messages", said, to, **body)["choices"][0]
+    assert (json.loads(choice["message"]["content"]), choice["finish_reason"]) == (answer, "stop")
+    trip = Trip(incoming=asked("openai-chat", stream=True, **body), outgoing=to)
+    way = DIALECTS.passages.between("openai-chat", "anthropic-messages")
+    _, out = way.relay_whole(json.dumps(said).encode(), trip)
+    chunks = [json.loads(line[6:]) for line in out.split(b"\n\n") if line.startswith(b"data: {")]
+    text = "".join(one["choices"][0]["delta"].get("content") or "" for one in chunks if one["choices"])
+    assert json.loads(text) == answer
+
+
+def test_a_tool_of_ours_has_a_name_of_its_own() -> None:
+    function = {"name": "give_final_answer", "parameters": {"type": "object", "properties": {}}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object", "properties": {}}}}
+    to = model("anthropic-messages", "claude-3-haiku-20240307")
+    outgoing = sent("openai-chat", to, tools=[{"type": "function", "function": function}], response_format=form)
+    names = [tool["name"] for tool in json.loads(outgoing.body)["tools"]]
+    assert len(set(names)) == 2
+    assert outgoing.answer_tool == names[1] != "give_final_answer"

@@ -77,6 +77,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         headers: what the request needs besides the provider's and the model's.
         tool_names: a tool's name as sent, to its name at the caller, where they differ.
         answer_tool: name of a tool of ours whose call is the structured answer; empty where there is none.
+        answer_field: the field of that call's input which is the answer; empty where all of the input is.
     """
 
     path: str
@@ -86,6 +87,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     tool_names: Mapping[str, str] = msgspec.field(default_factory=dict)
     answer_tool: str = ""
+    answer_field: str = ""
 
 
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from pointsman.core.usage import Usage
 from pointsman.wire.anthropic_messages.answer import NAME
 from pointsman.wire.anthropic_messages.core_parts import read_block
 from pointsman.wire.anthropic_messages.core_turns import input_of
+from pointsman.wire.anthropic_messages.schemas import answer_in
 from pointsman.wire.anthropic_messages.seals import NO_INDEX, data_of, seals_of_call, signature_of
 from pointsman.wire.anthropic_messages.unstreamed import answer_fields
 from pointsman.wire.anthropic_messages.usage import write_usage
@@ -104,7 +105,8 @@ def _in_callers_terms(blocks: list[Block], outgoing: Outgoing) -> list[Block]:
     for block in blocks:
         if isinstance(block, ToolCall):
             if tool and block.name == tool:
-                out.append(Text(text=block.arguments))
+                field = outgoing.answer_field
+                out.append(Text(text=answer_in(block.arguments, field) if field else block.arguments))
             else:
                 out.append(msgspec.structs.replace(block, name=names.get(block.name, block.name)))
         elif not (answered and isinstance(block, Text)):  # words around the answer would spoil it

@@ -161,6 +161,7 @@ def _outgoing(request: Request, model: Model, *, counting: bool) -> Outgoing:
         headers=(*HEADERS, (b"anthropic-beta", FILES_BETA)) if talk.files else HEADERS,
         tool_names={sent: name for name, sent in names.items()} if names else {},
         answer_tool=offer.answer_tool,
+        answer_field=offer.answer_field,
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from pointsman.core.chat import Dropped, Request, ResponseFormat, Tool, ToolChoice
 from pointsman.core.dialects import MESSAGES
 from pointsman.wire.anthropic_messages.claude import Takes
-from pointsman.wire.anthropic_messages.schemas import input_schema, strict_schema
+from pointsman.wire.anthropic_messages.schemas import ANSWER_FIELD, input_schema, strict_schema, wrapped
 from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark, write_mark
 from pointsman.wire.extras import keep, own
@@ -74,11 +74,13 @@ class Offer(NamedTuple):
         fields: `tools` and `tool_choice`, where there are any.
         forced: a call is forced.
         answer_tool: the tool of ours whose call is the structured answer.
+        answer_field: where in its input, if that is not all of the answer.
     """
 
     fields: dict[str, Any]
     forced: bool = False
     answer_tool: str = ""
+    answer_field: str = ""
 
 
 def needs_answer_tool(request: Request, takes: Takes) -> bool:
@@ -106,13 +108,22 @@ def write_tools(request: Request, names: Mapping[str, str], takes: Takes, lost: 
                 )
                 lost.append(Dropped(path=f"{path}.strict", reason=reason))
             tools.append(_write_tool(tool, names.get(tool.name, tool.name), path, lost, strict=enforced))
-    answer_tool = ""
+    answer_tool = answer_field = ""
     if needs_answer_tool(request, takes):
-        answer_tool = ANSWER_TOOL
-        tools.append(_answer_tool(request.response_format, lost))
+        answer_tool = _free_name({names.get(tool.name, tool.name) for tool in request.tools})
+        ours, answer_field = _answer_tool(answer_tool, request.response_format, lost)
+        tools.append(ours)
     if not tools:
         return Offer({})
-    return _chosen(request, tools, names, takes, lost, answer_tool)
+    return _chosen(request, tools, names, takes, lost, answer_tool)._replace(answer_field=answer_field)
+
+
+def _free_name(taken: set[str]) -> str:
+    """A name for the tool of ours that none of the caller's has."""
+    name = ANSWER_TOOL
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _chosen(
@@ -151,14 +162,17 @@ def _write_tool(tool: Tool, name: str, path: str, lost: list[Dropped], *, strict
     return {**value, **own(tool.extras, MESSAGES), **write_mark(tool.cache)}
 
 
-def _answer_tool(wanted: ResponseFormat | None, lost: list[Dropped]) -> dict[str, Any]:
+def _answer_tool(name: str, wanted: ResponseFormat | None, lost: list[Dropped]) -> tuple[dict[str, Any], str]:
+    """The tool whose call is the answer, and the field of its input that holds an answer that is no object."""
     schema = wanted.schema if wanted is not None and wanted.schema is not None else msgspec.Raw(b"{}")
     words = wanted.description if wanted is not None and wanted.description else ""
-    return {
-        "name": ANSWER_TOOL,
+    outer = wrapped(schema)
+    tool = {
+        "name": name,
         "description": f"{_ANSWER_WORDS} {words}".strip(),
-        "input_schema": input_schema(schema, "response_format.schema", lost),
+        "input_schema": outer or input_schema(schema, "response_format.schema", lost),
     }
+    return tool, ANSWER_FIELD if outer is not None else ""
 
 
 def write_format(wanted: ResponseFormat, lost: list[Dropped]) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pointsman.core.chat import Dropped
-from pointsman.wire.raw import dump, object_of, text_of, value_of
+from pointsman.wire.raw import Fields, dump, object_of, text_of, value_of
 
 _LACKING = frozenset(
     {
@@ -44,6 +44,9 @@ _LACKING = frozenset(
 _MAPS = ("properties", "$defs", "definitions")
 _LISTS = ("anyOf", "allOf")
 _CHOICES = ("anyOf", "oneOf", "allOf")
+_NO_OBJECT = ("items", "prefixItems", "enum", "const")
+ANSWER_FIELD = "answer"
+"""Holds an answer that is no object, which a tool's input has to be."""
 _OBJECT = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 
@@ -59,6 +62,30 @@ def input_schema(raw: msgspec.Raw, path: str, lost: list[Dropped]) -> msgspec.Ra
         lost.append(Dropped(path=path, reason=f"no {' or '.join(choices)} at the top of a tool's schema"))
     kept: dict[str, Any] = {name: value for name, value in fields.items() if name not in choices}
     return dump({**kept, "type": "object"})
+
+
+def wrapped(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """An object with one field of this schema, where the schema is none of an object; None where it is."""
+    fields = object_of(raw)
+    if not fields or _of_object(fields):
+        return None
+    known = {name: fields.pop(name) for name in ("$defs", "definitions") if name in fields}
+    outer = {"type": "object", "properties": {ANSWER_FIELD: fields}, "required": [ANSWER_FIELD]}
+    return dump({**outer, "additionalProperties": False, **known})
+
+
+def _of_object(fields: Fields) -> bool:
+    if any(name in fields for name in (*_CHOICES, "$ref")):
+        return False
+    if "type" in fields:
+        return text_of(fields["type"]) == "object"
+    return not any(name in fields for name in _NO_OBJECT)
+
+
+def answer_in(arguments: str, field: str) -> str:
+    """What a field of a call's input holds, as it is written there; all of the input where there is no such field."""
+    found = (object_of(arguments.encode("utf-8", "replace")) or {}).get(field)
+    return arguments if found is None else bytes(found).decode("utf-8", "replace")
 
 
 def strict_schema(raw: msgspec.Raw, path: str, lost: list[Dropped]) -> msgspec.Raw:

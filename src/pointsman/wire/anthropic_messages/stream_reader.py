@@ -27,6 +27,7 @@ from pointsman.core.chat import (
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.anthropic_messages.core_answers import maker_of, meaning, refusal_text
 from pointsman.wire.anthropic_messages.core_parts import arguments_of, read_block, read_citations
+from pointsman.wire.anthropic_messages.schemas import answer_in
 from pointsman.wire.anthropic_messages.usage import later, usage_of
 from pointsman.wire.event_reader import EventReader
 from pointsman.wire.event_relay import read_event
@@ -42,6 +43,7 @@ class MessagesReader(EventReader):
         super().__init__()
         self._names = outgoing.tool_names
         self._answer_tool = outgoing.answer_tool
+        self._answer_field = outgoing.answer_field
         self._held: list[Event] = []  # text that would spoil a structured answer, until it is known whether one comes
         self._blocks: dict[int, _Open] = {}
         self._count = 0
@@ -119,7 +121,7 @@ class MessagesReader(EventReader):
         if self._answer_tool and name == self._answer_tool:
             self._answered = True
             self._held.clear()
-            return _Answer(index, begun)
+            return _Wrapped(index, begun, self._answer_field) if self._answer_field else _Answer(index, begun)
         self._calls = True
         call = msgspec.structs.replace(known, name=self._names.get(name, name), arguments="")
         return _Call(index, call, begun)
@@ -245,6 +247,23 @@ class _Answer(_Call):
     @property
     def _field(self) -> Any:
         return "text"
+
+
+class _Wrapped(_Answer):
+    """An answer that is a field of the call's input: it can be told when the input is whole."""
+
+    def __init__(self, index: int, begun: str, field: str) -> None:
+        super().__init__(index, begun)
+        self._name = field
+        self._pieces: list[str] = []
+
+    def grow(self, delta: dict[str, Any], events: list[Event]) -> None:  # noqa: ARG002 - as other blocks
+        self._pieces.append(as_text(delta.get("partial_json")))
+
+    def end(self, events: list[Event]) -> None:
+        written = "".join(self._pieces) or self._begun or "{}"
+        events.append(Delta(index=self.index, field="text", text=answer_in(written, self._name)))
+        events.append(BlockEnd(index=self.index))
 
 
 class _Whole(_Open):
