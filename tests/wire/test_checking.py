@@ -342,5 +342,12 @@ QUIET: list[tuple[str, Any]] = [
     ("background", False),
     ("presence_penalty", 0),
     ("frequency_penalty", 0),
+    ("tool_choice", "auto"),
+    ("function_call", "auto"),
+    ("tool_choice", {"type": "auto"}),
+    ("response_format", {"type": "text"}),
+    ("text", {"format": {"type": "text"}}),
+    ("stream_options", {"include_usage": False}),
+    ("stream_options", {"include_usage": True}),  # without a stream
 ]
 """Values that say what is so without them."""

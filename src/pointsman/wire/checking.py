@@ -16,9 +16,11 @@ from pointsman.wire.asked import refuse
 from pointsman.wire.numbers import number, whole
 from pointsman.wire.raw import Fields, list_of, object_of, value_of
 
-_NULL = "n"
-_STARTS = {"f": "t", "-": "0"} | dict.fromkeys("123456789", "0")
-"""What JSON of a type begins with, where it may begin with several things."""
+_NULL = ord("n")
+_OBJECT, _LIST = ord("{"), ord("[")
+_DEEP = b"{["
+_TEXT, _FLAG, _NUMBER = b'"', b"tf", b"-0123456789"
+"""What JSON of a type begins with."""
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         words: what was expected, for people.
-        starts: the types, by what their JSON begins with: `"`, `{`, `[`, `t` (true or false), `0` (a number).
+        starts: the types, by the bytes that their JSON may begin with.
         fits: whether a text or number is one of those that are meant; None where all are.
         fields: of an object, those that are looked at.
         needs: of an object, those that have to be there.
@@ -34,7 +36,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     words: str
-    starts: str
+    starts: bytes
     fits: Callable[[Any], bool] | None = None
     fields: Mapping[str, Kind] = msgspec.field(default_factory=dict)
     needs: tuple[str, ...] = ()
@@ -43,18 +45,18 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 Table = Mapping[str, Kind]
 
-TEXT = Kind(words="a string", starts='"')
-FLAG = Kind(words="true or false", starts="t")
-NUMBER = Kind(words="a number", starts="0", fits=lambda value: number(value) is not None)
-WHOLE = Kind(words="a whole number", starts="0", fits=lambda value: whole(value) is not None)
-OBJECT = Kind(words="an object", starts="{")
+TEXT = Kind(words="a string", starts=_TEXT)
+FLAG = Kind(words="true or false", starts=_FLAG)
+NUMBER = Kind(words="a number", starts=_NUMBER, fits=lambda value: number(value) is not None)
+WHOLE = Kind(words="a whole number", starts=_NUMBER, fits=lambda value: whole(value) is not None)
+OBJECT = Kind(words="an object", starts=b"{")
 
 
 def number_from(least: float, most: float) -> Kind:
     """A number within bounds."""
     return Kind(
         words=f"a number from {least} to {most}",
-        starts="0",
+        starts=_NUMBER,
         fits=lambda value: (found := number(value)) is not None and least <= found <= most,
     )
 
@@ -63,31 +65,31 @@ def count_from(least: int, most: int | None = None) -> Kind:
     """A whole number within bounds."""
     return Kind(
         words=f"a whole number from {least} {'on' if most is None else f'to {most}'}",
-        starts="0",
+        starts=_NUMBER,
         fits=lambda value: (found := whole(value)) is not None and least <= found and (most is None or found <= most),
     )
 
 
 def word_of(*words: str) -> Kind:
     """One of some words."""
-    return Kind(words=f"one of {', '.join(f'`{word}`' for word in words)}", starts='"', fits=words.__contains__)
+    return Kind(words=f"one of {', '.join(f'`{word}`' for word in words)}", starts=_TEXT, fits=words.__contains__)
 
 
 def an_object(fields: Table, *needs: str) -> Kind:
     """An object with such fields, of which some have to be there."""
-    return Kind(words="an object", starts="{", fields=fields, needs=needs)
+    return Kind(words="an object", starts=b"{", fields=fields, needs=needs)
 
 
 def list_with(items: Kind, words: str) -> Kind:
     """A list of such things."""
-    return Kind(words=words, starts="[", items=items)
+    return Kind(words=words, starts=b"[", items=items)
 
 
 def either(words: str, *kinds: Kind) -> Kind:
     """One of several kinds that begin with different things."""
     return Kind(
         words=words,
-        starts="".join(kind.starts for kind in kinds),
+        starts=b"".join(kind.starts for kind in kinds),
         fits=next((kind.fits for kind in kinds if kind.fits is not None), None),
         fields=next((kind.fields for kind in kinds if kind.fields), {}),
         needs=next((kind.needs for kind in kinds if kind.needs), ()),
@@ -114,25 +116,24 @@ def check(
     """
     for name, raw in fields.items():
         kind = table.get(name)
-        if kind is not None and _start(raw) != _NULL:
-            _check(raw, kind, path + name, read)
+        if kind is None:
+            continue
+        start = memoryview(raw)[0]
+        if start == _NULL or (kind.fits is None and start in kind.starts and start not in _DEEP):
+            continue
+        _check(raw, kind, path + name, read)
 
 
 def _check(raw: msgspec.Raw, kind: Kind, path: str, read: Callable[[msgspec.Raw], Fields | None]) -> None:
-    start = _start(raw)
-    if start not in kind.starts or (kind.fits is not None and start in '"0' and not kind.fits(value_of(raw))):
+    start = memoryview(raw)[0]
+    if start not in kind.starts or (kind.fits is not None and start not in _DEEP and not kind.fits(value_of(raw))):
         refuse(path, kind.words, raw)
-    if start == "{" and kind.fields:
+    if start == _OBJECT and kind.fields:
         inner = read(raw) or {}
         for name in kind.needs:
-            if name not in inner or _start(inner[name]) == _NULL:
+            if name not in inner or memoryview(inner[name])[0] == _NULL:
                 refuse(f"{path}.{name}", kind.fields[name].words, None)
         check(inner, kind.fields, f"{path}.", read)
-    elif start == "[" and kind.items is not None:
+    elif start == _LIST and kind.items is not None:
         for at, one in enumerate(list_of(raw)):
             _check(one, kind.items, f"{path}[{at}]", read)
-
-
-def _start(raw: msgspec.Raw) -> str:
-    first = chr(memoryview(raw)[0])
-    return _STARTS.get(first, first)

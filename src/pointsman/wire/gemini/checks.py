@@ -37,7 +37,7 @@ def _texted(kind: Kind) -> Kind:
     """A number that may be a text."""
     fits = kind.fits
     return msgspec.structs.replace(
-        kind, starts=kind.starts + '"', fits=None if fits is None else lambda value: fits(untexted(value))
+        kind, starts=kind.starts + TEXT.starts, fits=None if fits is None else lambda value: fits(untexted(value))
     )
 
 
@@ -72,7 +72,7 @@ _CONFIG: Table = {
 _FUNCTION = an_object({"name": TEXT, "description": TEXT, "parameters": OBJECT, "parametersJsonSchema": OBJECT}, "name")
 _CALLING = an_object(
     {
-        "mode": Kind(words=f"one of {', '.join(_MODES)}", starts='"0', fits=_is_mode),
+        "mode": Kind(words=f"one of {', '.join(_MODES)}", starts=TEXT.starts + WHOLE.starts, fits=_is_mode),
         "allowedFunctionNames": TEXTS,
     }
 )
