@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pointsman.core.chat import Opaque, ResponseFormat
-from pointsman.core.errors import InvalidRequest, UpstreamCut
+from pointsman.core.errors import InvalidRequest, UpstreamCut, UpstreamGarbage
 from pointsman.wire.events import Assembly, events_of
 from pointsman.wire.openai_responses import answer_items
 from pointsman.wire.openai_responses.relay import ResponsesRelay
@@ -207,6 +207,10 @@ def test_no_item_of_an_answer_is_lost(recorded, dialect, share):
         if body is None or "output" not in body:
             continue
         raw = json.dumps(body).encode()
+        if body.get("status") in {"queued", "in_progress"} and not body["output"]:  # of work in the background
+            with pytest.raises(UpstreamGarbage):
+                dialect.read_whole(raw, OUTGOING)
+            continue
         answer = dialect.read_whole(raw, OUTGOING)
         blocks = plain(answer.choices[0].blocks)
         check_blocks(body["output"], blocks, record["id"])

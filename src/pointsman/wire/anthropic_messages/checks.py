@@ -30,8 +30,8 @@ _REQUEST: Table = {
     "tool_choice": an_object({"type": TEXT, "name": TEXT, "disable_parallel_tool_use": FLAG}, "type"),
     "stop_sequences": TEXTS,
     "temperature": number_from(0, 1),
-    "top_p": number_from(0, 1),
-    "top_k": count_from(0),
+    "top_p": number_from(-1, 1),  # of this and the next, -1 is taken there for no limit
+    "top_k": count_from(-1),
     "thinking": an_object({"type": TEXT, "budget_tokens": count_from(1), "display": TEXT}, "type"),
     "output_config": an_object({"effort": TEXT, "format": _FORMAT}),
     "output_format": _FORMAT,
