@@ -103,7 +103,8 @@ def _chat_media(part: dict[str, Any], notes: _Notes) -> None:
     inner = fields(part.get(text(part.get("type"))))
     match part.get("type"):
         case "image_url" | "video_url":
-            notes.media.append(_url(text(inner.get("url"))))
+            plain = part.get(text(part.get("type")))  # Mistral's callers write the address alone
+            notes.media.append(_url(plain if isinstance(plain, str) else text(inner.get("url"))))
         case "input_audio":
             notes.media.append(media_mark(data=text(inner.get("data"))))
         case "file":

@@ -58,7 +58,7 @@ _REQUEST: Table = {
     "seed": WHOLE,
     "reasoning_effort": TEXT,
     "reasoning": an_object({"effort": TEXT, "max_tokens": count_from(0), "enabled": FLAG, "exclude": FLAG}),
-    "thinking": an_object({"type": word_of("enabled", "disabled", "adaptive"), "budget_tokens": count_from(1)}, "type"),
+    "thinking": an_object({"type": word_of("enabled", "disabled", "adaptive"), "budget_tokens": count_from(1)}),
     "stream_options": an_object({"include_usage": FLAG}),
     "user": TEXT,
 }
