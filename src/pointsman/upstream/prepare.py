@@ -37,11 +37,13 @@ _INTERESTING = FORWARDED | _CREDENTIALS
 _HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer", b"upgrade")
 _NEVER = frozenset((*_HOP_BY_HOP, b"transfer-encoding", b"host", b"content-length", b"cookie"))
 
+Lines = tuple[tuple[bytes, bytes], ...]
+
 
 class _Constant:
     """What is the same for every request to one model with one key."""
 
-    __slots__ = ("base", "dialect", "headers", "model", "names", "query", "secret", "urls")
+    __slots__ = ("_joined", "base", "dialect", "headers", "model", "names", "query", "secret", "urls")
 
     def __init__(self, model: Model, dialect: str, secret: str) -> None:
         self.model = model
@@ -53,6 +55,7 @@ class _Constant:
         self.headers = _constant_headers(model, endpoint, secret)
         self.names = frozenset(name for name, _ in self.headers)
         self.urls: dict[str, str] = {}
+        self._joined: tuple[Lines, Lines, Lines] = ((), (), ())
 
     def url(self, path: str) -> str:
         url = self.urls.get(path)
@@ -65,6 +68,17 @@ class _Constant:
                     self.urls.clear()
                 self.urls[path] = url
         return url
+
+    def joined(self, headers: Lines, more: Lines) -> Lines:
+        """Headers and those of a dialect that are not among them; the usual two are joined once."""
+        ours, theirs, joined = self._joined
+        if headers is ours and more is theirs:
+            return joined
+        said = {name for name, _ in headers}
+        joined = (*headers, *(line for line in more if line[0] not in said))
+        if headers is self.headers:
+            self._joined = (headers, more, joined)
+        return joined
 
 
 class Sender:
@@ -116,8 +130,7 @@ class Sender:
         if caller_headers:
             headers = self._with_callers(constant, caller_headers)
         if outgoing.headers:
-            said = {name for name, _ in headers}
-            headers = (*headers, *(line for line in outgoing.headers if line[0] not in said))
+            headers = constant.joined(headers, outgoing.headers)
         if provider.credentials == "caller" and not any(name in _CREDENTIALS for name, _ in headers):
             raise MissingKey(
                 f"provider {provider.name!r} takes the caller's own credentials and the request brought none",
