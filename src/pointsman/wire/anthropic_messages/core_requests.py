@@ -177,7 +177,8 @@ def _write(request: Request, model: Model, able: Takes, talk: Conversation, offe
     thinking = write_thinking(request, model, able, bounds, lost)
     talk.end(prefill=able.prefill and not thinking.on)
     output = _output(request, able, thinking, talk, answer_tool=offer.answer_tool)
-    marks = [tool for tool in offer.fields.get("tools", ()) if isinstance(tool, dict) and MARK in tool]
+    tools = offer.fields.get("tools")
+    marks = [tool for tool in tools if isinstance(tool, dict) and MARK in tool] if tools else []
     if marks or talk.marks:
         system = {id(block) for block in talk.system}
         in_system = [value for value in talk.marks if id(value) in system]
@@ -187,14 +188,17 @@ def _write(request: Request, model: Model, able: Takes, talk: Conversation, offe
     if talk.system:
         fields["system"] = flat(talk.system)
     fields["messages"] = [{"role": turn["role"], "content": flat(turn["content"])} for turn in talk.turns]
-    fields |= offer.fields
+    fields.update(offer.fields)
     if thinking.config is not None or "thinking" in mine:
         fields["thinking"] = {**(thinking.config or {}), **(object_of(mine.pop("thinking", None)) or {})}
-    output |= object_of(mine.pop("output_config", None)) or {}
-    fields |= {"output_config": output} if output else {}
-    fields |= _sampling(request, able, thinking, lost)
-    fields |= _rest(request, mine, lost)
-    return fields | mine
+    if "output_config" in mine:
+        output |= object_of(mine.pop("output_config")) or {}
+    if output:
+        fields["output_config"] = output
+    fields.update(_sampling(request, able, thinking, lost))
+    fields.update(_rest(request, mine, lost))
+    fields.update(mine)
+    return fields
 
 
 def _limit(request: Request, model: Model, lost: list[Dropped]) -> int:

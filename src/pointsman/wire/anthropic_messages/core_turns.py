@@ -63,14 +63,15 @@ class Conversation:
 
     def add(self, messages: Sequence[Message]) -> None:
         """Write messages; called once."""
-        following = _following(messages)
+        following = _following(messages) if self._takes.late_system else ()
         for at, message in enumerate(messages):
             path = f"messages[{at}]"
             if message.extras:
                 self.lost += dropped(message.extras, MESSAGES, path)
-            self.lost += unnamed(message, path)
+            if message.name:
+                self.lost += unnamed(message, path)
             if message.role in _SYSTEM:
-                self._add_system(message, path, self._may_stay(following[at]))
+                self._add_system(message, path, bool(following) and self._may_stay(following[at]))
                 continue
             role = "assistant" if message.role == "assistant" else "user"
             content = self._turn(role)
@@ -88,7 +89,7 @@ class Conversation:
 
     def _may_stay(self, following: str) -> bool:
         """Whether a system message may stay where it is: behind a turn of the user, before none or the assistant's."""
-        if not self._takes.late_system or not self.turns or self.turns[-1]["role"] == "assistant":
+        if not self.turns or self.turns[-1]["role"] == "assistant":
             return False
         return bool(self.turns[-1]["content"]) and following == "assistant"
 
@@ -189,6 +190,8 @@ class Conversation:
     @property
     def broken(self) -> bool:
         """Whether the turn whose tools' results come last has lost its thinking, or had none (gotcha 13)."""
+        if len(self.turns) == 1:
+            return False  # the usual question: nobody has called anything
         last = next((at for at in range(len(self.turns) - 1, -1, -1) if self.turns[at]["role"] == "user"), 0)
         if not last or not any(_kind(block) == "tool_result" for block in self.turns[last]["content"]):
             return False
