@@ -56,6 +56,7 @@ def table(house: House, state: HouseState) -> Table:
     health = Health(state, admitted)
     stored = StoredResponses(house.pieces.responses, admitted, lambda: house.loaded.config.responses.store)
     files = Files("pointsman.dashboard", house.loaded.config.server.root_path)
+    gemini = gemini_path(lambda: house.line, house.dialects.gemini)
     return Table(
         {
             **_calls(house),
@@ -74,9 +75,9 @@ def table(house: House, state: HouseState) -> Table:
             "": {"GET": files.page},
         },
         {
-            "/v1/models/": {"GET": one, "POST": gemini_path(lambda: house.line, house.dialects.gemini)},
-            "/v1beta/models/": {"GET": one, "POST": gemini_path(lambda: house.line, house.dialects.gemini)},
-            "/v1beta/": {"POST": gemini_path(lambda: house.line, house.dialects.gemini)},  # names with a slash
+            "/v1/models/": {"GET": one, "POST": gemini},
+            "/v1beta/models/": {"GET": one, "POST": gemini},
+            "/v1beta/": {"POST": gemini},  # names with a slash
             "/v1/responses/": {"GET": stored.show, "DELETE": stored.delete},
             "/api/calls/": {"GET": reading.call},
             "/passthrough/": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), opaque(lambda: house.opaque)),
