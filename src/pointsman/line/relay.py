@@ -252,12 +252,12 @@ def names_of(dropped: Sequence[Dropped]) -> bytes:
     text = ", ".join(paths[:shown])
     if rest:
         text += f", and {rest} more" if shown else f"{rest} fields"
-    return text.encode("ascii", "replace").translate(_PRINTABLE)
+    return header_value(text, len(text))
 
 
-def header_value(text: str) -> bytes:
+def header_value(text: str, most: int = _MAX_HEADER) -> bytes:
     """Text as a header value: printable ASCII, bounded."""
-    return text.encode("ascii", "replace")[:_MAX_HEADER].translate(_PRINTABLE)
+    return text.encode("ascii", "replace")[:most].translate(_PRINTABLE)
 
 
 def _shown_as(name: bytes) -> bytes:
