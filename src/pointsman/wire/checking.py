@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pointsman.core.errors import InvalidRequest
 from pointsman.wire.asked import refuse
 from pointsman.wire.numbers import number, whole
 from pointsman.wire.raw import Fields, list_of, object_of, value_of
@@ -122,6 +123,11 @@ def check(
         if start == _NULL or (kind.fits is None and start in kind.starts and start not in _DEEP):
             continue
         _check(raw, kind, path + name, read)
+
+
+def no_offer(choice: str, tools: str) -> InvalidRequest:
+    """The error for a choice among tools that asks for a call where none are offered."""
+    return InvalidRequest(f"`{choice}` asks for a call, and `{tools}` offers none.", param=choice)
 
 
 def _check(raw: msgspec.Raw, kind: Kind, path: str, read: Callable[[msgspec.Raw], Fields | None]) -> None:

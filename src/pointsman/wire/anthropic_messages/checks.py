@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pointsman.core.errors import InvalidRequest
 from pointsman.wire.checking import (
     FLAG,
     OBJECT,
@@ -14,6 +13,7 @@ from pointsman.wire.checking import (
     count_from,
     either,
     list_with,
+    no_offer,
     number_from,
     word_of,
 )
@@ -68,7 +68,7 @@ def check_request(fields: Fields) -> None:
     check(fields, _REQUEST)
     kind = text_in(object_of(fields.get("tool_choice")) or {}, "type")
     if kind in ("any", "tool") and not list_of(fields.get("tools")):
-        raise InvalidRequest("`tool_choice` asks for a call, and `tools` offers none.", param="tool_choice")
+        raise no_offer("tool_choice", "tools")
 
 
 def check_said(fields: Fields, path: str = "") -> None:

@@ -23,6 +23,7 @@ from pointsman.wire.checking import (
     count_from,
     either,
     list_with,
+    no_offer,
     number_from,
 )
 from pointsman.wire.gemini.names import fields_of, objects_of
@@ -109,8 +110,7 @@ def check_request(fields: Fields, path: str) -> None:
     calling = fields_of((fields_of(fields.get("toolConfig")) or {}).get("functionCallingConfig")) or {}
     mode = value_of(calling.get("mode"))
     if (mode == 2 or (isinstance(mode, str) and mode.upper() == "ANY")) and not objects_of(fields.get("tools")):
-        at = f"{path}toolConfig"
-        raise InvalidRequest(f"`{at}` asks for a call, and `{path}tools` offers none.", param=at)
+        raise no_offer(f"{path}toolConfig", f"{path}tools")
 
 
 def check_part(fields: Fields, path: str) -> None:

@@ -18,6 +18,7 @@ from pointsman.wire.checking import (
     count_from,
     either,
     list_with,
+    no_offer,
     number_from,
     word_of,
 )
@@ -98,7 +99,7 @@ def check_request(fields: Fields) -> None:
         raise InvalidRequest("`top_logprobs` needs `logprobs: true` beside it.", param="top_logprobs")
     for name, offer in (("tool_choice", "tools"), ("function_call", "functions")):
         if name in fields and _forces(fields, name) and not list_of(fields.get("tools") or fields.get("functions")):
-            raise InvalidRequest(f"`{name}` asks for a call, and `{offer}` offers none.", param=name)
+            raise no_offer(name, offer)
     form = object_of(fields.get("response_format"))
     if form and text_in(form, "type") == "json_schema" and object_of(form.get("json_schema")) is None:
         path = "response_format.json_schema"

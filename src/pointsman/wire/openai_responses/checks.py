@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pointsman.core.errors import InvalidRequest
 from pointsman.wire.checking import (
     FLAG,
     OBJECT,
@@ -14,6 +13,7 @@ from pointsman.wire.checking import (
     count_from,
     either,
     list_with,
+    no_offer,
     number_from,
     word_of,
 )
@@ -82,7 +82,7 @@ def check_request(fields: Fields) -> None:
     forced = text_of(raw) == "required" or text_in(object_of(raw) or {}, "type") in ("function", "custom")
     # Items of the input may offer tools, too.
     if forced and not items_of(fields.get("tools")) and b'"additional_tools"' not in bytes(fields.get("input", b"")):
-        raise InvalidRequest("`tool_choice` asks for a call, and `tools` offers none.", param="tool_choice")
+        raise no_offer("tool_choice", "tools")
 
 
 def check_item(fields: Fields, path: str) -> None:
