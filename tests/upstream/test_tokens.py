@@ -90,13 +90,26 @@ async def test_while_the_old_one_is_in_force_a_failing_cloud_is_nobodys_trouble(
     assert tokens.current("entra") == "t-4"
 
 
-class _TokenServer(http.server.BaseHTTPRequestHandler):
+class _Cloud(http.server.BaseHTTPRequestHandler):
+    """A cloud on this machine: what gives out tokens, and what was asked of it."""
+
     seen: list[dict[str, list[str]]]
 
     def do_POST(self) -> None:
+        """Google's token endpoint."""
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         self.seen.append(parse_qs(body))
-        answer = json.dumps({"access_token": "ya29.real", "expires_in": 3600, "token_type": "Bearer"}).encode()
+        self._answer({"access_token": "ya29.real", "expires_in": 3600, "token_type": "Bearer"})
+
+    def do_GET(self) -> None:
+        """The managed identity of a machine in Azure, as App Service offers it."""
+        query = parse_qs(self.path.partition("?")[2])
+        self.seen.append({**query, "secret": [self.headers["x-identity-header"]]})
+        until = int(dt.datetime.now(tz=dt.UTC).timestamp()) + 3600
+        self._answer({"access_token": "eyJ.real", "expires_on": str(until), "token_type": "Bearer", **query})
+
+    def _answer(self, fields: dict[str, Any]) -> None:
+        answer = json.dumps(fields).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(answer)))
@@ -107,86 +120,44 @@ class _TokenServer(http.server.BaseHTTPRequestHandler):
         pass
 
 
-async def test_each_call_that_finds_no_token_gets_an_error_of_its_own() -> None:
-    """One for all would hold every call's frames, and what one caller is told would change what others are."""
-    clock = Clock()
-    cloud = Cloud(clock)
-    cloud.fails = "down"
-    tokens = Tokens(clock, {"entra": cloud})
-    found = []
-    for _ in range(3):
-        with pytest.raises(NoCredentials, match="down") as caught:
-            await tokens.renew("entra")
-        assert "doctor" in caught.value.hint
-        found.append(caught.value)
-    assert len(set(map(id, found))) == 3
-    assert cloud.asked == 1
-
-
 @pytest.fixture
-def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, list[str]]]]:
-    """A key file of a service account whose tokens come from this machine."""
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
+    """Its URL, and what it is asked."""
     seen: list[dict[str, list[str]]] = []
-    handler = type("Handler", (_TokenServer,), {"seen": seen})
-    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+    server = http.server.HTTPServer(("127.0.0.1", 0), type("Handler", (_Cloud,), {"seen": seen}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    info = {
-        "type": "service_account", "project_id": "p", "private_key_id": "k", "private_key": key.decode(),
-        "client_email": "a@p.iam.gserviceaccount.com", "client_id": "1",
-        "token_uri": f"http://127.0.0.1:{server.server_port}/token",
-    }  # fmt: skip
-    path = tmp_path / "key.json"
-    path.write_text(json.dumps(info))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield seen
+    yield f"http://127.0.0.1:{server.server_port}", seen
     server.shutdown()
     server.server_close()
     thread.join(5)
 
 
-def test_googles_own_library_signs_in_with_a_key_file(service_account: list[dict[str, list[str]]]) -> None:
+def test_googles_own_library_signs_in_with_a_key_file(cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, seen = cloud
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    info = {
+        "type": "service_account", "project_id": "p", "private_key_id": "k", "private_key": key.decode(),
+        "client_email": "a@p.iam.gserviceaccount.com", "client_id": "1", "token_uri": f"{url}/token",
+    }  # fmt: skip
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps(info))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     token = google()
     assert token.secret == "ya29.real"
     left = token.until / 1e9 - dt.datetime.now(tz=dt.UTC).timestamp()
     assert 3000 < left < 3700, "its time is UTC, wherever this machine is"
-    assert service_account[0]["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+    assert seen[0]["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
 
 
-class _IdentityServer(_TokenServer):
-    """The managed identity of a machine in Azure, as App Service offers it."""
-
-    def do_GET(self) -> None:
-        query = parse_qs(self.path.partition("?")[2])
-        self.seen.append({**query, "secret": [self.headers["x-identity-header"]]})
-        until = int(dt.datetime.now(tz=dt.UTC).timestamp()) + 3600
-        fields = {"access_token": "eyJ.real", "expires_on": str(until), "token_type": "Bearer", **query}
-        answer = json.dumps(fields).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-
-def test_microsofts_own_library_signs_in_as_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[dict[str, list[str]]] = []
-    server = http.server.HTTPServer(("127.0.0.1", 0), type("Handler", (_IdentityServer,), {"seen": seen}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.server_port}/msi/token")
+def test_microsofts_own_library_signs_in_as_the_machine(cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, seen = cloud
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "the machine's secret")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    try:
-        token = entra()
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    token = entra()
     assert token.secret == "eyJ.real"
     assert 3500 < token.until / 1e9 - dt.datetime.now(tz=dt.UTC).timestamp() < 3700
     assert seen[0]["resource"] == ["https://cognitiveservices.azure.com"]
