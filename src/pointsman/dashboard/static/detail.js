@@ -9,7 +9,7 @@ const ABILITIES = (
   "image_output json_mode"
 ).split(" ");
 const mark = (status, text = status) => el("span", { class: `mark ${status}` }, text);
-const note = (text) => el("span", { class: "note" }, text);
+const note = (text, name = "span") => el(name, { class: "note" }, text);
 
 /** Everything the panel shows of `GET /api/calls/{id}`. */
 export function sections({ call, attempts, decision, needs }) {
@@ -18,7 +18,7 @@ export function sections({ call, attempts, decision, needs }) {
     el("p", { class: "command" }, el("code", {}, call.id), copyButton(call.id, "Copy the call’s id")),
     call.error ? el("p", { class: `notice ${kind}` }, el("b", {}, call.error), ` ${call.detail}`) : null,
     facts(about(call, needs)),
-    ...(decision ? plan(decision, attempts, call.dialect) : [el("p", { class: "note" }, "It ended before there was a plan.")]),
+    ...(decision ? plan(decision, attempts, call.dialect) : [note("It ended before there was a plan.", "p")]),
     ...tried(attempts),
     ...(needs ? [el("h3", {}, "What the request needs"), facts(wanted(needs))] : []),
   ];
