@@ -90,6 +90,22 @@ async def test_while_the_old_one_is_in_force_a_failing_cloud_is_nobodys_trouble(
     assert tokens.current("entra") == "t-4"
 
 
+async def test_each_call_that_finds_no_token_gets_an_error_of_its_own() -> None:
+    """One for all would hold every call's frames, and what one caller is told would change what others are."""
+    clock = Clock()
+    cloud = Cloud(clock)
+    cloud.fails = "down"
+    tokens = Tokens(clock, {"entra": cloud})
+    found = []
+    for _ in range(3):
+        with pytest.raises(NoCredentials, match="down") as caught:
+            await tokens.renew("entra")
+        assert "doctor" in caught.value.hint
+        found.append(caught.value)
+    assert len(set(map(id, found))) == 3
+    assert cloud.asked == 1
+
+
 class _Cloud(http.server.BaseHTTPRequestHandler):
     """A cloud on this machine: what gives out tokens, and what was asked of it."""
 
