@@ -173,12 +173,14 @@ class Crossing:
         return relay, relay.feed(b"") + relay.close()
 
     def _answer(self, body: bytes, trip: Trip) -> Answer:
-        answer, made = self._provider.read_whole(body, trip.outgoing), _made(trip)
+        answer = self._provider.read_whole(body, trip.outgoing)
         if self._tidy:
             answer = unfence(answer)
         if answer.created and answer.id:
             return answer
-        return msgspec.structs.replace(answer, id=answer.id or made.id, created=answer.created or made.created)
+        return msgspec.structs.replace(
+            answer, id=answer.id or _made_id(trip), created=answer.created or trip.now // _NANOS
+        )
 
     def _relay(self, reader: StreamReader, trip: Trip) -> Relay:
         writer = self._caller.writer(trip.incoming)
@@ -247,4 +249,8 @@ def _judge(caller: CallerSide, trip: Trip) -> Judge:
 
 def _made(trip: Trip) -> AnswerStart:
     """Time and id for an answer whose provider says none; who asks in another dialect cannot do without."""
-    return AnswerStart(id=f"pm-{trip.now:x}", model="", created=trip.now // _NANOS)
+    return AnswerStart(id=_made_id(trip), model="", created=trip.now // _NANOS)
+
+
+def _made_id(trip: Trip) -> str:
+    return f"pm-{trip.now:x}"

@@ -6,6 +6,8 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pointsman.core.chat import (
     Answer,
@@ -302,3 +304,26 @@ def test_an_answer_ends_in_words(messages):
     assert [one.path for one in encoded.dropped] == ["content.thinking"]
     alone = Answer(id="a", model="m", choices=(Choice(blocks=(sealed,), finish="length"),))
     assert len(json.loads(messages.write_answer(alone, None).body)["content"]) == 1
+
+
+COUNTS = st.integers(min_value=0, max_value=10**6)
+
+
+@given(
+    texts=st.lists(st.text(max_size=20), max_size=3),
+    stop=st.sampled_from(("end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal", "pause_turn", "new", "")),
+    word=st.none() | st.text(max_size=4),
+    usage=st.fixed_dictionaries(
+        {"input_tokens": COUNTS, "output_tokens": COUNTS},
+        optional={"cache_read_input_tokens": COUNTS, "cache_creation_input_tokens": COUNTS, "service_tier": st.text()},
+    ),
+)
+def test_texts_alone_are_read_as_they_are_among_others(messages, texts, stop, word, usage):
+    """Most answers are texts alone and take a shorter way; an empty list of citations in each is the longer one."""
+    said = {"stop_reason": stop, "stop_sequence": word, "usage": usage}
+    short, long = (
+        messages.read_whole(body(*({"type": "text", "text": text, **more} for text in texts), **said), OUTGOING)
+        for more in ({}, {"citations": []})
+    )
+    assert short == long
+    assert [block.text for block in short.choices[0].blocks] == texts

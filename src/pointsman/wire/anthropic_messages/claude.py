@@ -9,6 +9,7 @@ Sources: platform.claude.com, build-with-claude/thinking, …/effort, …/struct
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Literal, NamedTuple
 
@@ -71,6 +72,7 @@ def version_of(name: str) -> tuple[str, tuple[int, int]] | None:
     return found["family"], (numbers[0], numbers[1] if len(numbers) > 1 else 0)
 
 
+@functools.lru_cache(maxsize=256)  # asked for every request that crosses, of few names
 def takes(name: str) -> Takes:
     """What the model of a name takes."""
     found = version_of(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,10 +28,11 @@ from pointsman.wire.anthropic_messages.core_turns import input_of
 from pointsman.wire.anthropic_messages.schemas import answer_in
 from pointsman.wire.anthropic_messages.seals import NO_INDEX, data_of, seals_of_call, signature_of
 from pointsman.wire.anthropic_messages.unstreamed import answer_fields
-from pointsman.wire.anthropic_messages.usage import write_usage
+from pointsman.wire.anthropic_messages.usage import Fields as UsageFields
+from pointsman.wire.anthropic_messages.usage import normal_form, write_usage
 from pointsman.wire.finishes import Finishes, declined
 from pointsman.wire.losses import dropped, name_of, only_choice
-from pointsman.wire.parse import as_dict, as_text
+from pointsman.wire.parse import BAD_JSON, as_dict, as_text
 from pointsman.wire.raw import list_of, text_in, value_of
 from pointsman.wire.tool_names import ANTHROPIC_ID, fitted_id, made_id
 from pointsman.wire.trip import Outgoing
@@ -60,8 +61,48 @@ FINISHES = Finishes(
 )
 
 
+class _PlainText(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="text"):
+    text: str
+    citations: None = None
+
+
+class _Plain(msgspec.Struct):
+    """An answer that is texts alone, as most are: read by compiled code, all of it at once."""
+
+    type: Literal["message"]
+    content: list[_PlainText]
+    usage: UsageFields
+    id: str = ""
+    model: str = ""
+    stop_reason: str = ""
+    stop_sequence: str | None = None
+    stop_details: None = None
+    error: None = None
+
+
+_PLAIN = msgspec.json.Decoder(_Plain)
+
+
 def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
     """An answer in no dialect. Raises as `port.ProviderSide.read_whole`."""
+    try:
+        plain = _PLAIN.decode(body)
+    except BAD_JSON:
+        return _read_any(body, outgoing)
+    usage = normal_form(plain.usage)
+    if usage is None:
+        return _read_any(body, outgoing)
+    choice = Choice(
+        blocks=tuple([Text(text=one.text) for one in plain.content]),
+        finish=meaning(plain.stop_reason or None, calls=False),
+        finish_raw=plain.stop_reason,
+        stop_sequence=plain.stop_sequence or "",
+    )
+    return Answer(id=plain.id, model=plain.model, choices=(choice,), usage=usage)
+
+
+def _read_any(body: bytes, outgoing: Outgoing) -> Answer:
+    """An answer of any blocks, and of odd types."""
     facts, fields = answer_fields(body)
     maker = maker_of(facts.model)
     blocks: list[Block] = [read_block(raw, maker) for raw in list_of(fields.get("content"))]

@@ -13,6 +13,7 @@ from pointsman.wire.anthropic_messages.checks import check_request
 from pointsman.wire.anthropic_messages.claude import Takes, takes
 from pointsman.wire.anthropic_messages.core_messages import read_messages
 from pointsman.wire.anthropic_messages.core_tools import (
+    NO_OFFER,
     Offer,
     needs_answer_tool,
     read_choice,
@@ -24,7 +25,7 @@ from pointsman.wire.anthropic_messages.core_tools import (
 from pointsman.wire.anthropic_messages.core_turns import Conversation, fit_marks, flat
 from pointsman.wire.anthropic_messages.media import FILES_BETA
 from pointsman.wire.anthropic_messages.outgoing import COUNT_PATH, HEADERS, PATH
-from pointsman.wire.anthropic_messages.thinking import Bounds, Thinking, read_thinking, wanted, write_thinking
+from pointsman.wire.anthropic_messages.thinking import SILENT, Bounds, Thinking, read_thinking, wanted, write_thinking
 from pointsman.wire.cache_marks import NAME as MARK
 from pointsman.wire.cache_marks import read_mark
 from pointsman.wire.extras import keep, own
@@ -60,8 +61,6 @@ _COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "
 _USUAL_LIMIT = 4_096
 _MOST_UNASKED, _MOST_THOUGHT = 32_000, 64_000  # longest answer where the caller names no limit
 _JSON = "Answer with one JSON object and nothing else: no words around it, no code fence."
-_SAMPLING = ("temperature", "top_p", "top_k")
-_PENALTIES = ("presence_penalty", "frequency_penalty")
 
 
 def to_core(incoming: Incoming) -> Request:
@@ -140,13 +139,16 @@ def count_from_core(request: Request, model: Model) -> Outgoing:
 
 
 def _outgoing(request: Request, model: Model, *, counting: bool) -> Outgoing:
-    lost = [*dropped(request.extras, MESSAGES, ""), *untiered(request)]
+    lost: list[Dropped] = []
+    if request.extras or request.service_tier:
+        lost += (*dropped(request.extras, MESSAGES, ""), *untiered(request))
     offered = [tool.name for tool in request.tools if not tool.dialect]
-    names = fitted_names((*offered, *_called(request)), LONG_NAME)
+    called = _called(request)
+    names = fitted_names((*offered, *called), LONG_NAME) if offered or called else {}
     able = takes(model.upstream)
     talk = Conversation(model.upstream, able, names, lost)
     talk.add(request.messages)
-    offer = write_tools(request, names, able, lost)
+    offer = write_tools(request, names, able, lost) if request.tools or request.response_format else NO_OFFER
     fields = _write(request, model, able, talk, offer)
     if counting:
         fields = {name: fields[name] for name in _COUNTED if name in fields}
@@ -171,34 +173,43 @@ def _called(request: Request) -> list[str]:
 
 
 def _write(request: Request, model: Model, able: Takes, talk: Conversation, offer: Offer) -> dict[str, Any]:
-    lost, mine = talk.lost, own(request.extras, MESSAGES)
+    lost = talk.lost
+    mine = own(request.extras, MESSAGES) if request.extras else {}
     limit = _limit(request, model, lost)
-    bounds = Bounds(limit, offer.forced, talk.broken)
-    thinking = write_thinking(request, model, able, bounds, lost)
+    thinking = SILENT
+    if wanted(request) is not None:
+        thinking = write_thinking(request, model, able, Bounds(limit, offer.forced, talk.broken), lost)
     talk.end(prefill=able.prefill and not thinking.on)
     output = _output(request, able, thinking, talk, answer_tool=offer.answer_tool)
-    tools = offer.fields.get("tools")
-    marks = [tool for tool in tools if isinstance(tool, dict) and MARK in tool] if tools else []
-    if marks or talk.marks:
-        system = {id(block) for block in talk.system}
-        in_system = [value for value in talk.marks if id(value) in system]
-        in_turns = [value for value in talk.marks if id(value) not in system]
-        fit_marks([*marks, *in_system, *in_turns], lost)
+    _fit_marks(talk, offer)
     fields: dict[str, Any] = {"model": model.upstream, "max_tokens": limit}
     if talk.system:
         fields["system"] = flat(talk.system)
     fields["messages"] = [{"role": turn["role"], "content": flat(turn["content"])} for turn in talk.turns]
-    fields.update(offer.fields)
+    fields |= offer.fields
     if thinking.config is not None or "thinking" in mine:
         fields["thinking"] = {**(thinking.config or {}), **(object_of(mine.pop("thinking", None)) or {})}
     if "output_config" in mine:
         output |= object_of(mine.pop("output_config")) or {}
     if output:
         fields["output_config"] = output
-    fields.update(_sampling(request, able, thinking, lost))
-    fields.update(_rest(request, mine, lost))
-    fields.update(mine)
+    fields |= _sampling(request, able, thinking, lost)
+    _write_rest(fields, request, mine, lost)
+    _leave_out(request, lost)
+    fields |= mine
     return fields
+
+
+def _fit_marks(talk: Conversation, offer: Offer) -> None:
+    """Cache marks in the order of the prompt: tools, system prompt, turns."""
+    tools = offer.fields.get("tools")
+    marks = [tool for tool in tools if isinstance(tool, dict) and MARK in tool] if tools else []
+    if not marks and not talk.marks:
+        return
+    system = {id(block) for block in talk.system}
+    in_system = [value for value in talk.marks if id(value) in system]
+    in_turns = [value for value in talk.marks if id(value) not in system]
+    fit_marks([*marks, *in_system, *in_turns], talk.lost)
 
 
 def _limit(request: Request, model: Model, lost: list[Dropped]) -> int:
@@ -209,9 +220,10 @@ def _limit(request: Request, model: Model, lost: list[Dropped]) -> int:
             return asked
         lost.append(Dropped(path="max_tokens", reason=f"{model.name} writes at most {model.max_output}, not {asked}"))
         return model.max_output
-    usual = whole(value_of(dict(model.params).get("max_tokens")))
-    if usual is not None and usual > 0:
-        return usual
+    if model.params:
+        usual = whole(value_of(dict(model.params).get("max_tokens")))
+        if usual is not None and usual > 0:
+            return usual
     most = _MOST_THOUGHT if wanted(request) else _MOST_UNASKED
     return min(model.max_output, most) if model.max_output else _USUAL_LIMIT
 
@@ -234,7 +246,13 @@ def _output(
 
 def _sampling(request: Request, able: Takes, thinking: Thinking, lost: list[Dropped]) -> dict[str, Any]:
     """Temperature and its like, as far as the model takes them: the newest take none, and thinking forbids most."""
-    said = {name: value for name in _SAMPLING if (value := getattr(request, name)) is not None}
+    said: dict[str, Any] = {}
+    if request.temperature is not None:
+        said["temperature"] = request.temperature
+    if request.top_p is not None:
+        said["top_p"] = request.top_p
+    if request.top_k is not None:
+        said["top_k"] = request.top_k
     if not said:
         return said
     if said.get("temperature", 0) > 1:
@@ -258,9 +276,8 @@ def _without(said: dict[str, Any], usual: bool, reason: str, lost: list[Dropped]
     return {}
 
 
-def _rest(request: Request, mine: Fields, lost: list[Dropped]) -> dict[str, Any]:
-    """Stop strings, label and stream, and by name what has no place here."""
-    fields: dict[str, Any] = {}
+def _write_rest(fields: dict[str, Any], request: Request, mine: Fields, lost: list[Dropped]) -> None:
+    """Stop strings, label and stream."""
     if request.stop:
         words = [word for word in request.stop if word.strip()]
         if len(words) < len(request.stop):
@@ -271,11 +288,21 @@ def _rest(request: Request, mine: Fields, lost: list[Dropped]) -> dict[str, Any]
         fields["metadata"] = {**label, **(object_of(mine.pop("metadata", None)) or {})}
     if request.stream:
         fields["stream"] = True
+
+
+def _leave_out(request: Request, lost: list[Dropped]) -> None:
+    """What has no place here, by name."""
     if request.choices > 1:
         lost.append(Dropped(path="n", reason="one answer to a request"))
-    unsaid = {"logprobs": request.logprobs, "seed": request.seed}
-    unsaid |= {name: value for name in _PENALTIES if (value := getattr(request, name))}  # 0 is what there is without
-    lost += [
-        Dropped(path=name, reason=f"messages have no `{name}`") for name, value in unsaid.items() if value is not None
-    ]
-    return fields
+    if request.logprobs is not None:
+        lost.append(_unsaid("logprobs"))
+    if request.seed is not None:
+        lost.append(_unsaid("seed"))
+    if request.presence_penalty:  # 0 is what there is without
+        lost.append(_unsaid("presence_penalty"))
+    if request.frequency_penalty:
+        lost.append(_unsaid("frequency_penalty"))
+
+
+def _unsaid(name: str) -> Dropped:
+    return Dropped(path=name, reason=f"messages have no `{name}`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -77,10 +78,13 @@ class Offer(NamedTuple):
         answer_field: where in its input, if that is not all of the answer.
     """
 
-    fields: dict[str, Any]
+    fields: Mapping[str, Any]
     forced: bool = False
     answer_tool: str = ""
     answer_field: str = ""
+
+
+NO_OFFER = Offer(MappingProxyType({}))
 
 
 def needs_answer_tool(request: Request, takes: Takes) -> bool:
@@ -114,7 +118,7 @@ def write_tools(request: Request, names: Mapping[str, str], takes: Takes, lost: 
         ours, answer_field = _answer_tool(answer_tool, request.response_format, lost)
         tools.append(ours)
     if not tools:
-        return Offer({})
+        return NO_OFFER
     return _chosen(request, tools, names, takes, lost, answer_tool)._replace(answer_field=answer_field)
 
 

@@ -34,6 +34,9 @@ class Thinking(NamedTuple):
     on: bool = False
 
 
+SILENT = Thinking()
+
+
 class Bounds(NamedTuple):
     """What stands beside thinking: most tokens of the answer, a call that is forced, a turn whose thinking is lost."""
 
@@ -44,16 +47,17 @@ class Bounds(NamedTuple):
 
 def wanted(request: Request) -> bool | None:
     """Whether thinking is wanted; None where the caller does not say."""
-    if request.reasoning_effort == "none" or request.reasoning_budget == 0:
-        return False
-    return True if request.reasoning_effort or request.reasoning_budget is not None else None
+    effort, budget = request.reasoning_effort, request.reasoning_budget
+    if not effort and budget is None:
+        return None
+    return effort != "none" and budget != 0
 
 
 def write_thinking(request: Request, model: Model, takes: Takes, bounds: Bounds, lost: list[Dropped]) -> Thinking:
     """What to say about thinking to a model that takes so much."""
     wish = wanted(request)
     if wish is None:
-        return Thinking()
+        return SILENT
     if wish:
         fits = takes.budgets and not bounds.broken and bounds.tokens > LEAST
         exact = fits and (request.reasoning_budget or 0) > 0 and not request.reasoning_effort
@@ -63,7 +67,7 @@ def write_thinking(request: Request, model: Model, takes: Takes, bounds: Bounds,
             return _adaptive(request, takes, lost) if by_effort else _budgeted(request, takes, bounds, lost)
         lost.append(Dropped(path=_PATH, reason=reason))
         if not takes.thinks:
-            return Thinking()
+            return SILENT
     return _off(model, takes, lost)
 
 
@@ -86,7 +90,7 @@ def _off(model: Model, takes: Takes, lost: list[Dropped]) -> Thinking:
     if takes.off == "never":
         lost.append(Dropped(path=_PATH, reason=f"{model.name} always thinks; it is asked for little"))
         return Thinking(effort="low")
-    return Thinking() if takes.off == "omit" else Thinking(config={"type": takes.off})
+    return SILENT if takes.off == "omit" else Thinking(config={"type": takes.off})
 
 
 def _adaptive(request: Request, takes: Takes, lost: list[Dropped]) -> Thinking:
