@@ -227,6 +227,17 @@ async def test_size_number_and_status_are_bounded(near: Fetcher, monkeypatch: py
         await near.aclose()
 
 
+async def test_the_files_of_a_request_are_bounded_together(near: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_TOTAL", 2 * len(PNG))
+    async with web({f"/{n}": page(PNG) for n in range(3)}) as (port, _):
+        urls = [f"http://127.0.0.1:{port}/{n}" for n in range(3)]
+        assert len(await near.fetch(urls[:2])) == 2
+        with pytest.raises(InvalidRequest, match="together"):
+            await near.fetch(urls)
+        assert len(await near.fetch(urls[1:])) == 2, "nothing is kept of a request that was refused"
+        await near.aclose()
+
+
 async def test_where_one_file_cannot_be_had_the_others_are_not_waited_for(near: Fetcher) -> None:
     left = asyncio.Event()
 

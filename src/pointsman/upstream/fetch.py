@@ -19,6 +19,8 @@ from pointsman.core.ports import Carrier, Fetched, UpstreamRequest
 from pointsman.upstream.http1 import Http1Carrier, PoolLimits
 
 _MAX_BYTES = 20 * 1024 * 1024
+_MAX_TOTAL = 64 * 1024 * 1024  # of one request; providers take no more than about 50 MB
+_AT_ONCE = 16  # files on their way, whoever wants them
 _MAX_REDIRECTS = 3
 _MAX_FILES = 20
 _MAX_URL = 4096
@@ -105,6 +107,22 @@ def _isatap(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if start & ~_ISATAP_FLAGS == _ISATAP else None
 
 
+class _Room:
+    """The bytes that the files of one request may still have."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def take(self, size: int) -> None:
+        """Count a file. Raises `InvalidRequest` where all of them are too much."""
+        self._left -= size
+        if self._left < 0:
+            raise InvalidRequest(
+                f"The files that the request names by URL have more than {_MAX_TOTAL >> 20} MB together.",
+                hint="name fewer or smaller ones",
+            )
+
+
 class Fetcher:
     """Fetches; satisfies `core.ports.Fetcher`.
 
@@ -114,6 +132,7 @@ class Fetcher:
 
     def __init__(self, carrier: Carrier | None = None) -> None:
         self._carrier = carrier or Http1Carrier(PoolLimits(max_idle=0), allowed=is_public)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, Fetched]:
         """The files behind some URLs.
@@ -124,7 +143,8 @@ class Fetcher:
         wanted = list(dict.fromkeys(urls))
         if len(wanted) > _MAX_FILES:
             raise InvalidRequest(f"The request names {len(wanted)} files by URL; at most {_MAX_FILES} are fetched.")
-        tasks = [asyncio.ensure_future(self._one(url)) for url in wanted]
+        room = _Room(_MAX_TOTAL)
+        tasks = [asyncio.ensure_future(self._one(url, room)) for url in wanted]
         try:
             async with asyncio.timeout(_SECONDS):
                 return dict(zip(wanted, await asyncio.gather(*tasks), strict=True))
@@ -138,7 +158,13 @@ class Fetcher:
         """Close every connection."""
         await self._carrier.aclose()
 
-    async def _one(self, url: str) -> Fetched:
+    async def _one(self, url: str, room: _Room) -> Fetched:
+        async with self._slots:
+            found = await self._follow(url)
+        room.take(len(found.data))
+        return found
+
+    async def _follow(self, url: str) -> Fetched:
         shown = _shown(url)
         where = url
         for _ in range(_MAX_REDIRECTS + 1):

@@ -168,12 +168,11 @@ def assembled(data: bytes, size: int) -> Any:
 
 
 def test_a_second_answer_in_the_middle_of_the_first_is_garbage(recorded):
-    for record in recorded(MESSAGES):
-        if record["id"] == "54d46b99c5d41a6c":
-            reader = DIALECT.reader(OUTGOING)
-            assert reader.feed(record["response"]["sse"].encode()), "the first is the caller's"
-            with pytest.raises(UpstreamGarbage):
-                reader.feed(b"")
+    (stream,) = (one["response"]["sse"] for one in recorded(MESSAGES) if one["id"] == "54d46b99c5d41a6c")
+    reader = DIALECT.reader(OUTGOING)
+    assert reader.feed(stream.encode()), "the first is the caller's"
+    with pytest.raises(UpstreamGarbage):
+        reader.feed(b"")
 
 
 def test_errors_are_read_with_a_sensible_status_and_kind(recorded):
