@@ -23,9 +23,11 @@ class Sending:
         self._sender = Sender()
         self._checked: dict[str, str] = {}
 
-    def prepare(self, model: Model, outgoing: Outgoing, arrival: Arrival, limits: TimeLimits) -> UpstreamRequest:
+    def prepare(
+        self, model: Model, outgoing: Outgoing, arrival: Arrival, limits: TimeLimits, key: str = ""
+    ) -> UpstreamRequest:
         """One request, ready to send. Raises as `upstream.prepare.Sender.prepare`."""
-        secret = self._secret(model.provider)
+        secret = self._secret(model.provider, key)
         quiet = model.provider.credentials != "caller" and FORWARDED.isdisjoint(arrival.lookup)
         headers = () if quiet else arrival.headers
         return self._sender.prepare(model, outgoing, secret=secret, caller_headers=headers, limits=limits)
@@ -38,15 +40,15 @@ class Sending:
         """See `line.parts.Sender.ready`."""
         await self._tokens.renew(provider.credentials)
 
-    def _secret(self, provider: Provider) -> str:
+    def _secret(self, provider: Provider, key: str) -> str:
         """The key of this moment; judged once per value, for judging costs more than all the rest here."""
         if provider.credentials in CLOUDS:
             return self._tokens.current(provider.credentials)
-        name = provider.api_key_env
+        name = key or provider.api_key_env
         if not name or provider.credentials == "caller":
             return ""
         value = self._env.get(name, "")
         if self._checked.get(name) != value or not value:
-            self._credentials.secret(provider)
+            self._credentials.secret(provider, name)
             self._checked[name] = value
         return value.strip()

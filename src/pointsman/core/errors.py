@@ -32,6 +32,7 @@
        - UpstreamGarbage          502 upstream_garbage
        - UpstreamTimeout          504 upstream_timeout
        - UpstreamRefused          the provider's status, upstream_refused
+       - UpstreamResting          503 upstream_resting
        - AllAttemptsFailed        the status of the last failure, all_attempts_failed
 
 Each class answers five questions: `code` (stable, for programs), `status` (HTTP), `fault` (whose), `retryable` (is the
@@ -247,9 +248,15 @@ class UpstreamError(PointsmanError):
 
 
 class ConnectFailed(UpstreamError):
-    """No connection: refused, unreachable, unresolved, TLS."""
+    """No connection: refused, unreachable, unresolved, TLS. `kind` says which of them."""
 
     code = "connect_failed"
+
+    def __init__(
+        self, message: str, *, hint: str = "", kind: Literal["no_connection", "no_address", "tls"] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind: Literal["no_connection", "no_address", "tls"] = kind or "no_connection"
 
 
 class NoCredentials(UpstreamError):
@@ -267,9 +274,13 @@ class ProviderAccount(UpstreamError):
 
 
 class UpstreamCut(UpstreamError):
-    """The connection ended before the answer did."""
+    """The connection ended before the answer did. `headed`: its headers had come."""
 
     code = "upstream_cut"
+
+    def __init__(self, message: str, *, hint: str = "", headed: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.headed = headed
 
 
 class UpstreamGarbage(UpstreamError):
@@ -337,6 +348,20 @@ class UpstreamRefused(UpstreamError):
         return self._retryable
 
 
+class UpstreamResting(UpstreamError):
+    """It is not asked for a while, because it failed again and again or said so; nothing was sent.
+
+    `retry_after` is in seconds.
+    """
+
+    code = "upstream_resting"
+    default_status = 503
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class AllAttemptsFailed(UpstreamError):
     """Every step of the plan failed; `tried` says what, in order, for the caller to read."""
 
@@ -357,4 +382,4 @@ class AllAttemptsFailed(UpstreamError):
     @property
     def retry_after(self) -> float | None:
         """Seconds to wait, where the last provider said so."""
-        return self.last.retry_after if isinstance(self.last, UpstreamRefused) else None
+        return self.last.retry_after if isinstance(self.last, (UpstreamRefused, UpstreamResting)) else None

@@ -33,7 +33,7 @@ FailureKind = Literal[
     "garbage",
     "cut",
     "stalled",
-    "no_credentials",
+    "not_asked",
     "resting",
 ]
 Elsewhere = Literal["at_once", "larger_window", "no"]
@@ -155,12 +155,14 @@ RULES: dict[FailureKind, Rule] = {
         Rule(
             kind="connect_timeout",
             meaning="no connection within its limit",
+            again="quick",
             tells="provider_failure",
             caller="504",
         ),
         Rule(
             kind="silent",
             meaning="accepted and silent, headers and then silent, or a first token that takes too long",
+            again="quick",
             caller="504",
         ),
         Rule(kind="too_long", meaning="the whole attempt takes longer than its limit", caller="504"),
@@ -172,13 +174,15 @@ RULES: dict[FailureKind, Rule] = {
         Rule(kind="cut", meaning="the answer is cut, or ends without its end mark", again="quick"),
         Rule(kind="stalled", meaning="the answer begins and stops coming", caller="504"),
         Rule(
-            kind="no_credentials",
-            meaning="no key of ours for the provider: nothing was sent",
+            kind="not_asked",
+            meaning="no key of ours, or a request that cannot be written for the model: nothing was sent",
             tells="nothing",
+            caller="the reason",
         ),
         Rule(
             kind="resting",
             meaning="its breaker is open or its pause not over: nothing was sent",
+            again="told",
             tells="nothing",
             caller="503 with `retry-after`",
         ),

@@ -9,6 +9,7 @@ import msgspec
 
 from pointsman.core.failure import FailureKind, Target
 from pointsman.core.model import TimeLimits
+from pointsman.core.ports import Headers
 
 State = Literal["closed", "degraded", "open", "half_open"]
 """Of a breaker. `closed`: well. `degraded`: slow or prone to errors, asked after those that are well. `open`: not
@@ -36,7 +37,7 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
     first_token: int | None = None
     widest: int | None = None
     duration: int = 0
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):

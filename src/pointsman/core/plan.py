@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from pointsman.core.failure import Target
 from pointsman.core.model import Ability, Model
 
 StepStart = Literal["at_once", "after_failure"]
@@ -44,11 +45,20 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One model in a plan, when it starts, and the dialect to ask it in."""
+    """One model in a plan, when it starts, and the dialect to ask it in.
+
+    `key` is the variable with the key to ask it with, where its provider has several.
+    """
 
     model: Model
     dialect: str
     start: StepStart = "after_failure"
+    key: str = ""
+
+    @property
+    def target(self) -> Target:
+        """Who is asked."""
+        return Target(self.model.provider.name, self.model.upstream, self.key)
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +82,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         policy: version of the policy that decided (digest of the configuration in force).
         retries: further attempts on the same model before the next step; None leaves it to the executor.
         warnings: for the caller, e.g. a model about to be retired.
+        patience: most seconds to wait for a provider that asks for it; None leaves it to the executor.
     """
 
     route: str
@@ -83,6 +94,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     policy: str = ""
     retries: int | None = None
     warnings: tuple[str, ...] = ()
+    patience: float | None = None
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

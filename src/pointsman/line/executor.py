@@ -1,16 +1,13 @@
-"""Runs any plan: steps in order, until one has an answer that may be delivered.
+"""Runs any plan: steps one after the other, until one has an answer that may be delivered.
 
-Up to here nothing has reached the caller, so any failure that another provider may mend moves on to the next step.
-What no other provider can mend (a request that is wrong in itself) ends the plan at once, with the provider's words.
-
-A whole answer is read and understood before it counts; a stream is read up to its first content. So a broken answer
-is a failed attempt, not a broken reply.
+Who is asked next, and after what wait, is decided in `failover`; here it is done. A whole answer is read and understood
+before it counts; a stream is read up to its first content. Until then nothing has reached the caller, so that a broken
+answer is a failed attempt, not a broken reply.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,34 +15,33 @@ import msgspec
 from pointsman.core.errors import (
     AllAttemptsFailed,
     CallerError,
+    CallerGone,
     NoCredentials,
     PointsmanError,
-    ProviderAccount,
     UpstreamError,
     UpstreamGarbage,
     UpstreamRefused,
+    UpstreamResting,
     UpstreamTimeout,
 )
-from pointsman.core.model import Model, TimeLimits
+from pointsman.core.model import Ability, Model, TimeLimits
 from pointsman.core.plan import Plan, Step
 from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.line.dressing import dressed
+from pointsman.line.failover import PATIENCE, Tried, following, kind_of
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Trail
 from pointsman.line.words import in_our_terms, in_plain_words
 from pointsman.wire.port import Passage
 from pointsman.wire.streams import Relay
-from pointsman.wire.trip import NO_FILES, AnswerFacts, Outgoing, Trip
+from pointsman.wire.trip import NO_FILES, AnswerFacts, Trip
 
-_MAX_ATTEMPTS = 10
 _MAX_ERROR_BODY = 256 * 1024
 _HELD_BYTES = 256 * 1024
 _NO_TIME = 1_000_000
 """Nanoseconds; with less than that left of the caller's own limit nobody is asked any more."""
-_RETRY_PAUSE = 0.25
-_LONGEST_PAUSE = 5.0
-_ELSEWHERE = frozenset({401, 402, 403, 404})
-"""Refusals of our credentials or of a name: useless to repeat here, another provider may still answer."""
+_MAX_TRIED = 100  # steps that are looked at, those that rest included
+_THINKS = int(Ability.REASONING)
 
 
 async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
@@ -55,63 +51,137 @@ async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
         UpstreamError: the only attempt's failure, or `AllAttemptsFailed`.
         CallerError: the request is wrong in itself.
     """
-    last: UpstreamError | None = None
-    unasked: dict[str, CallerError | NoCredentials] = {}
-    deadline = _deadline(parts, call)
-    alone = len(plan.steps) == 1
-    for step, pause in schedule(plan, call.wishes.retries):
-        model = step.model
-        if model.name in unasked:
-            continue
-        if last is not None and not _goes_on(last, alone=alone):
-            break
-        if pause and last is not None and not await _rest(parts, pause, last, deadline, trail):
-            break
+    return await Hunt(parts, call, plan, trail).run()
+
+
+class Hunt:
+    """One call's search for an answer."""
+
+    def __init__(self, parts: Parts, call: Call, plan: Plan, trail: Trail) -> None:
+        self._parts = parts
+        self._call = call
+        self._plan = plan
+        self._trail = trail
+        self._deadline = _deadline(parts, call)
+        self._tried: list[Tried] = []
+        self._last: UpstreamError | None = None
+        self._unasked: list[CallerError | NoCredentials] = []
+
+    async def run(self) -> Won:
+        """See `run` of this module."""
+        while (step := await self._next()) is not None:
+            won = await self._ask(step)
+            if won is not None:
+                return won
+            if self._over():
+                break
+        raise self._failure()
+
+    async def _next(self) -> Step | None:
+        """The step to be asked now, once the wait before it is over."""
+        retries = self._call.wishes.retries
+        patience = PATIENCE if self._plan.patience is None else self._plan.patience
+        found = following(self._plan, self._tried, retries=retries, patience=patience)
+        if found is None or len(self._tried) >= _MAX_TRIED:
+            return None
+        if found.wait:
+            clock = self._parts.clock
+            if self._deadline is not None and clock.monotonic() + found.wait * 1e9 >= self._deadline:
+                return None
+            await asyncio.sleep(found.wait)
+            self._trail.waited += int(found.wait * 1e9)
+        return found.step
+
+    async def _ask(self, step: Step) -> Won | None:
+        """Ask one; None where it has no answer, and what came of it is noted."""
+        parts, trail, model = self._parts, self._trail, step.model
         try:
-            told, untold = (call, ()) if call.turn is None else call.turn.told(call, step)
-            way, incoming = dressed(parts.passages, told, step)
-            wanted = way.wants(incoming)
-            files = await parts.fetcher.fetch(wanted) if wanted else NO_FILES
-            if parts.sender.due(model.provider):
-                await parts.sender.ready(model.provider)
-            outgoing = way.write_request(incoming, model, files)
-            if untold:
-                outgoing = msgspec.structs.replace(outgoing, dropped=(*untold, *outgoing.dropped))
-            asking = _prepare(parts, call, model, way, outgoing, deadline)
+            asking = await self._prepare(step)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
-            unasked[model.name] = error
+            self._unasked.append(error)
+            self._tried.append(Tried(step, "not_asked"))
             trail.skip(model, error)
-            continue
-        trail.begin(model, asking.request.headers, outgoing.dropped)
+            return None
+        target = step.target
+        rest = parts.health.begin(target, parts.clock.monotonic())
+        if rest:
+            self._last = self._resting(step, rest)
+            return None
+        trail.begin(model, asking.request.headers, asking.trip.outgoing.dropped)
+        trail.asks(target, stream=self._call.incoming.stream)
         try:
             return await _attempt(parts, asking, trail)
         except UpstreamError as error:
-            last = in_our_terms(error, model, call.incoming.model, asking.request.headers)
-            trail.finish(status=error.status if isinstance(error, UpstreamRefused) else 0, error=last, cost=0)
-        if deadline is not None and parts.clock.monotonic() + _NO_TIME >= deadline:
-            break
-    raise _failure(parts, call, trail, deadline, last, tuple(unasked.values()))
+            wait = error.retry_after if isinstance(error, UpstreamRefused) else None
+            self._tried.append(Tried(step, kind_of(error), wait))
+            self._last = last = in_our_terms(error, model, self._call.incoming.model, asking.request.headers)
+            status = error.status if isinstance(error, UpstreamRefused) else 0
+            told = CallerGone("its own time has passed") if self._over() else error  # no fault of the provider's
+            trail.finish(status=status, error=last, cost=0, told=told)
+            return None
 
+    def _resting(self, step: Step, rest: float) -> UpstreamError:
+        model = step.model
+        self._tried.append(Tried(step, "resting", rest))
+        where = f"{model.name} at {model.provider.name}"
+        error = UpstreamResting(f"{where} rests for another {rest:.1f} s: it failed, or asked for it", retry_after=rest)
+        self._trail.skip(model, error)
+        return self._last if isinstance(self._last, UpstreamRefused) else error
 
-def _failure(
-    parts: Parts,
-    call: Call,
-    trail: Trail,
-    deadline: int | None,
-    last: UpstreamError | None,
-    unasked: tuple[CallerError | NoCredentials, ...],
-) -> PointsmanError:
-    """The one error for a plan that brought no answer."""
-    if isinstance(last, UpstreamRefused) and not last.retryable:
-        return last
-    if last is not None and deadline is not None and parts.clock.monotonic() + _NO_TIME >= deadline:
-        limit = f"the call's own limit of {call.wishes.timeout:g} s (x-pointsman-timeout) has passed"
-        return UpstreamTimeout(f"{limit}; tried: {'; '.join(trail.tried)}", phase="total")
-    if last is None:
-        last = next((error for error in reversed(unasked) if isinstance(error, NoCredentials)), None)
+    async def _prepare(self, step: Step) -> _Asking:
+        """The request to a model. Nothing is sent yet, but files that the request names may be fetched.
+
+        Raises:
+            CallerError, NoCredentials: it cannot be asked.
+        """
+        parts, call, model = self._parts, self._call, step.model
+        told, untold = (call, ()) if call.turn is None else call.turn.told(call, step)
+        way, incoming = dressed(parts.passages, told, step)
+        wanted = way.wants(incoming)
+        files = await parts.fetcher.fetch(wanted) if wanted else NO_FILES
+        if parts.sender.due(model.provider):
+            await parts.sender.ready(model.provider)
+        outgoing = way.write_request(incoming, model, files)
+        if untold:
+            outgoing = msgspec.structs.replace(outgoing, dropped=(*untold, *outgoing.dropped))
+        trip = Trip(incoming=call.incoming, outgoing=outgoing, price=model.price, now=call.started)
+        limits = self._limits(step)
+        request = parts.sender.prepare(model, outgoing, call.arrival, limits, step.key)
+        return _Asking(model, way, trip, request)
+
+    def _limits(self, step: Step) -> TimeLimits:
+        """What is configured, learned, and left of the caller's own time; the least of them."""
+        provider, needs = step.model.provider, self._call.incoming.needs
+        abilities = step.model.abilities
+        thinks = provider.local or (abilities is not None and bool(int(abilities) & _THINKS))
+        limits = self._parts.health.limits(step.target, provider.limits, stream=needs.stream, thinks=thinks)
+        if self._deadline is None:
+            return limits
+        left = max((self._deadline - self._parts.clock.monotonic()) / 1e9, 0.001)
+        return msgspec.structs.replace(
+            limits,
+            total=min(limits.total, left),
+            first_byte=min(limits.first_byte, left),
+            connect=min(limits.connect, left),
+        )
+
+    def _over(self) -> bool:
+        """Whether the caller's own time has passed."""
+        return self._deadline is not None and self._parts.clock.monotonic() + _NO_TIME >= self._deadline
+
+    def _failure(self) -> PointsmanError:
+        """The one error for a plan that brought no answer."""
+        last, trail = self._last, self._trail
+        if isinstance(last, UpstreamRefused) and not last.retryable:
+            return last
+        if last is not None and self._over():
+            limit = f"the call's own limit of {self._call.wishes.timeout:g} s (x-pointsman-timeout) has passed"
+            return UpstreamTimeout(f"{limit}; tried: {'; '.join(trail.tried)}", phase="total")
         if last is None:
-            return unasked[-1]
-    return last if len(trail.tried) == 1 else AllAttemptsFailed(last, trail.tried, sent=len(trail.attempts))
+            last = next((error for error in reversed(self._unasked) if isinstance(error, NoCredentials)), None)
+            if last is None:
+                return self._unasked[-1]
+        return last if len(trail.tried) == 1 else AllAttemptsFailed(last, trail.tried, sent=len(trail.attempts))
 
 
 class _Asking(NamedTuple):
@@ -123,95 +193,43 @@ class _Asking(NamedTuple):
     request: UpstreamRequest
 
 
-def _prepare(parts: Parts, call: Call, model: Model, way: Passage, outgoing: Outgoing, deadline: int | None) -> _Asking:
-    """The request to a model. Raises as `Sender.prepare`; nothing is sent yet."""
-    trip = Trip(incoming=call.incoming, outgoing=outgoing, price=model.price, now=call.started)
-    request = parts.sender.prepare(model, outgoing, call.arrival, _limits(parts, model, deadline))
-    return _Asking(model, way, trip, request)
-
-
-def schedule(plan: Plan, retries: int | None) -> Sequence[tuple[Step, float]]:
-    """Steps in the order of their attempts, each with the pause before it (seconds).
-
-    Every step is tried once, or as often as the route's `retries` say; a plan of one step gets one quick second try,
-    since nobody else can serve the call. A caller's wish of `retries` is the number of attempts after the first, at
-    most: fewer than the plan has cuts it short, more goes round again.
-    """
-    again = plan.retries if plan.retries is not None else int(len(plan.steps) == 1)
-    if retries is None and not again:
-        return [(step, 0.0) for step in plan.steps]
-    sequence = [(step, _pause(number)) for step in plan.steps for number in range(again + 1)]
-    count = len(sequence) if retries is None else retries + 1
-    attempts = []
-    for number in range(min(count, _MAX_ATTEMPTS)):
-        rounds, index = divmod(number, len(sequence))
-        step, pause = sequence[index]
-        attempts.append((step, max(pause, _pause(rounds))))
-    return attempts
-
-
-def _pause(number: int) -> float:
-    """Seconds before the nth repetition; none before the first attempt."""
-    return min(_RETRY_PAUSE * 2 ** (number - 1), _LONGEST_PAUSE) if number else 0.0
-
-
-def _goes_on(error: UpstreamError, *, alone: bool) -> bool:
-    """Whether the next attempt can do better than the one that failed; `alone`: it would ask the same model again."""
-    if isinstance(error, (NoCredentials, ProviderAccount)):
-        return not alone
-    if isinstance(error, UpstreamRefused):
-        if error.status in _ELSEWHERE:
-            return not alone
-        if error.status == 429 and alone:
-            return error.retry_after is not None
-    elif isinstance(error, UpstreamTimeout) and alone:
-        return False
-    return error.retryable
-
-
-async def _rest(parts: Parts, pause: float, error: UpstreamError, deadline: int | None, trail: Trail) -> bool:
-    """Wait before asking the same provider again; False when the wait would be too long."""
-    asked = error.retry_after if isinstance(error, UpstreamRefused) else None
-    wait = max(pause, asked or 0.0)
-    if wait > _LONGEST_PAUSE:
-        return False
-    if deadline is not None and parts.clock.monotonic() + wait * 1e9 >= deadline:
-        return False
-    await asyncio.sleep(wait)
-    trail.waited += int(wait * 1e9)
-    return True
-
-
 def _deadline(parts: Parts, call: Call) -> int | None:
     timeout = call.wishes.timeout
     return None if timeout is None else parts.clock.monotonic() + int(timeout * 1e9)
-
-
-def _limits(parts: Parts, model: Model, deadline: int | None) -> TimeLimits:
-    limits = model.provider.limits
-    if deadline is None:
-        return limits
-    left = max((deadline - parts.clock.monotonic()) / 1e9, 0.001)
-    return msgspec.structs.replace(
-        limits,
-        total=min(limits.total, left),
-        first_byte=min(limits.first_byte, left),
-        connect=min(limits.connect, left),
-    )
 
 
 async def _attempt(parts: Parts, asking: _Asking, trail: Trail) -> Won:
     monotonic = parts.clock.monotonic
     asked = monotonic()
     try:
-        response = await parts.carrier.send(asking.request)
-        try:
-            return await _hear(parts, asking, response)
-        except BaseException:
-            await response.aclose()
-            raise
+        won = await (_begin(parts, asking) if asking.trip.incoming.stream else _send(parts, asking))
+        trail.heard(won.response.headers)
+        return won
     finally:
         trail.waited += monotonic() - asked
+
+
+async def _begin(parts: Parts, asking: _Asking) -> Won:
+    """A stream up to its first content, within the time for that, whatever signs of life come before."""
+    limit = asking.request.limits.first_byte
+    try:
+        async with asyncio.timeout(limit):
+            return await _send(parts, asking)
+    except TimeoutError:
+        raise UpstreamTimeout(
+            f"{asking.model.provider.name} sent no content within {limit:g} s",
+            phase="first_byte",
+            hint="raise the provider's limit `first_byte` if this is usual for it",
+        ) from None
+
+
+async def _send(parts: Parts, asking: _Asking) -> Won:
+    response = await parts.carrier.send(asking.request)
+    try:
+        return await _hear(parts, asking, response)
+    except BaseException:
+        await response.aclose()
+        raise
 
 
 async def _hear(parts: Parts, asking: _Asking, response: UpstreamResponse) -> Won:

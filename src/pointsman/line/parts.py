@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from pointsman.core.call import Arrival
 from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock, Draw, Ids
+from pointsman.core.failure import Target
+from pointsman.core.health import AttemptEnd, Health, State
 from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
@@ -50,13 +53,36 @@ class Sender(Protocol):
         """
         ...
 
-    def prepare(self, model: Model, outgoing: Outgoing, arrival: Arrival, limits: TimeLimits) -> UpstreamRequest:
-        """One request, ready to send.
+    def prepare(
+        self, model: Model, outgoing: Outgoing, arrival: Arrival, limits: TimeLimits, key: str = ""
+    ) -> UpstreamRequest:
+        """One request, ready to send; `key` is the variable with the key, where the provider has several.
 
         Raises:
             ConnectFailed: the provider's credentials are missing.
         """
         ...
+
+
+class NoHealth:
+    """Nobody's health is known: everybody may be asked, within the limits that are configured."""
+
+    version = 0
+
+    def states(self, now: int) -> Mapping[Target, State]:  # noqa: ARG002 - the port's
+        """See `core.health.Health.states`."""
+        return {}
+
+    def begin(self, target: Target, now: int) -> float:  # noqa: ARG002 - the port's
+        """See `core.health.Health.begin`."""
+        return 0.0
+
+    def end(self, target: Target, end: AttemptEnd, now: int) -> None:
+        """See `core.health.Health.end`."""
+
+    def limits(self, target: Target, configured: TimeLimits, *, stream: bool, thinks: bool) -> TimeLimits:  # noqa: ARG002 - the port's
+        """See `core.health.Health.limits`."""
+        return configured
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +98,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: Ids
     draw: Draw
+    health: Health = NoHealth()
     keep_content: bool = False
     patience: Patience = Patience()
     conversations: Conversations | None = None

@@ -30,7 +30,7 @@ class Run:
         self.dialect = dialect
         self.started = parts.clock.now()
         self.id = parts.ids.new(self.started)
-        self.trail = Trail(parts.clock)
+        self.trail = Trail(parts.clock, parts.health)
         self.principal = NOBODY
         self.incoming: Incoming | None = None
         self.asked = ""  # what was asked for, where no dialect read it

@@ -80,7 +80,7 @@ _STATUSES = (
     _status("bad_request", 400, "invalid_value", "The request is wrong.", "refuse"),
     _status("context_length", 400, "context_length_exceeded", "The prompt is too long.", "refuse"),
     _status("content_filter", 400, "content_filter", "The prompt was blocked by a filter.", "refuse"),
-    _status("unsupported_parameter", 400, "unsupported_parameter", "A field is not supported.", "refuse"),
+    _status("unsupported_parameter", 400, "unsupported_parameter", "A field is not supported.", "next"),
     _status("bad_key", 401, "invalid_api_key", "The gateway's key is wrong there.", "next"),
     _status("no_money", 402, "insufficient_quota", "The account is out of credit.", "next"),
     _status("forbidden", 403, "access_denied", "The account may not use this model.", "next"),

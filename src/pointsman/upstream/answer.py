@@ -131,7 +131,7 @@ class AnswerReader:
         if self.head_done:
             when = f"after {self._size} bytes of the body, before its end"
         why = f" ({reason})" if reason else ""
-        self.error = UpstreamCut(f"{self._label} closed the connection {when}{why}")
+        self.error = UpstreamCut(f"{self._label} closed the connection {when}{why}", headed=self.head_done)
 
     # Called by the parser, in the order of the message.
 

@@ -27,13 +27,13 @@ class Credentials:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    def secret(self, provider: Provider) -> str:
-        """The key for `provider`; empty where it needs none of ours.
+    def secret(self, provider: Provider, variable: str = "") -> str:
+        """The key for `provider`, or the one in `variable` where it has several; empty where it needs none of ours.
 
         Raises:
             NoCredentials: the variable is not set, or holds a placeholder or a line break.
         """
-        name = provider.api_key_env
+        name = variable or provider.api_key_env
         if not name or provider.credentials == "caller":
             return ""
         value = self._environment.get(name, "").strip()

@@ -66,7 +66,7 @@ async def _reach(
         return await _race(loop, _interleave(infos))
     except (socket.gaierror, UnicodeError) as error:
         why = f"the name {address.host!r} does not resolve: {error.args[-1]}"
-        raise ConnectFailed(why, hint=f"check {named_in}") from error
+        raise ConnectFailed(why, hint=f"check {named_in}", kind="no_address") from error
     except OSError as error:
         raise _failed(address, error) from error
 
@@ -152,11 +152,13 @@ def _failed(address: Address, error: OSError) -> ConnectFailed:
         return ConnectFailed(
             f"the certificate of {label} is not trusted: {error.verify_message}",
             hint="if it is signed by a CA of your own, name that CA's file as `ca_file`",
+            kind="tls",
         )
     if isinstance(error, ssl.SSLError):
         return ConnectFailed(
             f"no TLS connection to {label}: {error.reason or error}",
             hint="is the port right, and does it speak TLS? http:// if it does not",
+            kind="tls",
         )
     if isinstance(error, ConnectionRefusedError):
         return ConnectFailed(f"{label} refused the connection", hint="is the server running?")

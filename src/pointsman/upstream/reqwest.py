@@ -308,7 +308,9 @@ def _head_error(error: PyreqwestError, request: UpstreamRequest, address: Addres
         return UpstreamGarbage(f"{label} did not speak HTTP: {reason}")
     causes = error.details["causes"] or [] if isinstance(error, RequestError) else []
     if any("SendRequest" in cause["message"] for cause in causes):
-        return UpstreamCut(f"{label} closed the connection before the answer's head was complete ({reason})")
+        return UpstreamCut(
+            f"{label} closed the connection before the answer's head was complete ({reason})", headed=False
+        )
     through = f" through the proxy {_hidden(request.proxy)}" if request.proxy else ""
     return ConnectFailed(f"no connection to {label}{through}: {reason}")
 
