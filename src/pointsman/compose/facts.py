@@ -29,6 +29,8 @@ def provider_of(
     asked = endpoints(name, said, row, env)
     main, lacking = asked.main, asked.lacking
     variables = (said.api_key_env,) if said.api_key_env is not None else (row.key_variables if row else ())
+    keys = tuple(variable for variable in said.api_key_envs if env.get(variable))
+    variables = keys or said.api_key_envs or variables
     variable = next((v for v in variables if v and env.get(v)), variables[0] if variables else "")
     if variable and not env.get(variable) and said.credentials == "own" and not lacking:
         lacking = f"${variable} is not set"
@@ -37,6 +39,7 @@ def provider_of(
         dialect=main.dialect,
         base_url=main.base_url,
         api_key_env=variable,
+        keys=keys if len(keys) > 1 else (),
         auth_header=main.auth_header,
         auth_prefix=main.auth_prefix,
         credentials=said.credentials,

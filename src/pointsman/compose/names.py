@@ -165,7 +165,15 @@ class Names:
                 model = msgspec.structs.replace(model, provider=provider)
             members.append(model)
         kind: RouteKind = "pool" if said.pool else "try"
-        return Route(name=name, kind=kind, models=tuple(members), description=said.description, retries=said.retries)
+        return Route(
+            name=name,
+            kind=kind,
+            models=tuple(members),
+            description=said.description,
+            retries=said.retries,
+            patience=said.patience,
+            on_cut=said.on_cut,
+        )
 
     def _default_pool(self, models: Mapping[str, Model]) -> tuple[Model, ...]:
         """What `auto` chooses from where no file says so.

@@ -140,6 +140,8 @@ class _Checker:
             variable = provider.api_key_env
             if variable is None:
                 variable = self._look_up.key_variable(name)
+            if provider.api_key_envs:
+                variable = next((one for one in provider.api_key_envs if not env.get(one)), "")
             if provider.credentials == "own" and variable and not env.get(variable):
                 message = f"provider `{name}` has no key: the variable {variable} is not set"
                 hint = f"export {variable}=…, or `credentials: caller` if callers bring their own"

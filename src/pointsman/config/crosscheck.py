@@ -86,6 +86,8 @@ class CrossCheck:
                     # Who says where it is means a server of their own, whatever the catalogue has of a like name.
                     hint = "e.g. dialect: openai-chat" if lacking == ["dialect"] else did_you_mean(name, known)
                     self._add(path, f"the catalogue does not know it, so it needs {needs}", hint)
+            if provider.api_key_envs and provider.api_key_env is not None:
+                self._add((*path, "api_key_envs"), "`api_key_env` stands beside it", "keep one of the two")
             if dialects is not None and provider.dialect is not None and provider.dialect not in dialects:
                 words = ", ".join(f"`{word}`" for word in sorted(dialects))
                 hint = did_you_mean(provider.dialect, dialects) or f"known: {words}"

@@ -69,6 +69,10 @@ class Provider(_Section, frozen=True, kw_only=True):
         EnvName | None,
         Meta(description="Name of the environment variable that holds the key; empty text where none is needed."),
     ] = None
+    api_key_envs: Annotated[
+        tuple[EnvName, ...],
+        Meta(description="Several keys, used in turn: names of their variables, instead of `api_key_env`."),
+    ] = ()
     auth_header: Annotated[HeaderName | None, Meta(description="Header that carries the key.")] = None
     auth_prefix: Annotated[
         HeaderText | None, Meta(description="What stands before the key in it, e.g. `'Bearer '`.")
@@ -194,6 +198,13 @@ class Route(_Section, frozen=True, kw_only=True):
     retries: Annotated[
         Retries | None, Meta(description="Further attempts on the same model before the next one is asked.")
     ] = None
+    patience: Annotated[
+        Seconds, Meta(description="The longest that a call waits for a provider which asks for it (`retry-after`).")
+    ] = 3.0
+    on_cut: Annotated[
+        Literal["continue", "error"],
+        Meta(description="A stream that breaks: another model goes on with it, or it ends with an error."),
+    ] = "continue"
 
 
 class Tls(_Section, frozen=True, kw_only=True):

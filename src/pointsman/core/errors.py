@@ -248,7 +248,10 @@ class UpstreamError(PointsmanError):
 
 
 class ConnectFailed(UpstreamError):
-    """No connection: refused, unreachable, unresolved, TLS. `kind` says which of them."""
+    """No connection: refused, unreachable, unresolved, TLS.
+
+    `kind` says which of them.
+    """
 
     code = "connect_failed"
 
@@ -274,7 +277,10 @@ class ProviderAccount(UpstreamError):
 
 
 class UpstreamCut(UpstreamError):
-    """The connection ended before the answer did. `headed`: its headers had come."""
+    """The connection ended before the answer did.
+
+    `headed`: its headers had come.
+    """
 
     code = "upstream_cut"
 
@@ -349,7 +355,7 @@ class UpstreamRefused(UpstreamError):
 
 
 class UpstreamResting(UpstreamError):
-    """It is not asked for a while, because it failed again and again or said so; nothing was sent.
+    """The target rests, because it failed again and again or asked for it; nothing was sent.
 
     `retry_after` is in seconds.
     """

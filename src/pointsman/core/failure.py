@@ -40,6 +40,10 @@ Elsewhere = Literal["at_once", "larger_window", "no"]
 Again = Literal["quick", "told", "no"]
 Tells = Literal["nothing", "failure", "provider_failure", "pause", "key_pause", "model_pause"]
 
+State = Literal["closed", "degraded", "open", "half_open"]
+"""Of a target. `closed`: well. `degraded`: slow or prone to errors, asked after those that are well. `open`: not asked.
+`half_open`: one call at a time is let through to see."""
+
 
 class Target(NamedTuple):
     """Who is asked: a provider, a model by its name there, and the variable that holds the key (empty: the only one).

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
-from pointsman.core.failure import FailureKind, Target
+from pointsman.core.failure import FailureKind, State, Target
 from pointsman.core.model import TimeLimits
 from pointsman.core.ports import Headers
-
-State = Literal["closed", "degraded", "open", "half_open"]
-"""Of a breaker. `closed`: well. `degraded`: slow or prone to errors, asked after those that are well. `open`: not
-asked. `half_open`: one call at a time is let through to see."""
 
 
 class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):

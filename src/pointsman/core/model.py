@@ -106,6 +106,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         base_url: where, without a trailing slash; paths such as `/chat/completions` are appended. `{model}` in it
             stands for the model's name there.
         api_key_env: name of the environment variable with the key; empty where none is needed.
+        keys: the variables of all its keys, where it has several.
         auth_header, auth_prefix: how the key is sent (`authorization`, `Bearer `).
         credentials: `own` sends our key; `caller` forwards the caller's own; `entra` and `google` sign in for a token.
         query: goes along in every URL, e.g. `api-version`.
@@ -123,6 +124,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     base_url: str
     api_key_env: str = ""
+    keys: tuple[str, ...] = ()
     auth_header: str = "authorization"
     auth_prefix: str = "Bearer "
     credentials: Credentials = "own"

@@ -7,9 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from pointsman.core.failure import Target
+from pointsman.core.failure import State, Target
 from pointsman.core.model import Ability, Model
 
+OnCut = Literal["continue", "error"]
 StepStart = Literal["at_once", "after_failure"]
 DropReason = Literal[
     "ability", "context", "retired", "dialect", "permission", "excluded", "credentials", "parameter", "unavailable"
@@ -82,6 +83,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         policy: version of the policy that decided (digest of the configuration in force).
         retries: further attempts on the same model before the next step; None leaves it to the executor.
         warnings: for the caller, e.g. a model about to be retired.
+        on_cut: whether a stream that breaks is continued by another model, or ends with an error.
         patience: most seconds to wait for a provider that asks for it; None leaves it to the executor.
     """
 
@@ -95,6 +97,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     retries: int | None = None
     warnings: tuple[str, ...] = ()
     patience: float | None = None
+    on_cut: OnCut = "continue"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,9 +108,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         draw: the random number of this call, in [0, 1).
         today: the date in UTC, ISO form, for retirements.
         unavailable: provider name to the reason why it cannot be asked now (no key, not running).
+        states: those who are not well, by target.
     """
 
     now: int
     today: str
     draw: float = 0.0
     unavailable: Mapping[str, str] = msgspec.field(default_factory=dict)
+    states: Mapping[Target, State] = msgspec.field(default_factory=dict)

@@ -10,8 +10,8 @@ import msgspec
 from pointsman.core.call import Arrival
 from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock, Draw, Ids
-from pointsman.core.failure import Target
-from pointsman.core.health import AttemptEnd, Health, State
+from pointsman.core.failure import State, Target
+from pointsman.core.health import AttemptEnd, Health
 from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse

@@ -14,6 +14,7 @@ import msgspec
 
 from pointsman.core.errors import NoCandidate, UnknownModel
 from pointsman.core.model import Model, Provider
+from pointsman.core.plan import OnCut
 from pointsman.routing.nearest import Nearest
 
 RouteKind = Literal["pool", "try", "model"]
@@ -29,6 +30,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[Model, ...]
     description: str = ""
     retries: int | None = None
+    patience: float | None = None
+    on_cut: OnCut = "continue"
 
 
 class Facilities(Protocol):

@@ -2,23 +2,26 @@
 
 Until a learned router exists there are three strategies: `fixed` (a model called by name), `chain` (a route's models in
 their order) and `cheapest` (of a pool's models that fit, the one with the lowest expected price; the rest follow as
-fallbacks, other providers first, because a provider that failed once is likely to fail again).
+fallbacks, see `order`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
+from collections.abc import Callable
 from itertools import pairwise
 
 import msgspec
 
 from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
+from pointsman.core.health import Health
 from pointsman.core.model import Model
 from pointsman.core.money import PICOS_PER_NANO
 from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking, spoken, window_limit
+from pointsman.routing.order import by_health, stand_ins
 
 _TYPICAL_OUTPUT = 400
 """Tokens of an answer where the caller set no limit: near the median of recorded chat answers; only ranks models."""
@@ -35,12 +38,15 @@ class Planner:
     for routes whose order by price is the same for every request.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, health: Health | None = None, monotonic: Callable[[], int] = int) -> None:
         self.directory = directory
+        self._health = health
+        self._monotonic = monotonic
         self._day = -1
         self._today = ""
         self._shapes: dict[str, _Shape] = {}
         self._made: dict[tuple[str, str, int, int, str], Plan] = {}
+        self._version = 0
 
     def plan(self, asked: str, needs: Needs, *, now: int, draw: float) -> Plan:
         """Decide. Raises as `line.parts.Router.plan`."""
@@ -48,6 +54,9 @@ class Planner:
         if shape is None:
             shape = self._learn(asked)
         today = self._date(now)
+        if self._health is not None and self._health.version != self._version:
+            self._version = self._health.version
+            self._made.clear()
         if not shape.steady:
             return self._fresh(shape.route, needs, now, draw)
         key = (asked, needs.dialect, int(needs.abilities), bisect_left(shape.windows, needs.input_tokens), today)
@@ -60,7 +69,8 @@ class Planner:
         return made
 
     def _fresh(self, route: Route, needs: Needs, now: int, draw: float) -> Plan:
-        facts = Facts(now=now, today=self._date(now), draw=draw, unavailable=self.directory.unavailable)
+        states = self._health.states(self._monotonic()) if self._health is not None else {}
+        facts = Facts(now=now, today=self._date(now), draw=draw, unavailable=self.directory.unavailable, states=states)
         return plan(self.directory, route, needs, facts)
 
     def _learn(self, asked: str) -> _Shape:
@@ -132,18 +142,24 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
     return Plan(
         route=route.name,
         strategy=strategy,
-        steps=tuple(
-            [
-                Step(model=m, dialect=spoken(m.provider, needs), start="after_failure" if i else "at_once")
-                for i, m in enumerate(fit)
-            ]
-        ),
+        steps=by_health(_steps(fit, needs), facts.states),
         dropped=tuple(dropped),
         reason=reason,
         policy=directory.policy,
         retries=route.retries,
+        patience=route.patience,
+        on_cut=route.on_cut,
         warnings=tuple(warnings),
     )
+
+
+def _steps(models: list[Model], needs: Needs) -> list[Step]:
+    """A step for each model, and for each of its provider's keys."""
+    return [
+        Step(model=model, dialect=spoken(model.provider, needs), key=key)
+        for model in models
+        for key in model.provider.keys or ("",)
+    ]
 
 
 def expected_cost(model: Model, needs: Needs) -> int | None:
@@ -164,13 +180,10 @@ def _cheapest(models: list[Model], needs: Needs) -> tuple[list[Model], str]:
         cost = costs[model.name]
         return (model.demonstration, cost is None, cost or 0)
 
-    ordered = sorted(models, key=rank)
-    first = ordered[0]
-    # Stable sort: others first, then the first's own siblings, each group by price.
-    rest = sorted(ordered[1:], key=lambda m: (m.demonstration, m.provider.name == first.provider.name))
+    first, *others = sorted(models, key=rank)
     cost = costs[first.name]
     price = ", unpriced" if cost is None else ""
-    return [first, *rest], f"cheapest of {len(models)} that fit{price}"
+    return [first, *stand_ins(first, others)], f"cheapest of {len(models)} that fit{price}"
 
 
 def _in_force(directory: Directory, model: Model, facts: Facts, warnings: list[str]) -> Model:
