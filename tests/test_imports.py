@@ -15,6 +15,7 @@ ROOMS: dict[str, set[str]] = {
     "upstream": {"core", "wire", "catalog"},
     "routing": {"core", "catalog"},
     "learn": {"core", "catalog"},
+    "health": {"core"},
     "line": {"core", "wire"},
     "review": {"core"},
     "cache": {"core"},

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from pointsman.core.failure import FailureKind, State, Target
 from pointsman.core.model import TimeLimits
 from pointsman.core.ports import Headers
+
+Cause = Literal["failures", "errors", "slow", "unreachable", "pause", "key", "model", "limits", "time", "answered", ""]
+"""Of a state, for machines. `failures`: several in a row. `errors`: their share. `slow`: the first token takes long.
+`unreachable`: the provider as a whole. `pause`: it asked for one. `key`, `model`: the provider does not take the key,
+or does not have the model. `limits`: its headers say that a budget is used up. `time`: enough has passed. `answered`:
+well again. Empty: never was anything else."""
 
 
 class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,9 +26,12 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
         neutral: nothing can be told, e.g. the caller left or another attempt was quicker.
         retry_after: seconds that the provider asked for.
         stream: whether the answer was to be streamed.
+        connect: nanoseconds until there was a connection, where a new one was made.
         first_token: nanoseconds from sending until the first content; of a whole answer, until it was there.
-        widest: nanoseconds of the longest silence between two pieces, where that was measured.
-        duration: nanoseconds from sending to the end.
+        widest: nanoseconds of the longest silence between two pieces, where that was measured; of a stream that
+            stalled, of the silence that ended it.
+        duration: nanoseconds from `begin` to the end. Tells attempts that began before a breaker's last change, whose
+            ends say nothing of now, from those that began since.
         headers: of the answer, names in lower case.
     """
 
@@ -30,6 +39,7 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
     neutral: bool = False
     retry_after: float | None = None
     stream: bool = False
+    connect: int | None = None
     first_token: int | None = None
     widest: int | None = None
     duration: int = 0
@@ -44,6 +54,72 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     after: State
     at: int
     why: str
+    cause: Cause = ""
+
+
+class Load(NamedTuple):
+    """How busy a target is: attempts in flight, and seconds until the first token as a mean that remembers peaks.
+
+    The mean is 0.0 where nothing was measured, and fades while nobody asks.
+    """
+
+    in_flight: int = 0
+    first_token: float = 0.0
+
+
+class Headroom(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider's headers last said of a budget.
+
+    Attributes:
+        kind: `requests`, `tokens`, `input-tokens`, `output-tokens`.
+        limit: the whole budget; None where it was not told.
+        remaining: what is left of it.
+        reset: seconds until it is whole again; None where it was not told.
+    """
+
+    kind: str
+    limit: int | None
+    remaining: int
+    reset: float | None
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """Time limits in seconds as learned, before those configured bound them; None until there are enough samples."""
+
+    connect: float | None = None
+    first_token: float | None = None
+    whole_answer: float | None = None
+    between_pieces: float | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the book knows of a target at one moment, for pages and the command line.
+
+    Attributes:
+        target: who.
+        state, cause, why: how it is, and since what.
+        since: nanoseconds since the epoch of the last change, or of the first attempt.
+        next_probe: seconds until it is asked again; None where it is asked now.
+        in_flight: attempts under way.
+        attempts, error_share: those of the last 60 seconds that say something, and the share of failures among them.
+        first_token_p50, first_token_p95: seconds, of streams if there were any, else of whole answers; None if neither.
+        learned: its time limits.
+        headroom: what is left of its budgets.
+    """
+
+    target: Target
+    state: State
+    cause: Cause
+    why: str
+    since: int
+    next_probe: float | None
+    in_flight: int
+    attempts: int
+    error_share: float
+    first_token_p50: float | None
+    first_token_p95: float | None
+    learned: Learned
+    headroom: tuple[Headroom, ...]
 
 
 class Health(Protocol):
@@ -55,7 +131,10 @@ class Health(Protocol):
         ...
 
     def states(self, now: int) -> Mapping[Target, State]:
-        """Every target that is not well (`closed`). The same object as long as `version` is the same."""
+        """Every target that is not well (`closed`). The same object as long as `version` is the same.
+
+        Rests end with time, so that asking can change `version`: read it afterwards.
+        """
         ...
 
     def begin(self, target: Target, now: int) -> float:

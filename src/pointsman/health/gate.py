@@ -1,0 +1,186 @@
+"""A gate: one thing that may have to rest, and how it is asked again. A target passes three: provider, key, its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pointsman.core.clock import Draw
+from pointsman.core.failure import Target
+from pointsman.core.health import Cause
+
+if TYPE_CHECKING:
+    from pointsman.health.record import Record
+
+SECOND = 1_000_000_000
+IN_A_ROW = 3
+PROBE_MAX = 120 * SECOND
+REST_MAX = 600 * SECOND
+_FIRST_REST = 5.0
+_LONGEST_REST = 60.0
+_LONGEST_PAUSE = 30.0
+_DOUBLINGS = 6
+_AGAIN = 1.0
+_SLACK = SECOND // 20
+
+
+class Gate:
+    """A breaker: closed, open until some moment, then half open with one probe at a time. Times in nanoseconds.
+
+    What began before the gate's last change says nothing of now: fifty calls in flight that fail together are one
+    opening, and an old call that ends well does not end a rest. A twentieth of a second of slack allows for clocks that
+    are read a little before `begin`; nothing can begin in that time, as every rest is longer.
+
+    Attributes:
+        records: of the targets that pass it.
+        state: closed, open, half_open.
+        cause, why: of the state.
+        after: the cause of the last rest.
+        shown: the state that its targets were last judged by.
+        until: when an open gate turns half open.
+        queued: when the book looks at it again; 0 for never.
+    """
+
+    __slots__ = (
+        "_draw",
+        "_fresh",
+        "_needed",
+        "_openings",
+        "_pauses",
+        "_probe",
+        "_row",
+        "_wanted",
+        "after",
+        "cause",
+        "queued",
+        "records",
+        "shown",
+        "state",
+        "until",
+        "why",
+    )
+
+    def __init__(self, draw: Draw, now: int) -> None:
+        self._draw = draw
+        self.records: dict[Target, Record] = {}
+        self.state: Literal["closed", "open", "half_open"] = "closed"
+        self.shown: Literal["closed", "open", "half_open"] = "closed"
+        self.cause: Cause = ""
+        self.after: Cause = ""
+        self.why = ""
+        self.until = 0
+        self.queued = 0
+        self._fresh = now
+        self._probe: int | None = None
+        self._row = 0
+        self._openings = 0
+        self._pauses = 0
+        self._needed = self._wanted = 1
+
+    def fresh(self, began: int) -> bool:
+        """Whether an attempt that began then says something of the present state."""
+        return began >= self._fresh - _SLACK
+
+    def wait(self, now: int) -> float:
+        """Seconds after which asking makes sense; 0.0 is now."""
+        if self.state == "closed":
+            return 0.0
+        if self.state == "open":
+            return max(self.until - now, 1) / SECOND
+        if self._probe is None:
+            return 0.0
+        left = (self._probe + PROBE_MAX - now) / SECOND
+        return min(left, _AGAIN) if left > 0 else 0.0
+
+    def enter(self, now: int) -> None:
+        """An attempt begins: of a half open gate, it is the probe."""
+        if self.state == "half_open":
+            self._probe = self._fresh = now
+
+    def lapse(self, now: int) -> None:
+        """Time has passed: a rest that is over makes way for a probe."""
+        if self.state == "open" and now >= self.until:
+            self.state = "half_open"
+            self.cause, self.why = "time", "rested, one call at a time is let through to see"
+            self._fresh = now
+
+    def lapse_early(self, now: int) -> None:
+        """The provider can be reached again: a rest for that reason is over."""
+        if self.state == "open" and self.cause == "unreachable":
+            self.until = now
+            self.lapse(now)
+
+    def well(self, now: int, began: int) -> None:
+        """An attempt went well."""
+        if self.state == "closed":
+            self._row = 0
+        elif self.state == "half_open" and self.fresh(began):
+            self._probe = None
+            self._wanted -= 1
+            if self._wanted <= 0:
+                self._close(now)
+
+    def ill(self, now: int, began: int, cause: Cause, why: str) -> None:
+        """An attempt failed: the third in a row opens it, and so does a probe."""
+        if not self.fresh(began):
+            return
+        if self.state == "half_open":
+            self._open(now, self._rest(), cause, f"{why} when it was asked again")
+        elif self.state == "closed":
+            self._row += 1
+            if self._row >= IN_A_ROW:
+                self.trip(now, cause, f"{self._row} failures in a row, the last: {why}")
+
+    def trip(self, now: int, cause: Cause, why: str, probes: int = 1) -> None:
+        """Open a closed gate; so many probes in a row have to go well before it closes."""
+        self._needed = probes
+        self._open(now, self._rest(), cause, why)
+
+    def rest(self, now: int, began: int, told: float | None, cause: Cause, why: str) -> None:
+        """Leave it alone for the seconds told; without them for longer each time in a row.
+
+        Of a gate that is open already the longer time counts.
+        """
+        if self.state == "open":
+            if told is not None:
+                self.until = max(self.until, now + _nanos(told))
+        elif self.fresh(began):
+            if told is None:
+                told = min(2.0**self._pauses, _LONGEST_PAUSE) * self._jitter()
+                self._pauses = min(self._pauses + 1, _DOUBLINGS)
+            self._needed = 1
+            self._open(now, told, cause, why)
+
+    def free(self, began: int) -> None:
+        """An attempt ended that tells nothing: if it was the probe, another may try."""
+        if self.state == "half_open" and self.fresh(began):
+            self._probe = None
+
+    def _rest(self) -> float:
+        rest = min(_FIRST_REST * 2.0**self._openings, _LONGEST_REST) * self._jitter()
+        self._openings = min(self._openings + 1, _DOUBLINGS)
+        return rest
+
+    def _jitter(self) -> float:
+        return 0.8 + 0.4 * self._draw.random()
+
+    def _open(self, now: int, seconds: float, cause: Cause, why: str) -> None:
+        self.state = "open"
+        self.until = now + _nanos(seconds)
+        self.cause, self.why = cause, why
+        self.after = cause
+        self._fresh = now
+        self._probe = None
+        self._row = 0
+        self._wanted = self._needed
+
+    def _close(self, now: int) -> None:
+        self.state = "closed"
+        self.cause, self.why = "answered", "answered"
+        self._fresh = now
+        self._probe = None
+        self._row = self._openings = self._pauses = 0
+        self._needed = self._wanted = 1
+
+
+def _nanos(seconds: float) -> int:
+    return min(max(int(seconds * SECOND), 2 * _SLACK), REST_MAX)

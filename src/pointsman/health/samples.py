@@ -1,0 +1,98 @@
+"""What a phase of an attempt usually takes, and the time limit that follows from it."""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+KEPT = 128
+LEAST = 20
+_EVERY = 16
+_PATIENT = 6
+
+
+class Samples:
+    """The last 128 times that a phase took, in seconds, and a limit learned from them.
+
+    The limit is the larger of 10 x the median and 2 x the 99th percentile of what was answered. Attempts that ran into
+    their limit are samples too, at that limit, or a model that has become slow would fail for ever. They alone would
+    drive the limit up without end while a provider hangs (twice the limit, and twice that), so:
+
+    - of what was answered the limit is made, and those that were late raise it to its double at most, to four times it
+      after six of them in a row;
+    - beyond that only the median does, which moves once more than half of the samples are late.
+
+    A model that now takes up to four times its limit is thus learned within a few attempts, any other within 64; and
+    what a provider that hangs costs each of its probes stays within four times the usual limit for the first 64.
+
+    Attributes:
+        limit: seconds; 0.0 until there are 20 samples.
+        count: how many there were.
+    """
+
+    __slots__ = ("_late", "_lates", "_least", "_ring", "_row", "_usual", "count", "limit")
+
+    def __init__(self, least: float) -> None:
+        self._least = least
+        self._ring = array("d")
+        self._late = bytearray()
+        self._lates = 0
+        self._row = 0
+        self._usual = 0.0
+        self.count = 0
+        self.limit = 0.0
+
+    def add(self, seconds: float, *, late: bool = False) -> bool:
+        """Take a sample; `late` where it ran into its limit. Whether a block of 16 is full."""
+        count = self.count
+        if count < KEPT:
+            self._ring.append(seconds)
+            self._late.append(late)
+        else:
+            place = count % KEPT
+            self._lates -= self._late[place]
+            self._ring[place] = seconds
+            self._late[place] = late
+        self.count = count = count + 1
+        if late:
+            self._lates += 1
+            self._row += 1
+            self._learn()
+        elif self._row:
+            if seconds <= self._usual:  # else it is as slow as those that were late, and only had more time
+                self._row = 0
+            self._learn()
+        elif count == LEAST:
+            self._learn()
+        if count % _EVERY:
+            return False
+        self._learn()
+        return True
+
+    def median_of_last(self, number: int) -> float:
+        """The median of so many newest samples."""
+        ring, count = self._ring, self.count
+        last = [ring[(count - 1 - back) % KEPT] for back in range(min(number, len(ring)))]
+        return sorted(last)[len(last) // 2]
+
+    def percentile(self, share: float) -> float | None:
+        """The smallest sample that so large a share does not exceed; None where there is none."""
+        return _at(sorted(self._ring), share) if self._ring else None
+
+    def _learn(self) -> None:
+        if self.count < LEAST:
+            return
+        values = sorted(self._ring)
+        usual = 10 * values[len(values) // 2]
+        if not self._lates:
+            self.limit = self._usual = max(usual, 2 * _at(values, 0.99), self._least)
+            return
+        answered = sorted([value for value, late in zip(self._ring, self._late, strict=True) if not late])
+        if answered:
+            usual = max(usual, 2 * _at(answered, 0.99))
+        self._usual = usual = max(usual, self._least)
+        self.limit = max(usual, min(2 * _at(values, 0.99), usual * (4 if self._row >= _PATIENT else 2)))
+
+
+def _at(values: list[float], share: float) -> float:
+    return values[max(math.ceil(share * len(values)) - 1, 0)]
