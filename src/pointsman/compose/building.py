@@ -20,9 +20,11 @@ from pointsman.compose.reach import is_loopback, keys_required, plain_host
 from pointsman.config.crosscheck import Known
 from pointsman.config.load import Loaded, load, load_mapping, store_url
 from pointsman.config.watch import Source
-from pointsman.core.clock import SystemClock, SystemIds
+from pointsman.core.clock import SystemClock, SystemDraw, SystemIds
 from pointsman.core.dialects import TRANSLATED
 from pointsman.core.errors import MissingExtra
+from pointsman.health.book import Book
+from pointsman.observe.health_log import log_transition
 from pointsman.observe.metrics import Metrics
 from pointsman.routing.planner import iso_date
 from pointsman.store.keys import SqlKeyStore
@@ -100,6 +102,7 @@ def build(
                 carrier, environment, found.catalog, machine_model, look=loaded.config.discover, lacking=lacking
             ),
             carrier=carrier,
+            health=Book(SystemDraw(), clock.now, subscribers=(log_transition,)),
             warnings=found.warnings,
         )
     )

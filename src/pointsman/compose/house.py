@@ -34,6 +34,7 @@ from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
 from pointsman.core.model import Model, Provider
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Carrier, Reply
+from pointsman.health.book import Book
 from pointsman.line.conversations import Conversations
 from pointsman.line.keeping import Patience
 from pointsman.line.opaque import OpaqueLine
@@ -79,6 +80,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     machine: Machine
     carrier: Carrier
+    health: Book
     warnings: tuple[str, ...] = ()
 
 
@@ -93,7 +95,7 @@ class House:
         self._sending = Sending(pieces.env, Tokens(pieces.clock))
         self._fetcher = Fetcher()
         self.directory = self._directory(pieces.loaded, ())
-        self.planner = Planner(self.directory)
+        self.planner = Planner(self.directory, pieces.health, pieces.clock.monotonic)
         self.line, self.own_line = self._lines(pieces.loaded)
         self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat)
         self._found: tuple[Found, ...] = ()
@@ -264,7 +266,7 @@ class House:
 
     def _swap(self, loaded: Loaded, directory: Directory) -> None:
         self.loaded, self.directory = loaded, directory
-        self.planner = Planner(directory)
+        self.planner = Planner(directory, self.pieces.health, self.pieces.clock.monotonic)
         self.line, self.own_line = self._lines(loaded)
         self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat)
         self._expect()
@@ -293,6 +295,7 @@ class House:
             clock=pieces.clock,
             ids=pieces.ids,
             draw=SystemDraw(),
+            health=pieces.health,
             keep_content=loaded.config.store_content,
             patience=Patience(first=loaded.config.server.keep_alive, every=loaded.config.server.keep_alive),
             conversations=Conversations(pieces.responses, responses.days) if responses.store else None,
