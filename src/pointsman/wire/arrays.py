@@ -15,8 +15,8 @@ class ArrayForm:
 
     __slots__ = ("_begun",)
 
-    def __init__(self) -> None:
-        self._begun = False
+    def __init__(self, *, begun: bool = False) -> None:
+        self._begun = begun
 
     def write(self, events: bytes) -> bytes:
         """The elements for some events."""
@@ -50,11 +50,11 @@ class ArrayRelay(Around):
 
 
 class ArrayWriter:
-    """`streams.StreamWriter` whose events go out as one JSON array."""
+    """`streams.StreamWriter` whose events go out as one JSON array; `begun`: some of its elements are out already."""
 
-    def __init__(self, writer: StreamWriter) -> None:
+    def __init__(self, writer: StreamWriter, *, begun: bool = False) -> None:
         self._writer = writer
-        self._form = ArrayForm()
+        self._form = ArrayForm(begun=begun)
 
     def write(self, events: Sequence[Event]) -> bytes:
         """See `streams.StreamWriter.write`."""

@@ -189,7 +189,7 @@ def _size(block: Block) -> int:
     return 0
 
 
-class Told:
+class Known:
     """`streams.StreamReader` for a stream that is known already."""
 
     done = True

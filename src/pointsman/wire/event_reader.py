@@ -63,6 +63,11 @@ class EventReader:
         """Whether the provider has said that the stream is over."""
         return self._done
 
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has ended as this dialect's answers do, though its end mark may be missing."""
+        return self._complete()
+
     def feed(self, chunk: bytes) -> list[Event]:
         """See `streams.StreamReader.feed`. What came before an error is the caller's; the error is raised next time."""
         if self._failure is not None:

@@ -31,6 +31,10 @@ class MistralChat(OpenAIChat):
 
     name = MISTRAL
 
+    def prefills(self, model: Model) -> bool:  # noqa: ARG002 - the port's
+        """See `port.ProviderSide.prefills`: a last turn that is marked `prefix` is gone on with."""
+        return True
+
     def from_core(self, request: Request, model: Model) -> Outgoing:
         """See `port.ProviderSide.from_core`."""
         return from_core(request, model, _MANNER)

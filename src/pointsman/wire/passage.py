@@ -14,13 +14,17 @@ from pointsman.core.errors import UnsupportedParameter, UpstreamError, UpstreamR
 from pointsman.core.model import Ability, Model
 from pointsman.core.outcome import Form
 from pointsman.core.ports import Fetched
-from pointsman.wire.cross_relay import CrossRelay, Told, facts_of
+from pointsman.wire.continuing import continuation, seam_for
+from pointsman.wire.cross_relay import CrossRelay, Known, facts_of
 from pointsman.wire.events import events_of
 from pointsman.wire.forms import Judge, judged, wanted_of
 from pointsman.wire.judging import JudgedRelay, Overheard
 from pointsman.wire.media import urls_in, with_data
 from pointsman.wire.port import CallerSide, Dialect, Passage, ProviderSide
+from pointsman.wire.resumed import Bill, Resumed
+from pointsman.wire.seams import seam_of
 from pointsman.wire.streams import Relay, StreamReader
+from pointsman.wire.told import Standing, Told, standing
 from pointsman.wire.trip import COUNTING, NO_FILES, AnswerFacts, Heard, Incoming, Outgoing, Trip
 from pointsman.wire.unfence import Unfenced, unfence, unfenced_body
 
@@ -53,6 +57,20 @@ class Passages:
     def between(self, caller: str, provider: str, *, tidy: bool = False) -> Passage:
         """The way from a caller's dialect to a provider's; with `tidy`, JSON is taken out of fences on its way back."""
         return (self._tidy if tidy else self._ways)[caller, provider]
+
+    def standing(self, caller: str, told: Told, incoming: Incoming) -> Standing:
+        """Where a broken stream stands, and whether somebody else can go on with it. See `continuing`."""
+        dialect = self._callers.get(caller)
+        if dialect is None:
+            return Standing(reason=f"answers in the dialect {caller} are not continued")
+        return standing(told, dialect, incoming)
+
+    def onward(self, caller: str, provider: str, stands: Standing, *, spent: int | None = 0) -> Passage:
+        """The way to a provider that goes on with a broken stream. See `continuing`.
+
+        `stands` has to be one that can be continued, `spent` is nano-dollars for what was told so far; None is unknown.
+        """
+        return Onward(self._callers[caller], self._callers[provider], stands, spent)
 
     def with_system(self, caller: str, incoming: Incoming, before: str, after: str) -> Incoming:
         """See `port.CallerSide.with_system`; the same request in dialects without system text."""
@@ -169,7 +187,7 @@ class Crossing:
 
     def relay_whole(self, body: bytes, trip: Trip) -> tuple[Relay, bytes]:
         """See `port.Passage.relay_whole`."""
-        relay = self._relay(Told(events_of(self._answer(body, trip))), trip)
+        relay = self._relay(Known(events_of(self._answer(body, trip))), trip)
         return relay, relay.feed(b"") + relay.close()
 
     def _answer(self, body: bytes, trip: Trip) -> Answer:
@@ -240,6 +258,44 @@ class Tidied(Crossing):
     def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
         """See `port.Passage.read_error`."""
         return self._straight.read_error(status, headers, body, now)
+
+
+class Onward(Crossing):
+    """`port.Passage` to somebody who goes on with a broken stream, through the core values in any case.
+
+    Args:
+        caller, provider: who speaks what.
+        stands: what the caller has had.
+        spent: nano-dollars for that; None is unknown.
+    """
+
+    def __init__(self, caller: CallerSide, provider: ProviderSide, stands: Standing, spent: int | None) -> None:
+        super().__init__(caller, provider)
+        self._stands = stands
+        self._spent = spent
+
+    def write_request(self, incoming: Incoming, model: Model, files: Mapping[str, Fetched] = NO_FILES) -> Outgoing:
+        """A request for the rest of the answer. Raises as `port.Passage.write_request`."""
+        seam = seam_for(self._stands.text, prefill=self._provider.prefills(model))
+        request = self._caller.to_core(incoming)
+        if files:
+            request = with_data(request, files)
+        outgoing = self._provider.from_core(continuation(request, self._stands.text, prefill=seam == "prefill"), model)
+        if outgoing.dropped and model.param_policy == "refuse":
+            raise _unsaid(outgoing.dropped, model)
+        return msgspec.structs.replace(outgoing, seam=seam)
+
+    def _relay(self, reader: StreamReader, trip: Trip) -> Relay:
+        """A relay for the rest; how it joins what was told stands in the trip's request."""
+        return Resumed(
+            reader,
+            self._caller.resume(self._stands.told, trip.incoming),
+            seam_of(trip.outgoing.seam, self._stands.text),
+            self._stands,
+            bill=Bill(price=trip.price, spent=self._spent),
+            made=_made(trip),
+            judge=_judge(self._caller, trip) if self._stands.json else None,
+        )
 
 
 def _judge(caller: CallerSide, trip: Trip) -> Judge:

@@ -15,7 +15,7 @@ from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.core.ports import Fetched
-from pointsman.wire.streams import Relay, StreamReader, StreamWriter
+from pointsman.wire.streams import Relay, Stand, StreamReader, StreamWriter
 from pointsman.wire.trip import NO_FILES, AnswerFacts, Heard, Incoming, Outgoing, Surface, Trip
 
 
@@ -83,6 +83,16 @@ class CallerSide(Spoken, Protocol):
         """A writer for one stream."""
         ...
 
+    def resume(self, told: bytes, incoming: Incoming) -> Stand:
+        """A writer that stands behind what a caller has been told, with its ids and numbers.
+
+        `told` is whole events of this dialect, whoever wrote them: a writer of ours, or a provider that speaks it.
+
+        Raises:
+            UpstreamRefused, UpstreamGarbage: it cannot be read, or ends with an error.
+        """
+        ...
+
     def write_count(self, tokens: int) -> bytes:
         """The answer to the question how many tokens a request has."""
         ...
@@ -120,6 +130,10 @@ class ProviderSide(Refusing, Protocol):
         Raises:
             UnsupportedParameter: the model refuses a field and its policy is `refuse`.
         """
+        ...
+
+    def prefills(self, model: Model) -> bool:
+        """Whether a model is known to go on with an answer whose beginning stands as the last turn of a request."""
         ...
 
     def needs_data(self, media: Media) -> bool:

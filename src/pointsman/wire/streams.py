@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pointsman.core.chat import Event
 from pointsman.core.usage import Usage
@@ -107,6 +107,30 @@ class StreamWriter(Protocol):
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
         """The proper end of the stream, with usage and cost (nano-dollars) where the caller is to see them."""
         ...
+
+
+class Stand(NamedTuple):
+    """A writer that stands where a stream broke: what it writes now goes on with what the caller has had.
+
+    Attributes:
+        writer: the writer.
+        begun: the answer's head has been told.
+        text: the core's index of the text that is open and can grow on; -1 where there is none.
+        length: characters told of that text.
+        following: the first index that no block has.
+        ending: bytes that end whatever else is open; they come before anything that follows.
+        owed: the answer was told to its end, and this is all that is missing of its stream; None where it was not.
+        unfinished: what has begun that nobody but its own provider can end, for people; empty where there is nothing.
+    """
+
+    writer: StreamWriter
+    begun: bool = False
+    text: int = -1
+    length: int = 0
+    following: int = 0
+    ending: bytes = b""
+    owed: bytes | None = None
+    unfinished: str = ""
 
 
 class Around:

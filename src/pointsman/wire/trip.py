@@ -37,6 +37,8 @@ COUNTING: frozenset[Surface] = frozenset({"messages.count_tokens", "gemini.count
 
 NO_FILES: Mapping[str, Fetched] = MappingProxyType({})
 
+Seamed = Literal["", "prefill", "instruction"]
+
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """A caller's request, read as far as routing and accounting need.
@@ -78,6 +80,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         tool_names: a tool's name as sent, to its name at the caller, where they differ.
         answer_tool: name of a tool of ours whose call is the structured answer; empty where there is none.
         answer_field: the field of that call's input which is the answer; empty where all of the input is.
+        seam: how somebody else's answer is to be gone on with: from its text as the beginning of the model's own, or
+            by an instruction; empty where nothing of it was told, or where this is no continuation.
     """
 
     path: str
@@ -88,6 +92,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     tool_names: Mapping[str, str] = msgspec.field(default_factory=dict)
     answer_tool: str = ""
     answer_field: str = ""
+    seam: Seamed = ""
 
 
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,21 @@ from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
 from pointsman.wire.anthropic_messages import answer as whole
-from pointsman.wire.anthropic_messages import core_answers, core_requests, errors, outgoing, system, unstreamed
+from pointsman.wire.anthropic_messages import (
+    core_answers,
+    core_requests,
+    errors,
+    outgoing,
+    resuming,
+    system,
+    unstreamed,
+)
 from pointsman.wire.anthropic_messages import request as read
+from pointsman.wire.anthropic_messages.claude import takes
 from pointsman.wire.anthropic_messages.relay import MessagesRelay
 from pointsman.wire.anthropic_messages.stream_reader import MessagesReader
 from pointsman.wire.anthropic_messages.stream_writer import PING, MessagesWriter
-from pointsman.wire.streams import Relay, StreamReader, StreamWriter
+from pointsman.wire.streams import Relay, Stand, StreamReader, StreamWriter
 from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
@@ -79,6 +88,11 @@ class AnthropicMessages:
         """See `port.ProviderSide.from_core`."""
         return core_requests.from_core(request, model)
 
+    def prefills(self, model: Model) -> bool:
+        """See `port.ProviderSide.prefills`: older Claude models do; of others with this dialect nothing is known."""
+        able = takes(model.upstream)
+        return able.known and able.prefill
+
     def needs_data(self, media: Media) -> bool:
         """See `port.ProviderSide.needs_data`: providers follow URLs of images and documents."""
         return media.kind not in ("image", "document")
@@ -110,3 +124,7 @@ class AnthropicMessages:
     def writer(self, incoming: Incoming) -> StreamWriter:  # noqa: ARG002 - the port's
         """See `port.CallerSide.writer`."""
         return MessagesWriter()
+
+    def resume(self, told: bytes, incoming: Incoming) -> Stand:
+        """See `port.CallerSide.resume`."""
+        return resuming.resume(told, incoming)

@@ -48,10 +48,15 @@ from pointsman.wire.losses import dropped, name_of
 
 _encode = msgspec.json.Encoder().encode
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
-_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":'
 _END = b"}}\n\n"
 _SEALS = ("signature", "encrypted")
+
+
+def signature_delta(place: int, signature: str) -> bytes:
+    """The seal of some thinking."""
+    return _DELTA % (place, b"signature_delta", b"signature") + _encode(signature) + _END
 
 
 class MessagesWriter:
@@ -94,6 +99,21 @@ class MessagesWriter:
                 case Alive() if self._begun:
                     out.append(PING)
         return b"".join(out)
+
+    def stand(self, written: int, place: int, *, begun: bool, said: bool) -> None:
+        """The caller has had so many blocks.
+
+        Args:
+            written: how many.
+            place: of the text that goes on, which is its index for the core, too; -1 where there is none.
+            begun: whether the message has begun.
+            said: whether something besides thoughts was among them.
+        """
+        self._begun, self._written, self._said = begun, written, said
+        if place >= 0:
+            self._current = place
+            self._open = _Block(self, BlockStart(index=place, block=Text(text="")))
+            self._open.go_on(place)
 
     def _begin(self, event: AnswerStart) -> bytes:
         self._begun = True
@@ -165,7 +185,7 @@ class MessagesWriter:
                 self.whole(thought, out)
                 continue
             place = self.begin({**thought, "signature": ""}, out)
-            out.append(_DELTA % (place, b"signature_delta", b"signature") + _encode(signature) + _END)
+            out.append(signature_delta(place, signature))
             self.finish(place, out)
 
     def call_id(self, call: ToolCall, at: int) -> str:
@@ -200,7 +220,7 @@ class MessagesWriter:
         }
         if self._lost:
             fields["pointsman_metadata"] = {"dropped": list(dict.fromkeys(self._lost))}
-        return b"".join((*out, frame("message_delta", fields), _STOP))
+        return b"".join((*out, frame("message_delta", fields), STOP))
 
 
 class _Block:
@@ -239,6 +259,11 @@ class _Block:
                 writer.whole(raw, out)
             case _:
                 writer.lose(name_of(block))
+
+    def go_on(self, place: int) -> None:
+        """The caller has had the beginning of this text."""
+        self._place = place
+        self._head = _DELTA % (place, b"text_delta", b"text")
 
     def _show(self, value: Any, kind: bytes, field: bytes, out: list[bytes]) -> None:
         self._place = self._writer.begin(value, out)
@@ -286,8 +311,7 @@ class _Block:
         shown = self._place >= 0
         whole = msgspec.structs.replace(block, text="", signature=self._signature, encrypted=self._encrypted)
         if shown:
-            head = _DELTA % (self._place, b"signature_delta", b"signature")
-            out.append(head + _encode(signature_of(whole)) + _END)
+            out.append(signature_delta(self._place, signature_of(whole)))
         elif (value := write_reasoning(whole)) is not None:
             self._writer.hold(value)
 

@@ -8,7 +8,7 @@ from pointsman.core.model import Model, Price
 from pointsman.wire.arrays import ArrayRelay, ArrayWriter
 from pointsman.wire.counts import NoCountError, stated
 from pointsman.wire.gemini import answer as whole
-from pointsman.wire.gemini import core_answers, core_requests, errors, media, outgoing, system, unstreamed
+from pointsman.wire.gemini import core_answers, core_requests, errors, media, outgoing, resuming, system, unstreamed
 from pointsman.wire.gemini import request as read
 from pointsman.wire.gemini.names import DIALECT
 from pointsman.wire.gemini.relay import GeminiRelay
@@ -16,7 +16,7 @@ from pointsman.wire.gemini.stream_reader import GeminiReader
 from pointsman.wire.gemini.stream_writer import ALIVE, GeminiWriter
 from pointsman.wire.parse import loads_object
 from pointsman.wire.refusals import ReadsErrors, refusal_in
-from pointsman.wire.streams import Relay, StreamReader, StreamWriter
+from pointsman.wire.streams import Relay, Stand, StreamReader, StreamWriter
 from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
@@ -75,6 +75,10 @@ class Gemini(ReadsErrors):
         """See `port.ProviderSide.from_core`."""
         return core_requests.from_core(request, model)
 
+    def prefills(self, model: Model) -> bool:  # noqa: ARG002 - the port's
+        """See `port.ProviderSide.prefills`: Google says nothing of it."""
+        return False
+
     def needs_data(self, media_block: Media) -> bool:
         """See `port.ProviderSide.needs_data`."""
         return media.needs_data(media_block)
@@ -116,3 +120,7 @@ class Gemini(ReadsErrors):
         """See `port.CallerSide.writer`."""
         writer = GeminiWriter()
         return ArrayWriter(writer) if incoming.array else writer
+
+    def resume(self, told: bytes, incoming: Incoming) -> Stand:
+        """See `port.CallerSide.resume`."""
+        return resuming.resume(told, incoming)

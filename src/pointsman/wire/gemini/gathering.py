@@ -61,6 +61,11 @@ class Gathering:
             return all(candidate.finish for candidate in self._candidates.values())
         return bool(self._blocked)
 
+    @property
+    def calling(self) -> bool:
+        """Whether a call is coming in pieces."""
+        return any(candidate.calling for candidate in self._candidates.values())
+
     def take(self, chunk: dict[str, Any], events: list[Event]) -> None:
         """Read a chunk."""
         candidates = chunk.get("candidates")
@@ -143,6 +148,10 @@ class _Candidate:
         self._start = 0  # where the open text begins in them
         self._citations: list[Citation] = []  # counted from the beginning of the whole answer
         self._partial: PartialCall | None = None
+
+    @property
+    def calling(self) -> bool:
+        return self._partial is not None
 
     def take(self, fields: dict[str, Any], events: list[Event]) -> None:
         parts = as_list(as_dict(fields.get("content")).get("parts"))

@@ -31,6 +31,11 @@ class GeminiReader(EventReader):
         """Google's streams end with their body; whether the answer has ended stands in it."""
         return self._answer.complete
 
+    @property
+    def calling(self) -> bool:
+        """Whether a call is coming in pieces."""
+        return self._answer.calling
+
     def _owed(self, events: list[Event]) -> None:
         self._answer.end(events)
 

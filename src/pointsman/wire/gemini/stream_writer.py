@@ -75,6 +75,10 @@ class GeminiWriter:
                     self._lost += unsaid_end(event.stop_sequence, f"candidates[{index}]")
         return b"".join(out)
 
+    def stand(self) -> None:
+        """Everything written so far was told by somebody else."""
+        self._lost.clear()
+
     def _begin(self, event: AnswerStart) -> None:
         """What every chunk of the stream ends with."""
         fields: dict[str, Any] = {"modelVersion": event.model}

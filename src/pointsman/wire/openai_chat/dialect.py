@@ -6,13 +6,13 @@ from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamGarbage
 from pointsman.core.model import Model, Price
 from pointsman.wire.openai_chat import answer as whole
-from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, system, unstreamed
+from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, resuming, system, unstreamed
 from pointsman.wire.openai_chat import request as read
 from pointsman.wire.openai_chat.relay import ChatRelay
 from pointsman.wire.openai_chat.stream_reader import ChatReader
 from pointsman.wire.openai_chat.stream_writer import ALIVE, ChatWriter
 from pointsman.wire.refusals import ReadsErrors
-from pointsman.wire.streams import Relay, StreamReader, StreamWriter
+from pointsman.wire.streams import Relay, Stand, StreamReader, StreamWriter
 from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
@@ -70,6 +70,10 @@ class OpenAIChat(ReadsErrors):
         """See `port.ProviderSide.from_core`."""
         return core_requests.from_core(request, model)
 
+    def prefills(self, model: Model) -> bool:  # noqa: ARG002 - the port's
+        """See `port.ProviderSide.prefills`: OpenAI's models take a last turn for a finished one."""
+        return False
+
     def needs_data(self, media: Media) -> bool:
         """See `port.ProviderSide.needs_data`: chat points at images and videos, and at nothing else."""
         return media.kind not in ("image", "video")
@@ -101,3 +105,7 @@ class OpenAIChat(ReadsErrors):
     def writer(self, incoming: Incoming) -> StreamWriter:
         """See `port.CallerSide.writer`."""
         return ChatWriter(incoming)
+
+    def resume(self, told: bytes, incoming: Incoming) -> Stand:
+        """See `port.CallerSide.resume`."""
+        return resuming.resume(told, incoming)

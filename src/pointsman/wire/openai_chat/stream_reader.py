@@ -7,7 +7,7 @@ ends that are said twice or with the last content, chunks without choices or del
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -59,6 +59,18 @@ class ChatReader(EventReader):
         """Whether every answer has ended, by `[DONE]` or by its finish reason."""
         return bool(self._choices) and (self._done or all(choice.finish for choice in self._choices.values()))
 
+    @property
+    def choices(self) -> Collection[int]:
+        """The answers that have begun, if only with their role."""
+        return self._choices.keys()
+
+    @property
+    def unfinished(self) -> str:
+        """What has begun and can be told in the end only, for people."""
+        if any(choice.calling for choice in self._choices.values()):
+            return "a tool call has begun"
+        return "it is spoken" if any(choice.sounds for choice in self._choices.values()) else ""
+
     def _owed(self, events: list[Event]) -> None:
         for choice in self._choices.values():
             choice.end(events)
@@ -107,7 +119,12 @@ class _Choice:
         self._last: _Call | None = None
         self._citations: list[Citation] = []
         self.listed: tuple[Citation, ...] = ()
-        self._sound = False
+        self.sounds = False
+
+    @property
+    def calling(self) -> bool:
+        """Whether a call has begun, with a name or still without."""
+        return bool(self._calls)
 
     def take(self, fields: dict[str, Any], events: list[Event]) -> None:
         delta = fields.get("delta")
@@ -158,7 +175,7 @@ class _Choice:
         words = as_text(audio.get("transcript"))
         if words and not told:
             self._grow(Text, words, events)
-        self._sound = self._sound or bool(audio.get("data"))
+        self.sounds = self.sounds or bool(audio.get("data"))
 
     def _sealed(self, delta: dict[str, Any], events: list[Event], *, told: bool) -> None:
         """Thinking with what makes it of use to its maker; the text may have come under a plain name too."""
@@ -267,7 +284,7 @@ class _Choice:
             return
         self._ended = True
         self._stop(events)
-        if self._sound:
+        if self.sounds:
             self._whole(Opaque(dialect=DIALECT, kind="audio", raw=dump(None)), events)
         if any(call.id and not call.named for call in self._calls):  # of a custom tool, to be lost by name
             self._whole(Opaque(dialect=DIALECT, kind="tool_call", raw=dump(None)), events)

@@ -5,7 +5,7 @@ What every chunk of a stream begins with is written once; of most events the tex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -37,7 +37,7 @@ from pointsman.wire.trip import Incoming
 
 _encode = msgspec.json.Encoder().encode
 _END = b',"logprobs":null,"finish_reason":null}]}\n\n'
-_DONE = b"data: [DONE]\n\n"
+DONE = b"data: [DONE]\n\n"
 ALIVE = b": keep-alive\n\n"
 
 
@@ -73,6 +73,12 @@ class ChatWriter:
                 case Alive() if self._head:
                     out.append(ALIVE)
         return b"".join(out)
+
+    def stand(self, choices: Collection[int]) -> None:
+        """Everything written so far was told by somebody else, who has begun these choices."""
+        for index in choices:
+            self._of(index, [])
+        self._lost.clear()
 
     def _begin(self, event: AnswerStart) -> None:
         head = {
@@ -195,11 +201,11 @@ class ChatWriter:
     def close(self, usage: Usage | None, cost: int | None) -> bytes:
         """See `streams.StreamWriter.close`."""
         if usage is None or not self._shows_usage:
-            return _DONE
+            return DONE
         written = _encode(write_usage(usage))
         if cost is not None:
             written = b'{"cost":%b,' % usd_text(cost).encode() + written[1:]
-        return self._head + b'[],"usage":' + written + b"}\n\n" + _DONE
+        return self._head + b'[],"usage":' + written + b"}\n\n" + DONE
 
 
 class _Choice:

@@ -18,6 +18,7 @@ from pointsman.wire.openai_responses import (
     errors,
     from_core,
     outgoing,
+    resuming,
     system,
     to_core,
     unstreamed,
@@ -30,6 +31,7 @@ from pointsman.wire.openai_responses.stream_reader import ResponsesReader
 from pointsman.wire.openai_responses.stream_writer import ResponsesWriter
 from pointsman.wire.parse import as_count, loads_object
 from pointsman.wire.refusals import refusal_in
+from pointsman.wire.streams import Stand
 from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
 
@@ -97,6 +99,10 @@ class OpenAIResponses:
         """See `port.ProviderSide.from_core`."""
         return from_core.from_core(request, model)
 
+    def prefills(self, model: Model) -> bool:  # noqa: ARG002 - the port's
+        """See `port.ProviderSide.prefills`: OpenAI's models take a last turn for a finished one."""
+        return False
+
     def needs_data(self, media: Media) -> bool:
         """See `port.ProviderSide.needs_data`: providers follow URLs of images and documents."""
         return media.kind not in ("image", "document")
@@ -133,3 +139,7 @@ class OpenAIResponses:
     def writer(self, incoming: Incoming) -> ResponsesWriter:
         """See `port.CallerSide.writer`."""
         return ResponsesWriter(incoming)
+
+    def resume(self, told: bytes, incoming: Incoming) -> Stand:
+        """See `port.CallerSide.resume`."""
+        return resuming.resume(told, incoming)

@@ -137,6 +137,22 @@ class ResponsesWriter:
         self._emit(out, self._end.event, {"response": msgspec.Raw(self._final)})
         return b"".join(out)
 
+    def stand(self, ids: Ids, begun: dict[str, Any], output: list[Any], message: Message | None, number: int) -> None:
+        """The caller has had this much of the response.
+
+        Args:
+            ids: for the items to come, and the response's own.
+            begun: the response as it began.
+            output: its items.
+            message: the one that is open; its last text, where that has not ended, goes on as the core's block 0.
+            number: of the next event.
+        """
+        self._ids, self._begun, self._output, self._message, self._number = ids, begun, output, message, number
+        last = message.parts[-1] if message is not None and message.parts else None
+        if last is not None and last.is_text and not last.told:
+            last.writers = 1
+            self._open[0] = last
+
     def _emit(self, out: list[bytes], kind: str, fields: dict[str, Any]) -> None:
         out.append(frame(kind, self._number, fields))
         self._number += 1
@@ -207,7 +223,7 @@ class ResponsesWriter:
             message = self._message = Message(self._ids.item("msg", at), at)
             self._add(out, message_item(message.id, [], IN_PROGRESS))
         last = message.parts[-1] if message.parts else None
-        if last is not None and last.is_text and isinstance(block, Text) and not last.writers:
+        if last is not None and last.is_text and isinstance(block, Text) and not last.writers and not last.told:
             last.resume()
             return last
         part = Part(message, len(message.parts), is_text=isinstance(block, Text))
@@ -350,10 +366,13 @@ class ResponsesWriter:
     def _end_message(self, message: Message, status: str, out: list[bytes]) -> None:
         for part in message.parts:
             done = part.done()
-            if part.is_text:
+            if part.told:  # by somebody else, before this one went on with it
+                pass
+            elif part.is_text:
                 told = {"text": done["text"], "logprobs": done["logprobs"]}
                 self._emit(out, "response.output_text.done", {**part.where, **told})
             else:
                 self._emit(out, "response.refusal.done", {**part.where, "refusal": done["refusal"]})
-            self._emit(out, "response.content_part.done", {**part.where, "part": done})
+            if part.told < 2:
+                self._emit(out, "response.content_part.done", {**part.where, "part": done})
         self._finish(out, message.index, message.item(status))

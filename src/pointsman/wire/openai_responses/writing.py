@@ -51,6 +51,7 @@ class Part:
         message: that it is a part of.
         writers: blocks that are still growing in it.
         start: characters before the block that grows.
+        told: how much of its end has been told: nothing, its text's (1), all of it (2).
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Part:
         "notes",
         "start",
         "tail",
+        "told",
         "where",
         "writers",
     )
@@ -78,7 +80,12 @@ class Part:
         self.notes: list[Any] = []
         self.logprobs: list[msgspec.Raw] = []
         self._texts: list[str] = []
-        self._length = self.start = self.writers = 0
+        self._length = self.start = self.writers = self.told = 0
+
+    @property
+    def length(self) -> int:
+        """Characters of its text."""
+        return self._length
 
     def resume(self) -> None:
         """Another block goes on here."""
