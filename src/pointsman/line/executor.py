@@ -34,6 +34,7 @@ from pointsman.line.trail import Trail
 from pointsman.line.words import in_our_terms, in_plain_words
 from pointsman.wire.port import Passage
 from pointsman.wire.streams import Relay
+from pointsman.wire.told import Standing
 from pointsman.wire.trip import NO_FILES, AnswerFacts, Trip
 
 _MAX_ERROR_BODY = 256 * 1024
@@ -44,18 +45,8 @@ _MAX_TRIED = 100  # steps that are looked at, those that rest included
 _THINKS = int(Ability.REASONING)
 
 
-async def run(parts: Parts, call: Call, plan: Plan, trail: Trail) -> Won:
-    """Run `plan` until a step wins.
-
-    Raises:
-        UpstreamError: the only attempt's failure, or `AllAttemptsFailed`.
-        CallerError: the request is wrong in itself.
-    """
-    return await Hunt(parts, call, plan, trail).run()
-
-
 class Hunt:
-    """One call's search for an answer."""
+    """One call's search for an answer: runs a plan until a step wins."""
 
     def __init__(self, parts: Parts, call: Call, plan: Plan, trail: Trail) -> None:
         self._parts = parts
@@ -66,12 +57,32 @@ class Hunt:
         self._tried: list[Tried] = []
         self._last: UpstreamError | None = None
         self._unasked: list[CallerError | NoCredentials] = []
+        self._step: Step | None = None
+        self._onward: tuple[Standing, int | None] | None = None
+
+    async def go_on(self, error: UpstreamError, standing: Standing, spent: int | None) -> Won:
+        """Somebody who goes on with the stream that broke with `error`.
+
+        `standing` is what the caller has had of it, `spent` what that cost (nano-dollars; None is unknown). Raises as
+        `run`.
+        """
+        if self._step is not None:
+            self._tried.append(Tried(self._step, kind_of(error, begun=True)))
+        self._last = error
+        self._onward = (standing, spent)
+        return await self.run()
 
     async def run(self) -> Won:
-        """See `run` of this module."""
+        """An answer that may be delivered.
+
+        Raises:
+            UpstreamError: the only attempt's failure, or `AllAttemptsFailed`.
+            CallerError: the request is wrong in itself.
+        """
         while (step := await self._next()) is not None:
             won = await self._ask(step)
             if won is not None:
+                self._step = step
                 return won
             if self._over():
                 break
@@ -137,6 +148,9 @@ class Hunt:
         parts, call, model = self._parts, self._call, step.model
         told, untold = (call, ()) if call.turn is None else call.turn.told(call, step)
         way, incoming = dressed(parts.passages, told, step)
+        if self._onward is not None:
+            standing, spent = self._onward
+            way = parts.passages.onward(call.dialect.name, step.dialect, standing, spent=spent)
         wanted = way.wants(incoming)
         files = await parts.fetcher.fetch(wanted) if wanted else NO_FILES
         if parts.sender.due(model.provider):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from pointsman.core.chat import Dropped
@@ -23,7 +23,8 @@ from pointsman.line.parts import Call, Won
 from pointsman.line.trail import Trail
 from pointsman.wire.arrays import last_element
 from pointsman.wire.port import Spoken
-from pointsman.wire.streams import so_far_of
+from pointsman.wire.streams import Relay, so_far_of
+from pointsman.wire.told import Told
 from pointsman.wire.trip import Incoming
 
 _FORWARDED = (b"x-ratelimit-", b"openai-", b"anthropic-", b"retry-after")
@@ -78,45 +79,85 @@ async def deliver_count(call: Call, plan: Plan, body: bytes, reply: Reply) -> No
 
 
 async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: Delivery) -> None:
-    """Send a stream to its end.
+    """Send a stream to its end; where it breaks, whoever `run.rescue` finds goes on with it.
 
     Raises:
-        UpstreamError: the provider failed after the commit point; the caller has been told.
+        UpstreamError: the provider failed after the commit point, and nobody went on; the caller has been told.
     """
-    relay = won.relay
-    assert relay is not None  # noqa: S101 - deliver_stream is for streams
-    trail, reply, keeper = run
+    trail, reply = run.trail, run.reply
     own = trail.content(call.arrival.received)
     if not reply.started:
         headers = heads.of(call, plan, won, trail)
         headers += _ARRAY if call.incoming.array else _STREAM
         headers.append(_timing(own, trail.waited))
         await reply.start(200, headers)
-    await reply.write(won.body)
-    keeper.spoke()
-    ended, begun = won.ended, bool(won.body)
-    next_chunk, feed, write, spoke = won.response.next_chunk, relay.feed, reply.write, keeper.spoke
+    following: Won | None = won
+    while following is not None:
+        following = await _flow(call, following, run)
+    await reply.end()
+
+
+async def _flow(call: Call, won: Won, run: Delivery) -> Won | None:
+    """Send one provider's part of a stream. Returns who goes on with it, if it broke. Raises as `deliver_stream`."""
+    relay, told = won.relay, run.told
+    assert relay is not None  # noqa: S101 - deliver_stream is for streams
     try:
-        while not ended:
+        await _pass_on(won, relay, run)
+    except UpstreamError as error:
+        begun = told.begun
+        rescued = await _rescued(error, run)
+        if isinstance(rescued, Won):
+            return rescued
+        if isinstance(rescued, bytes):
+            await run.reply.write(rescued)
+            return None
+        said = stream_error(rescued, call.id, call.dialect, call.incoming, begun=begun, so_far=so_far_of(relay))
+        await run.reply.write(said)
+        await run.reply.end()
+        raise rescued from None
+    if relay.done:
+        await _linger(won.response)  # before the caller, who has it all, is told to go: his leaving would cut this off
+    return None
+
+
+async def _rescued(error: UpstreamError, run: Delivery) -> Won | bytes | UpstreamError:
+    """Who goes on, or what was still owed, or the error that the caller is told."""
+    if run.rescue is None:
+        return error
+    try:
+        return await run.rescue(error, run.told)
+    except UpstreamError as failed:
+        return failed
+
+
+async def _pass_on(won: Won, relay: Relay, run: Delivery) -> None:
+    """Send what comes of a stream, until its end. Raises `UpstreamError` where it breaks."""
+    reply, told = run.reply, run.told.add
+    await reply.write(won.body)
+    told(won.body)
+    run.keeper.spoke()
+    if won.ended:
+        return
+    next_chunk, feed, write, spoke, now = won.response.next_chunk, relay.feed, reply.write, run.keeper.spoke, run.now
+    widest, last = 0, now()
+    try:
+        while True:
             chunk = await next_chunk()
+            came = now()
+            widest = max(widest, came - last)
+            last = came
             if chunk:
                 out = feed(chunk)
                 if out:
                     await write(out)
-                    begun = True
+                    told(out)
                     spoke()
                 if not relay.done:
                     continue
             await write(relay.close())
-            ended = True
-    except UpstreamError as error:
-        told = so_far_of(relay)
-        await write(stream_error(error, call.id, call.dialect, call.incoming, begun=begun, so_far=told))
-        await reply.end()
-        raise
-    if relay.done:
-        await _linger(won.response)  # before the caller, who has it all, is told to go: his leaving would cut this off
-    await reply.end()
+            return
+    finally:
+        run.trail.widest = max(widest, now() - last)
 
 
 def stream_error(
@@ -137,12 +178,19 @@ def stream_error(
     return dialect.write_stream_error(error, request_id, so_far)
 
 
+Rescue = Callable[[UpstreamError, Told], Awaitable[Won | bytes]]
+"""For a stream that broke: who goes on, or what was owed of it. Raises `UpstreamError` where nobody does."""
+
+
 class Delivery(NamedTuple):
-    """What a stream's delivery needs besides what is delivered."""
+    """What a stream's delivery needs besides what is delivered; `told` is what the caller has had of it."""
 
     trail: Trail
     reply: Reply
     keeper: Keeper
+    told: Told
+    now: Callable[[], int]
+    rescue: Rescue | None = None
 
 
 async def _linger(response: UpstreamResponse) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pointsman.core.call import Arrival
-from pointsman.core.errors import CallerGone, PointsmanError, UpstreamRefused
+from pointsman.core.errors import CallerGone, PointsmanError, UpstreamError, UpstreamRefused
 from pointsman.core.outcome import Outcome, Status
 from pointsman.core.plan import Plan
 from pointsman.core.ports import NOBODY
@@ -42,6 +44,15 @@ class Run:
         self.cost: int | None = None
         self.draw: float | None = None
 
+    def broke(self, error: UpstreamError) -> None:
+        """The attempt whose stream is being delivered broke, and somebody else is to go on: book its part."""
+        won = self.won
+        if won is None:
+            return
+        facts, price = self._facts(won, error), won.model.price
+        cost = price.cost(facts.usage) if price is not None and facts.usage is not None else None
+        self.trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=cost)
+
     def settle(self, error: PointsmanError | None) -> None:
         """Book the call, once, whatever became of it."""
         won, trail = self.won, self.trail
@@ -49,18 +60,25 @@ class Run:
         if won is not None:
             facts = self._facts(won, error)
             price = won.model.price
-            self.cost = trail.cost
-            if self.cost is None and price is not None and facts.usage is not None:
-                self.cost = price.cost(facts.usage)
+            cost = trail.cost
+            if cost is None and price is not None and facts.usage is not None:
+                cost = price.cost(facts.usage)
             if self.surface in COUNTING:
-                self.cost = 0  # no provider takes anything for it
-            trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=self.cost, form=facts.form)
+                cost = 0  # no provider takes anything for it
+            trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=cost, form=facts.form)
+            self.cost = trail.spent
+            facts = self._whole(won, facts)
         else:
             self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
             trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)
         self.parts.recorder.record(self._outcome(error, facts))
         if self.turn is not None and error is None and won is not None:
             self.turn.keep(self.id, self.started, won, self.sent)
+
+    def _whole(self, won: Won, facts: AnswerFacts) -> AnswerFacts:
+        """The facts of all that the caller has had, where several models wrote it."""
+        told = getattr(won.relay, "usage", None)
+        return facts if told is None else msgspec.structs.replace(facts, usage=told)
 
     def handed_over(self) -> bool:
         """Whether a stream was complete, its usage included, when it was interrupted."""

@@ -22,6 +22,7 @@ class Trail:
 
     `waited` is the time spent on providers: asking, reading, pausing between attempts. `out` and `own` are the time
     until content went out, and our own part of it; None before. `tried` has one line for each failure, for people.
+    `spent` is the cost of all attempts that ended (nano-dollars; None is unknown).
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Trail:
         "out",
         "own",
         "passed",
+        "spent",
         "tried",
         "waited",
         "widest",
@@ -60,6 +62,7 @@ class Trail:
         self._attempt_started = 0
         self._sent: Headers = ()
         self.attempts: list[Attempt] = []
+        self.spent: int | None = 0
         self.passed: tuple[str, ...] = ()
         self.tried: tuple[str, ...] = ()
         self.model: Model | None = None
@@ -160,6 +163,10 @@ class Trail:
         if isinstance(error, UpstreamRefused):
             status = error.status
         detail = ""
+        if cost is None:
+            self.spent = None
+        elif self.spent is not None:
+            self.spent += cost
         if error is not None:
             detail = without_secrets(error.message[:_MAX_DETAIL], self._sent)
             self._failed(model, f"{error.code}{f' ({status})' if status else ''}", brief(detail))

@@ -25,13 +25,16 @@ from pointsman.core.errors import (
 )
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply
-from pointsman.line import executor, relay
+from pointsman.line import relay
 from pointsman.line.admit import admit, wishes
 from pointsman.line.conversations import SURFACES, unkept
+from pointsman.line.executor import Hunt
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts
+from pointsman.line.rescue import Rescue
 from pointsman.line.settle import Run
 from pointsman.wire.port import Spoken
+from pointsman.wire.told import Told
 from pointsman.wire.trip import COUNTING, Surface
 
 _log = logging.getLogger("pointsman.line")
@@ -102,7 +105,7 @@ class Line:
         if incoming.stream:
             await self._stream(call, plan, run, reply)
         else:
-            run.won = won = await executor.run(parts, call, plan, run.trail)
+            run.won = won = await Hunt(parts, call, plan, run.trail).run()
             if run.turn is not None:
                 run.won = won = run.turn.warned(won)
             try:
@@ -116,14 +119,17 @@ class Line:
         speak = call.dialect.keep_alive
         head = functools.partial(relay.early_head, call, plan, trail)
         keeper = Keeper(reply, head, lambda begun: speak(begun=begun), parts.patience)
+        hunt = Hunt(parts, call, plan, trail)
+        rescue = Rescue(run, hunt, call.dialect.name) if plan.on_cut == "continue" else None
+        delivery = relay.Delivery(trail, reply, keeper, Told(), parts.clock.monotonic, rescue)
         try:
-            run.won = won = await executor.run(parts, call, plan, trail)
+            run.won = won = await hunt.run()
             if run.turn is not None:
                 run.won = won = run.turn.warned(won)
             try:
-                await relay.deliver_stream(self._heads, call, plan, won, relay.Delivery(trail, reply, keeper))
+                await relay.deliver_stream(self._heads, call, plan, won, delivery)
             finally:
-                await won.response.aclose()
+                await run.won.response.aclose()
         finally:
             await keeper.stop()
 

@@ -33,17 +33,19 @@ _OTHER_HALF = re.compile(rb'"\\u[dD][c-fC-F]')
 class Told:
     """What went out to a caller, remembered as long as it is not too much."""
 
-    __slots__ = ("_parts", "_size", "over")
+    __slots__ = ("_parts", "_size", "begun", "over")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._size = 0
+        self.begun = False  # something went out
         self.over = False  # it was too much
 
     def add(self, out: bytes) -> None:
         """More of the answer went out: whole events, as relays give them."""
         if self.over or not out:
             return
+        self.begun = True
         self._size += len(out)
         if self._size > MOST:
             self.over = True
