@@ -14,7 +14,7 @@ _OPENAI = b"x-ratelimit-"
 _ANTHROPIC = b"anthropic-ratelimit-"
 _KINDS = {kind.encode(): kind for kind in ("requests", "tokens", "input-tokens", "output-tokens")}
 _PARTS = frozenset((b"limit", b"remaining", b"reset"))
-_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_PLAIN = re.compile(rb"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _UNREAD = 15
 _MANY = 64
 _MUCH = 0.25
@@ -63,13 +63,30 @@ class Quotas:
         if came < self._read or not (found := _found(end.headers)):
             return 0.0
         self._read = came
-        by_name = dict(end.headers)
-        date = http_date(by_name.get(b"date", b"").decode("latin-1"))
-        moment = date if date is not None else (wall - (now - came)) / NANOS
-        self._budgets = tuple([budget for key, parts in found.items() if (budget := _budget(key, parts, came, moment))])
-        if not all(_plenty(budget) for budget in self._budgets):
-            self._skip = 0
-        return max((self._rest(budget, came, now) for budget in self._budgets), default=0.0)
+        budgets = []
+        rest = 0.0
+        for kind, parts in found.items():
+            remaining = _count(parts.get(b"remaining", b""))
+            if remaining is None:
+                continue
+            told = parts.get(b"reset", b"").decode("latin-1")
+            span = reset(told, None)
+            if span is None and told:  # a moment: rare, and dates cost more to read than all the rest
+                span = reset(told, _moment(end.headers, wall - (now - came)))
+            budget = Budget(
+                kind=_KINDS.get(kind, "requests"),
+                limit=_count(parts.get(b"limit", b"")),
+                remaining=remaining,
+                reset=None if span is None else came + int(span * NANOS),
+                whole=not kind,
+            )
+            budgets.append(budget)
+            if not _plenty(budget):
+                self._skip = 0
+            if _used_up(budget):
+                rest = max(rest, self._rest(budget, came, now))
+        self._budgets = tuple(budgets)
+        return rest
 
     def headroom(self, now: int) -> tuple[Headroom, ...]:
         """What was last told, with the time that is left until each reset."""
@@ -85,7 +102,7 @@ class Quotas:
 
     def _rest(self, budget: Budget, came: int, now: int) -> float:
         limit, left = budget.limit, budget.remaining
-        if budget.reset is None or not _used_up(budget):
+        if budget.reset is None or budget.reset <= came:
             return 0.0
         span = (budget.reset - came) / NANOS
         if limit is not None and limit > left and not (budget.whole or self.windowed):
@@ -111,22 +128,14 @@ def _found(headers: Headers) -> dict[bytes, dict[bytes, bytes]]:
     return found
 
 
-def _budget(kind: bytes, parts: dict[bytes, bytes], came: int, moment: float) -> Budget | None:
-    text = {part: value.decode("latin-1").strip() for part, value in parts.items()}
-    remaining = _count(text.get(b"remaining", ""))
-    if remaining is None:
-        return None
-    span = reset(text.get(b"reset", ""), moment)
-    return Budget(
-        kind=_KINDS.get(kind, "requests"),
-        limit=_count(text.get(b"limit", "")),
-        remaining=remaining,
-        reset=None if span is None else came + int(span * NANOS),
-        whole=not kind,
-    )
+def _moment(headers: tuple[tuple[bytes, bytes], ...], ours: int) -> float:
+    """Seconds since the epoch when an answer came: by the provider's clock, that of its resets, else by ours."""
+    told = next((value for name, value in headers if name == b"date"), b"")
+    date = http_date(told.decode("latin-1"))
+    return ours / NANOS if date is None else date
 
 
-def _count(text: str) -> float | None:
+def _count(text: bytes) -> float | None:
     """A number of requests or tokens; not as a wait, which is bounded."""
     return float(text) if _PLAIN.fullmatch(text) else None
 
