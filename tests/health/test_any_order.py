@@ -37,29 +37,29 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(target=attempts, who=st.sampled_from(TARGETS))
     def begin(self, who):
         before = self.book.states(self.now).get(who, "closed")
-        known = {each.target for each in self.book.status(self.now)}
+        record = self.book._records.get(who)
+        gates = (record.provider, record.key, record.own) if record is not None else ()
+        probed = [gate for gate in gates if gate.state == "half_open"]
         wait = self.book.begin(who, self.now)
         state = self.book.states(self.now).get(who, "closed")
-        if who in known:
+        if record is not None:
             assert state == before, "an attempt that begins tells nothing"
         if wait:
             assert state in {"open", "half_open"}
             assert 0 < wait <= LONGEST / SECOND
             return multiple()
         assert state != "open"
-        attempt = (who, self.now, state == "half_open")
-        if attempt[2]:
-            probes = [one for one in self.under_way if one[0] == who and one[2] and self.now - one[1] < PROBE]
-            assert not probes, "never two probes at once"
+        for _, began, others in self.under_way:
+            if self.now - began < PROBE:
+                assert not any(gate in others for gate in probed), "never two probes at once"
+        attempt = (who, self.now, probed)
         self.under_way.append(attempt)
         return attempt
 
     def over(self, attempt, **more):
         who, began, _ = attempt
-        self.under_way.remove(attempt)
+        self.under_way = [one for one in self.under_way if one is not attempt]
         self.book.end(who, AttemptEnd(duration=self.now - began, **more), self.now)
-        if attempt[2]:
-            self.under_way = [(*one[:2], False) if one[0] == who else one for one in self.under_way]
 
     @rule(attempt=consumes(attempts), stream=st.booleans(), share=st.floats(0, 1))
     def answered(self, attempt, stream, share):
@@ -139,5 +139,5 @@ class AnyOrder(RuleBasedStateMachine):
             assert counts.get(who, 0) == sum(one[0] == who for one in self.under_way)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
 TestAnyOrder = AnyOrder.TestCase

@@ -64,6 +64,25 @@ def test_whole_answers_learn_from_whole_answers(ward):
     assert limits(ward).first_byte == 10.0
 
 
+def test_long_whole_answers_among_short_ones_get_the_time_they_need(ward):
+    for _ in range(128):
+        assert ask(ward, 0.5, stream=False)
+    assert limits(ward, stream=False).first_byte == 20.0
+    late = sum(not ask(ward, 35.0 if turn % 100 == 0 else 0.5, stream=False) for turn in range(2000))
+    assert late <= 1
+
+
+def test_models_that_think_are_never_given_less_than_unknown_ones(ward):
+    for _ in range(40):
+        ward.attempt(A, None, 1.0, stream=True, first_token=0.5, widest=0.2)
+    assert limits(ward).first_byte == pytest.approx(5.0)
+    thinking = limits(ward, thinks=True)
+    assert (thinking.first_byte, thinking.between_bytes) == (10.0, 30.0)
+    for _ in range(40):
+        ward.attempt(A, None, 5.0, stream=True, first_token=4.0, widest=4.0)
+    assert limits(ward, thinks=True).first_byte == pytest.approx(40.0)
+
+
 def test_silence_between_pieces_and_connections_are_learned_with_their_floors(ward):
     for _ in range(20):
         ward.attempt(A, None, 1.0, stream=True, first_token=0.1, widest=0.9, connect=0.04)
@@ -134,8 +153,8 @@ def test_a_slow_target_that_was_never_quick_is_learned_from_its_timeouts(ward):
 def test_a_stall_is_a_sample_of_silence(ward):
     for _ in range(20):
         ward.attempt(A, None, 1.0, stream=True, first_token=0.1, widest=1.0)
-    for _ in range(2):
-        ward.attempt(A, "stalled", 11.0, stream=True, first_token=0.1, widest=10.0)
+    assert limits(ward).between_bytes == pytest.approx(10.0)
+    ward.attempt(A, "stalled", 11.0, stream=True, first_token=0.1, widest=10.0)
     assert limits(ward).between_bytes == pytest.approx(20.0)
 
 

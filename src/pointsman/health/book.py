@@ -138,7 +138,7 @@ class Book:
             return
         record.key.well(now, began)
         if rest:
-            record.own.rest(now, now, rest, "limits", "its headers say that a limit is used up")
+            record.own.rest(now, began, rest, "limits", "its headers say that a limit is used up")
         self._settle(record, now)
 
     def _ill(self, record: Record, end: AttemptEnd, tells: Tells, now: int, began: int) -> None:
@@ -181,7 +181,7 @@ class Book:
     def _pause(self, record: Record, end: AttemptEnd, why: str, now: int, began: int) -> None:
         own = record.own
         if own.state == "half_open" and own.after == "limits" and own.fresh(began):
-            record.quotas.windowed = True  # what its headers promised by now was not there
+            record.quotas.too_soon(now)
         told = None if end.retry_after is None else max(end.retry_after, _SHORTEST_PAUSE)
         own.rest(now, began, told, "pause", why)
 

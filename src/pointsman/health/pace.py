@@ -6,7 +6,8 @@ import math
 
 from pointsman.health.samples import Samples
 
-LEAST = 2.0
+LEAST_STREAM = 2.0
+LEAST_WHOLE = 20.0
 _BLOCK = 16
 _FADES = 30e9
 _HABIT = 600e9
@@ -17,6 +18,9 @@ _NO_LONGER_SLOW = 2.0
 
 class Pace:
     """Times until the first token, of streams or of whole answers. Seconds; `now` in nanoseconds.
+
+    Whole answers take as long as they are long: after a hundred short ones the first long one must not be impossible.
+    So their limit has a higher floor, goes by the longest of the last 128, and follows those that were late at once.
 
     `slow` compares the median of each block of 16 with what has been usual for ten minutes or so. What is usual follows
     with time, not with the number of calls: a busy model that turns slow is slow for minutes, not for seconds, and one
@@ -30,8 +34,8 @@ class Pace:
 
     __slots__ = ("_blocked", "_peak", "_usual", "first", "last", "slow")
 
-    def __init__(self) -> None:
-        self.first = Samples(LEAST)
+    def __init__(self, *, stream: bool) -> None:
+        self.first = Samples(LEAST_STREAM) if stream else Samples(LEAST_WHOLE, tail=1.0, stretch=math.inf)
         self.slow = False
         self.last = 0
         self._peak = 0.0

@@ -22,6 +22,7 @@ _LITTLE = 0.01
 _ENOUGH = 0.02
 _SHORTEST = 0.5
 _LONGEST = 600.0
+_BELIEVED = 3600 * NANOS
 
 
 class Budget(msgspec.Struct, kw_only=True):
@@ -39,19 +40,23 @@ class Quotas:
 
     OpenAI's and Anthropic's resets tell when a budget is full again, and budgets fill evenly: of 500 requests a minute,
     the next may be sent after 120 ms, not after the minute. So a used-up budget rests until a little of it is back.
-    Where that was too soon (`windowed`), and where the form is another (`x-ratelimit-reset` alone), it rests until the
-    reset.
+    Where that was too soon, for an hour from then on, and where the form is another (`x-ratelimit-reset` alone), it
+    rests until the reset.
 
     Headers are read only now and then while much is left, as looking through them costs more than all the rest.
     """
 
-    __slots__ = ("_budgets", "_read", "_skip", "windowed")
+    __slots__ = ("_budgets", "_read", "_skip", "_whole_until")
 
     def __init__(self) -> None:
         self._budgets: tuple[Budget, ...] = ()
         self._read = 0
         self._skip = 0
-        self.windowed = False
+        self._whole_until = 0
+
+    def too_soon(self, now: int) -> None:
+        """What the headers promised to be back by now was not: a 429 came after a rest."""
+        self._whole_until = now + _BELIEVED
 
     def take(self, end: AttemptEnd, now: int, wall: int) -> float:
         """Read an answer's headers: seconds for which the target should rest; 0.0 for none. `wall` since the epoch."""
@@ -105,7 +110,7 @@ class Quotas:
         if budget.reset is None or budget.reset <= came:
             return 0.0
         span = (budget.reset - came) / NANOS
-        if limit is not None and limit > left and not (budget.whole or self.windowed):
+        if limit is not None and limit > left and not budget.whole and now >= self._whole_until:
             back = 1.0 if budget.kind == "requests" else limit * _ENOUGH
             span = max(span * min((back - left) / (limit - left), 1.0), _SHORTEST)
         return max(min(span, _LONGEST) - (now - came) / NANOS, 0.0)

@@ -76,8 +76,8 @@ class Record:
         self.window = Window()
         self.quotas = Quotas()
         self.timeline: deque[Transition] = deque(maxlen=_TIMELINE)
-        self._streams, self._wholes = Pace(), Pace()
-        self._widest = Samples(_LEAST_BETWEEN)
+        self._streams, self._wholes = Pace(stream=True), Pace(stream=False)
+        self._widest = Samples(_LEAST_BETWEEN, tail=1.0)
         self._connect = Samples(_LEAST_CONNECT)
         self._kept: dict[tuple[bool, bool], tuple[TimeLimits, float, float, float, TimeLimits]] = {}
 
@@ -200,10 +200,14 @@ def bounded(
     stream: bool,
     thinks: bool,
 ) -> TimeLimits:
-    """What was learned (0.0: nothing yet), within what is configured. Total time is never learned."""
+    """What was learned (0.0: nothing yet), within what is configured. Total time is never learned.
+
+    Models that think do so for longer with some requests than with others, also between two pieces: theirs are never
+    shorter than those of a model of which nothing is known yet.
+    """
     if stream:
-        first = first or (_THINKING if thinks else _FIRST_TOKEN)
-        between = between or _BETWEEN
+        first = max(first or _THINKING, _FIRST_TOKEN) if thinks else first or _FIRST_TOKEN
+        between = max(between, _BETWEEN) if thinks else between or _BETWEEN
     else:
         first = first or configured.first_byte
         between = configured.between_bytes

@@ -14,26 +14,33 @@ _PATIENT = 6
 class Samples:
     """The last 128 times that a phase took, in seconds, and a limit learned from them.
 
-    The limit is the larger of 10 x the median and 2 x the 99th percentile of what was answered. Attempts that ran into
-    their limit are samples too, at that limit, or a model that has become slow would fail for ever. They alone would
-    drive the limit up without end while a provider hangs (twice the limit, and twice that), so:
+    The limit is the larger of 10 x the median and 2 x the tail (the 99th percentile) of what was answered. Attempts
+    that ran into their limit are samples too, at that limit, or a model that has become slow would fail for ever. They
+    alone would drive the limit up without end while a provider hangs (twice the limit, and twice that), so:
 
-    - of what was answered the limit is made, and those that were late raise it to its double at most, to four times it
-      after six of them in a row;
+    - of what was answered the limit is made, and those that were late raise it to its double (`stretch`) at most, to
+      twice that after six of them in a row;
     - beyond that only the median does, which moves once more than half of the samples are late.
 
     A model that now takes up to four times its limit is thus learned within a few attempts, any other within 64; and
     what a provider that hangs costs each of its probes stays within four times the usual limit for the first 64.
+
+    Args:
+        least: no limit is smaller.
+        tail: which share of the samples is the tail's.
+        stretch: see above.
 
     Attributes:
         limit: seconds; 0.0 until there are 20 samples.
         count: how many there were.
     """
 
-    __slots__ = ("_late", "_lates", "_least", "_ring", "_row", "_usual", "count", "limit")
+    __slots__ = ("_late", "_lates", "_least", "_ring", "_row", "_stretch", "_tail", "_usual", "count", "limit")
 
-    def __init__(self, least: float) -> None:
+    def __init__(self, least: float, tail: float = 0.99, stretch: float = 2.0) -> None:
         self._least = least
+        self._tail = tail
+        self._stretch = stretch
         self._ring = array("d")
         self._late = bytearray()
         self._lates = 0
@@ -85,13 +92,14 @@ class Samples:
         values = sorted(self._ring)
         usual = 10 * values[len(values) // 2]
         if not self._lates:
-            self.limit = self._usual = max(usual, 2 * _at(values, 0.99), self._least)
+            self.limit = self._usual = max(usual, 2 * _at(values, self._tail), self._least)
             return
         answered = sorted([value for value, late in zip(self._ring, self._late, strict=True) if not late])
         if answered:
-            usual = max(usual, 2 * _at(answered, 0.99))
+            usual = max(usual, 2 * _at(answered, self._tail))
         self._usual = usual = max(usual, self._least)
-        self.limit = max(usual, min(2 * _at(values, 0.99), usual * (4 if self._row >= _PATIENT else 2)))
+        most = usual * self._stretch * (2 if self._row >= _PATIENT else 1)
+        self.limit = max(usual, min(2 * _at(values, self._tail), most))
 
 
 def _at(values: list[float], share: float) -> float:
