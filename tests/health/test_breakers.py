@@ -255,6 +255,27 @@ def test_a_key_that_is_not_taken_rests_for_all_models_and_no_other_key_does(ward
     assert ward.book.states(ward.nanos) == {}
 
 
+def test_a_key_whose_rest_grew_is_asked_again_all_the_same(ward):
+    assert ward.begin(A) == ward.begin(B) == 0.0
+    ward.wait(1)
+    ward.end(A, "bad_key", took=1)
+    ward.end(B, "out_of_credit", took=1)
+    ward.wait(301)
+    assert ward.book.states(ward.nanos) == {A: "open", B: "open"}
+    ward.wait(300)
+    assert ward.book.states(ward.nanos) == {A: "half_open", B: "half_open"}
+
+
+def test_a_probe_of_a_key_that_fails_for_another_reason_makes_way_for_the_next(ward):
+    ward.attempt(B)
+    ward.attempt(A, "bad_key")
+    ward.rest(A)
+    ward.attempt(A, "server_error")
+    assert ward.begin(B) == 0.0
+    ward.end(B, took=0)
+    assert ward.book.states(ward.nanos) == {}
+
+
 @pytest.mark.parametrize("failure", ["forbidden", "model_gone"])
 def test_a_model_that_is_not_there_rests_for_ten_minutes(ward, failure):
     ward.attempt(B)
