@@ -141,7 +141,7 @@ async def test_every_named_fault_of_a_provider_meets_what_a_caller_is_owed(
 ) -> None:
     fault = FAULTS[name]
     owed = fault.stream if stream else fault.whole
-    if fault.kind == "slow_first":  # five seconds, where this configuration waits for one
+    if fault.kind in {"slow_first", "slow_token"}:  # five seconds, where this configuration waits for one
         owed = "next"
     sim.inject(name, provider="one", times=1)
     async with serving(config(sim)) as served, client(served) as sdk:

@@ -5,8 +5,11 @@ from pointsman.testing.check_dialect import check_dialect
 from pointsman.testing.conformance import Check, Report, check_provider
 from pointsman.testing.faults import FAULTS, Fault
 from pointsman.testing.journal import Entry
+from pointsman.testing.recital import recital
 from pointsman.testing.script import (
+    Chaos,
     FaultRule,
+    Mishap,
     Outage,
     Pace,
     Prices,
@@ -24,10 +27,12 @@ from pointsman.testing.threaded import running
 
 __all__ = [
     "FAULTS",
+    "Chaos",
     "Check",
     "Entry",
     "Fault",
     "FaultRule",
+    "Mishap",
     "Outage",
     "Pace",
     "Prices",
@@ -45,5 +50,6 @@ __all__ = [
     "check_provider",
     "load_script",
     "one_model",
+    "recital",
     "running",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pointsman.testing.dialect import Ask, Offer, Refusal, Request
+from pointsman.testing.dialect import Ask, Offer, Refusal, Request, turn
 from pointsman.testing.seals import seal
 from pointsman.wire.parse import BAD_JSON
 
@@ -171,11 +171,14 @@ class _Reader:
                 self._texts.append(msgspec.json.encode(block["input"]).decode())
         if texts:
             self._say(role, texts)
+        if last and role == "assistant" and texts and texts[-1] != texts[-1].rstrip():
+            raise wrong("messages: final assistant content cannot end with trailing whitespace")
         return blocks
 
     def _say(self, role: str, texts: list[str]) -> None:
         self._texts.append(f"{role}: " + "\n".join(texts))
         self._ask.text, self._ask.last_role = texts[-1], role
+        self._ask.turns.append(turn(role, texts))
 
     def _results(self, calls: list[str], blocks: list[dict[str, Any]], index: int) -> None:
         """Each call has its result in the next message, before anything else, and each result has its call."""

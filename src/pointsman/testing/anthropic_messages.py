@@ -37,6 +37,9 @@ _WORDS = {
     "content_filter": "Output blocked by content filtering policy",
     "rate_limit_exceeded": "This request would exceed your organization's rate limit.",
     "overloaded_error": "Overloaded",
+    "prefill_refused": (
+        "This model does not support assistant message prefill. The conversation must end with a user message."
+    ),
     "server_error": "Internal server error",
 }
 _STOPS = {"stop": "end_turn", "length": "max_tokens"}
@@ -155,13 +158,15 @@ def _event(body: dict[str, Any]) -> bytes:
 
 def _error(refusal: Refusal) -> dict[str, Any]:
     message = _WORDS.get(refusal.code, refusal.message)
-    if refusal.subject and refusal.code == "model_not_found":
+    if refusal.subject and refusal.code in {"model_not_found", "model_retired"}:
         message = f"model: {refusal.subject}"
     elif refusal.code == "context_length_exceeded":
         tokens, _, most = refusal.subject.partition("/")
         message = f"prompt is too long: {tokens or 200_001} tokens > {most or 200_000} maximum"
     kind = "overloaded_error" if refusal.code == "overloaded_error" else _TYPES.get(refusal.status, "api_error")
-    error = {"type": kind, "message": message}
+    if refusal.code == "insufficient_quota":
+        kind = "billing_error"
+    error = {"type": kind, "message": message + refusal.tail}
     return {"type": "error", "error": error, "request_id": "req_simulated"}
 
 

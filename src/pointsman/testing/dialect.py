@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -57,6 +57,18 @@ class Offer(msgspec.Struct, kw_only=True):
     schema: dict[str, Any]
 
 
+class Turn(NamedTuple):
+    """One turn of a conversation: `text` is the last thing said in it, all of it where the assistant spoke."""
+
+    role: str
+    text: str
+
+
+def turn(role: str, texts: Sequence[str]) -> Turn:
+    """A turn of several texts."""
+    return Turn(role, "".join(texts) if role == "assistant" else texts[-1])
+
+
 class Ask(msgspec.Struct, kw_only=True):
     """A request, as far as it decides the answer.
 
@@ -65,6 +77,7 @@ class Ask(msgspec.Struct, kw_only=True):
         model: asked for.
         text: the last thing said, by whom is `last_role`.
         prompt: everything said, in order, as one text; the prompt cache compares its beginnings.
+        turns: who said what, in order, without what was said by the system.
         images: how many.
         offers: tools.
         forced: names of tools that must be called; empty leaves it to the prompt.
@@ -93,6 +106,7 @@ class Ask(msgspec.Struct, kw_only=True):
     text: str = ""
     last_role: str = "user"
     prompt: str = ""
+    turns: list[Turn] = []
     images: int = 0
     offers: tuple[Offer, ...] = ()
     forced: tuple[str, ...] = ()
@@ -160,10 +174,19 @@ class Refusal(Exception):
         param: the field at fault.
         subject: what it is about, e.g. the model's name.
         wait: seconds until it is worth trying again.
+        tail: said after the message, whoever's words that is in.
     """
 
-    def __init__(
-        self, status: int, code: str, message: str, param: str | None = None, *, subject: str = "", wait: float = 0.0
+    def __init__(  # noqa: PLR0913 - a no has that many parts, all but three of them optional
+        self,
+        status: int,
+        code: str,
+        message: str,
+        param: str | None = None,
+        *,
+        subject: str = "",
+        wait: float = 0.0,
+        tail: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -172,6 +195,7 @@ class Refusal(Exception):
         self.param = param
         self.subject = subject
         self.wait = wait
+        self.tail = tail
 
 
 class SimDialect(Protocol):

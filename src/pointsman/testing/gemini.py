@@ -40,6 +40,8 @@ _WORDS = {
     "no_api_key": _NO_KEY,
     "rate_limit_exceeded": "Resource has been exhausted (e.g. check quota).",
     "overloaded_error": "The model is overloaded. Please try again later.",
+    "insufficient_quota": "Your prepayment credits are depleted. Please manage your project and billing.",
+    "prefill_refused": "Please ensure that the last turn of the conversation is from the user.",
     "server_error": "An internal error has occurred. Please retry or report in https://developers.generativeai.google",
 }
 _INFO = "type.googleapis.com/google.rpc"
@@ -152,6 +154,11 @@ def _error(refusal: Refusal, status: int) -> dict[str, Any]:
             f"models/{refusal.subject} is not found for API version v1beta, or is not supported for generateContent. "
             "Call ListModels to see the list of available models and their supported methods."
         )
+    elif refusal.code == "model_retired":
+        message = (
+            f"This model models/{refusal.subject} is no longer available. Please update your code to use a newer "
+            "model for the latest features and improvements."
+        )
     elif refusal.code == "context_length_exceeded":
         tokens, _, most = refusal.subject.partition("/")
         message = (
@@ -169,7 +176,11 @@ def _error(refusal: Refusal, status: int) -> dict[str, Any]:
         details.append(
             {"@type": f"{_INFO}.RetryInfo", "retryDelay": f"{refusal.wait:.9f}".rstrip("0").rstrip(".") + "s"}
         )
-    error: dict[str, Any] = {"code": status, "message": message, "status": _STATUSES.get(status, "UNAVAILABLE")}
+    error: dict[str, Any] = {
+        "code": status,
+        "message": message + refusal.tail,
+        "status": _STATUSES.get(status, "UNAVAILABLE"),
+    }
     return {"error": {**error, "details": details} if details else error}
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from pointsman.testing.dialect import Ask, Offer, Refusal, Request
+from pointsman.testing.dialect import Ask, Offer, Refusal, Request, turn
 from pointsman.testing.seals import seal
 from pointsman.wire.parse import BAD_JSON
 
@@ -206,6 +206,7 @@ class _Reader:
     def _say(self, role: str, texts: list[str]) -> None:
         self._texts.append(f"{role}: " + "\n".join(texts))
         self._ask.text, self._ask.last_role = texts[-1], role
+        self._ask.turns.append(turn(role, texts))
 
     def _signed(self, name: str, signature: Any, index: int) -> None:
         own = str(signature).translate(_PLAIN) == call_seal(self._ask.model, name)

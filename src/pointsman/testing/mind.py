@@ -15,6 +15,7 @@ from pointsman.core.usage import Usage
 from pointsman.testing.bank import Bank, builtin_bank, unit
 from pointsman.testing.dialect import Ask, Offer, Part, Refusal, ToolUse
 from pointsman.testing.distributions import sample
+from pointsman.testing.recital import laid_down
 from pointsman.testing.schemas import valid_value
 from pointsman.testing.script import Script, SimModel
 from pointsman.testing.words import count_tokens, filler, fragments, tokens
@@ -52,8 +53,8 @@ class Mind:
         return part
 
     def _text(self, model: SimModel, ask: Ask, rng: random.Random) -> list[str]:
-        if (fixed := model.answers.get(ask.text)) is not None:
-            return tokens(fixed)
+        if (laid := laid_down(model, ask)) is not None:
+            return tokens(laid)
         if ask.schema is not None:
             return fragments(_json_of(ask.schema, rng))
         if found := _REPEAT.match(ask.text):

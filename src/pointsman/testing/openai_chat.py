@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pointsman.core.usage import Usage
-from pointsman.testing.dialect import Answer, Ask, Frame, Headers, Mark, Offer, Part, Refusal, Request, ToolUse
+from pointsman.testing.dialect import Answer, Ask, Frame, Headers, Mark, Offer, Part, Refusal, Request, ToolUse, turn
 from pointsman.testing.embeddings import print_embeddings, read_embeddings
 from pointsman.testing.limits import Left
 from pointsman.testing.openai_common import (
@@ -123,17 +123,19 @@ def _data(body: bytes) -> bytes:
 
 
 def _read_chat(fields: dict[str, Any]) -> Ask:
-    texts, images, text, last = [], 0, "", "user"
+    texts, turns, images, text, last = [], [], 0, "", "user"
     for message in fields["messages"]:
         role = message["role"]
         said, seen = _texts_of(message.get("content"))
         images += seen
         if role not in {"system", "developer"}:  # coding agents put notes for the model behind what was asked
             text, last = said[-1], role
+            turns.append(turn(role, said))
         texts.append(f"{role}: " + "\n".join(said))
         texts.extend(f"{call['function']['arguments']}" for call in message.get("tool_calls") or ())
     ask = _common(fields, "chat")
     ask.text, ask.last_role, ask.prompt, ask.images = text, last, "\n".join(texts), images
+    ask.turns = turns
     ask.limit = within(fields, "max_completion_tokens", 1, MOST_TOKENS) or within(fields, "max_tokens", 1, MOST_TOKENS)
     if fields.get("logprobs"):
         ask.logprobs = within(fields, "top_logprobs", 0, 20) or 0

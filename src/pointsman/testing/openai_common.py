@@ -15,6 +15,7 @@ from pointsman.wire.parse import BAD_JSON
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _TYPES = {401: "invalid_request_error", 429: "requests", 403: "insufficient_permissions"}
+_CODES = {"no_api_key": "invalid_api_key", "model_retired": "model_not_found", "prefill_refused": "invalid_value"}
 MOST_TOKENS = 10_000_000
 
 
@@ -81,8 +82,8 @@ def error_body(refusal: Refusal) -> bytes:
     kind = _TYPES.get(refusal.status, "invalid_request_error" if refusal.status < 500 else "server_error")
     if refusal.code == "insufficient_quota":
         kind = refusal.code
-    code = "invalid_api_key" if refusal.code == "no_api_key" else refusal.code or None
-    error = {"message": refusal.message, "type": kind, "param": refusal.param, "code": code}
+    code = _CODES.get(refusal.code, refusal.code) or None
+    error = {"message": refusal.message + refusal.tail, "type": kind, "param": refusal.param, "code": code}
     return _encode({"error": error})
 
 

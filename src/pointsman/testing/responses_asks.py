@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointsman.testing.dialect import Ask, Offer, Refusal, Request
+from pointsman.testing.dialect import Ask, Offer, Refusal, Request, turn
 from pointsman.testing.openai_common import MOST_TOKENS, misread, needs, read_object, within
 from pointsman.testing.seals import seal
 
@@ -124,6 +124,7 @@ class _Reader:
         self._texts.append(f"{role}: " + "\n".join(texts))
         if role not in {"system", "developer"}:  # coding agents put notes for the model behind what was asked
             self._ask.text, self._ask.last_role = texts[-1], role
+            self._ask.turns.append(turn(role, texts))
 
     def _result(self, item: dict[str, Any], calls: set[str]) -> None:
         if item["call_id"] not in calls:

@@ -54,11 +54,49 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A time, in seconds since the simulator's start on its clock, during which every request meets one fault."""
+    """A time, in seconds since the simulator's start on its clock, during which requests meet one fault.
+
+    `probability` is each request's; `after` and `seconds` stand instead of the fault's own. A port of its own that is
+    `refused` stays closed throughout.
+    """
 
     start: float = msgspec.field(name="from", default=0.0)
     end: float = msgspec.field(name="to", default=float("inf"))
     fault: str = "unavailable"
+    probability: float = 1.0
+    after: int | None = None
+    seconds: float | None = None
+
+
+class Mishap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that chaos may do: a fault, how often beside the others, and how it differs from its data."""
+
+    fault: str
+    weight: float = 1.0
+    probability: float = 1.0
+    after: int | None = None
+    seconds: float | None = None
+
+
+class Chaos(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider that is well and ill by turns, drawn from the script's seed and the provider's name.
+
+    Attributes:
+        lasts: seconds from the start until it is well for good.
+        well, ill: lengths of the turns, in seconds.
+        mishaps: what may be wrong with it; each turn of illness is one of them.
+    """
+
+    lasts: float
+    well: Distribution = 10.0
+    ill: Distribution = 5.0
+    mishaps: tuple[Mishap, ...] = (
+        Mishap(fault="refused"),  # crashed: with a port of its own also what is under way ends
+        Mishap(fault="cut_reset"),
+        Mishap(fault="stall"),
+        Mishap(fault="rate_limit_seconds", seconds=1.0),
+        Mishap(fault="unavailable"),
+    )
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,6 +152,8 @@ class SimModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         price: billed by the simulator's books; `report_cost` also shows it as `usage.cost`.
         quality: probability of a right answer by `task/level`, `task` or `*`.
         answers: prompt to fixed text.
+        recites: tokens of a text that depends on the prompt's last turn alone, the same for every model; 0 is none.
+        repeats: letters of a begun answer that are said again when a user's turn asks to go on from it.
         context: window in tokens.
         refuses: body fields answered with 400.
         tools, vision: abilities; without them a request that needs them gets 400.
@@ -134,6 +174,8 @@ class SimModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     report_cost: bool = False
     quality: dict[str, float] = {}
     answers: dict[str, str] = {}
+    recites: int = 0
+    repeats: int = 0
     context: int = 128_000
     refuses: tuple[str, ...] = ()
     tools: bool = True
@@ -158,6 +200,7 @@ class SimProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         own_port: listens on a port of its own, which `refused` can close.
         faults: for all its models, after theirs.
         outages: timetable; before every other fault.
+        chaos: more of a timetable, drawn by seed; `outages` come first.
         quota: for all its models together.
     """
 
@@ -169,6 +212,7 @@ class SimProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     own_port: bool = False
     faults: tuple[FaultRule, ...] = ()
     outages: tuple[Outage, ...] = ()
+    chaos: Chaos | None = None
     quota: Quota = Quota()
 
 

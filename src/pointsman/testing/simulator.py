@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from pointsman.core.clock import Clock, SystemClock
+from pointsman.testing.chaos import settled
 from pointsman.testing.control import Control
 from pointsman.testing.dialect import Refusal
 from pointsman.testing.directory import Directory, build_stages
@@ -43,7 +44,7 @@ class Simulator:
     def __init__(
         self, script: Script | None = None, *, clock: Clock | None = None, host: str = "127.0.0.1", port: int = 0
     ) -> None:
-        self.script = script or one_model()
+        self.script = settled(script or one_model())
         self.journal = Journal(self.script.journal, self.script.journal_body)
         self._clock = clock or SystemClock()
         self._host = host

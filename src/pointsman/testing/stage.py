@@ -81,9 +81,9 @@ class Stage:
             ask = dialect.read(request, entry.surface)
             entry.model, entry.stream = ask.model, ask.stream
             model = self._model(ask.model)
-            fault = self._temper.fault(self.provider, model, stream=ask.stream, since_start=since_start)
+            fault = self._temper.fault(self.provider, model, ask, since_start=since_start)
             entry.fault = fault.name if fault else ""
-            if fault and (line := instead(fault, dialect, request, self._clock.now())) is not None:
+            if fault and (line := instead(fault, dialect, request, ask.model, self._clock.now())) is not None:
                 return line
             self._check(model, ask)
             parts = self._mind.parts(model, ask)

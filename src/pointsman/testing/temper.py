@@ -6,6 +6,7 @@ import random
 
 import msgspec
 
+from pointsman.testing.dialect import Ask
 from pointsman.testing.faults import Fault
 from pointsman.testing.script import FaultRule, Outage, SimModel, SimProvider
 
@@ -47,25 +48,31 @@ class Temper:
         self._injected.clear()
         self._seen.clear()
 
-    def fault(self, provider: SimProvider, model: SimModel, *, stream: bool, since_start: float) -> Fault | None:
+    def fault(self, provider: SimProvider, model: SimModel, ask: Ask, *, since_start: float) -> Fault | None:
         """The fault of this request, if any. `since_start` in seconds on the simulator's clock."""
-        kind = "stream" if stream else "whole"
+        kind = "stream" if ask.stream else "whole"
+        begun = ask.last_role == "assistant"
         key = (provider.name, model.name)
         seen = self._seen[key] = self._seen.get(key, 0) + 1
-        if (injected := self._take(provider.name, model.name, kind)) is not None:
+        if (injected := self._take(provider.name, model.name, kind, begun=begun)) is not None:
             return injected.resolve()
-        if (outage := outage_at(provider.outages, since_start)) is not None:
-            return FaultRule(fault=outage.fault).resolve()
+        if (outage := outage_at(provider.outages, since_start)) is not None and self._strikes(outage.probability):
+            return FaultRule(fault=outage.fault, after=outage.after, seconds=outage.seconds).resolve()
         for rule in (*model.faults, *provider.faults):
             if rule.only not in {"", kind} or seen <= rule.skip or (rule.first and seen > rule.skip + rule.first):
                 continue
-            if rule.probability >= 1.0 or self._rng.random() < rule.probability:
-                return rule.resolve()
+            fault = rule.resolve()
+            if (begun or not fault.begun) and self._strikes(rule.probability):
+                return fault
         return None
 
-    def _take(self, provider: str, model: str, kind: str) -> Injected | None:
+    def _strikes(self, probability: float) -> bool:
+        return probability >= 1.0 or self._rng.random() < probability
+
+    def _take(self, provider: str, model: str, kind: str, *, begun: bool) -> Injected | None:
         for injected in self._injected:
-            if injected.provider in {"", provider} and injected.model in {"", model} and injected.only in {"", kind}:
+            meant = injected.provider in {"", provider} and injected.model in {"", model}
+            if meant and injected.only in {"", kind} and (begun or not injected.resolve().begun):
                 injected.times -= 1
                 if injected.times <= 0:
                     self._injected.remove(injected)

@@ -11,6 +11,8 @@ from pointsman.testing.player import Ending, Timeline
 
 _JSON = [(b"content-type", b"application/json")]
 _HTML = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
+_DEPRECATIONS = "https://platform.openai.com/docs/deprecations"
+_PLAIN = b"The service is being updated, please come back later.\n"
 _BEFORE_RESET = 0.02  # seconds between the last piece and an RST: an RST may overtake what is still on its way
 _FAR = 86_400.0
 
@@ -20,6 +22,9 @@ WORDS = {
     "unsupported_parameter": "Unsupported parameter: 'temperature' is not supported with this model.",
     "invalid_api_key": "Incorrect API key provided.",
     "insufficient_quota": "You exceeded your current quota, please check your plan and billing details.",
+    "prefill_refused": (
+        "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"
+    ),
     "model_not_found": "The model does not exist or you do not have access to it.",
     "rate_limit_exceeded": "Rate limit reached for requests.",
     "overloaded_error": "Overloaded",
@@ -27,11 +32,17 @@ WORDS = {
 }
 
 
-def refusal_of(fault: Fault) -> Refusal:
-    """The refusal that a fault's error stands for."""
+def refusal_of(fault: Fault, model: str = "") -> Refusal:
+    """The refusal that a fault's error stands for, to a request for a model."""
     status = 500 if fault.status == 200 else fault.status  # an error inside a 200 still says whose fault it is
     wait = fault.seconds if fault.retry_after else 0.0
-    return Refusal(status, fault.error, WORDS.get(fault.error, fault.meaning), wait=wait)
+    tail = f" Please try again in {wait:g}s." if fault.retry_after == "body" else ""
+    message = WORDS.get(fault.error, fault.meaning)
+    subject = ""
+    if fault.error == "model_retired":
+        subject = model
+        message = f"The model `{model}` has been deprecated, learn more here: {_DEPRECATIONS}"
+    return Refusal(status, fault.error, message, subject=subject, wait=wait, tail=tail)
 
 
 def refused(refusal: Refusal, dialect: SimDialect, request: Request, headers: Headers) -> Timeline:
@@ -52,14 +63,24 @@ def wait_headers(seconds: float, form: str, now: int) -> Headers:
     return []
 
 
-def instead(fault: Fault, dialect: SimDialect, request: Request, now: int) -> Timeline | None:
-    """The timeline of a fault that needs no answer from the model; None if it needs one."""
-    refusal = refusal_of(fault)
+def instead(fault: Fault, dialect: SimDialect, request: Request, model: str, now: int) -> Timeline | None:
+    """The timeline of a fault that needs no answer from the model; None if it needs one.
+
+    Args:
+        fault: that strikes.
+        dialect: of the request.
+        request: that it strikes.
+        model: that was asked for.
+        now: nanoseconds since the epoch.
+    """
+    refusal = refusal_of(fault, model)
     match fault.kind:
         case "status":
             line = refused(refusal, dialect, request, wait_headers(fault.seconds, fault.retry_after, now))
         case "html":
             line = at_once(fault.status, [(b"content-type", b"text/html; charset=utf-8")], _HTML)
+        case "plain_text":
+            line = at_once(fault.status, [(b"content-type", b"text/plain; charset=utf-8")], _PLAIN)
         case "error_in_200":
             line = at_once(200, _JSON, dialect.error(refusal, request))
         case "refuse":
@@ -110,6 +131,9 @@ def spoil_frames(fault: Fault, frames: list[Frame], dialect: SimDialect, ask: As
             return [*frames[:place], (Mark.CONTENT, dialect.malformed(ask)), *frames[place:]]
         case "error_in_stream":
             return [*frames[:place], (Mark.END, dialect.error_frame(refusal_of(fault), ask, answer, place))]
+        case "truncated":
+            mark, frame = frames[place]
+            return [*frames[:place], (mark, frame[: len(frame) // 2])]
         case "no_end":
             dropped = {Mark.END} if fault.after else {Mark.FINISH, Mark.USAGE, Mark.END}
             return [frame for frame in frames if frame[0] not in dropped]
@@ -126,7 +150,12 @@ def spoil_timeline(fault: Fault, line: Timeline, frames: list[Frame] | None) -> 
             line.head_at, line.at, line.pieces, line.ending = 0.0, [], [], "hang"
         case "cut" | "stall":
             _stop_early(fault, line, frames)
-        case "malformed" if frames is None:
+        case "slow_token":
+            line.head_at = 0.0
+            heads = _heads(frames)
+            line.at = [0.0 if index < heads else at + fault.seconds for index, at in enumerate(line.at)]
+            line.end_at += fault.seconds
+        case "malformed" | "truncated" if frames is None:
             body = b"".join(line.pieces)
             body = body[: len(body) // 2]
             line.pieces, line.at, line.length = [body], line.at[:1], len(body)
@@ -159,6 +188,11 @@ def _drip(fault: Fault, line: Timeline) -> None:
             pieces.append(piece[start : start + max(fault.size, 1)])
             at.append(min(clock, _FAR))
     line.pieces, line.at, line.end_at = pieces, at, max(clock, line.end_at)
+
+
+def _heads(frames: list[Frame] | None) -> int:
+    """Frames that come before any content; none of a whole answer."""
+    return next((index for index, (mark, _) in enumerate(frames or ()) if mark is not Mark.HEAD), 0)
 
 
 def _content_index(frames: list[Frame], after: int) -> int:

@@ -46,7 +46,9 @@ _QUOTA = re.compile(
     r"|out of credits|payment required|spending limit",
     re.IGNORECASE,
 )
-_UNPAID = re.compile(r"credit balance is too low|insufficient[_ ](?:balance|quota|credits)", re.IGNORECASE)
+_UNPAID = re.compile(
+    r"credit balance is too low|credits are depleted|insufficient[_ ](?:balance|quota|credits)", re.IGNORECASE
+)
 _RATE = re.compile(
     r"rate[_ -]?limit|too many requests|throttl|tokens per min|requests per min|resource_exhausted", re.IGNORECASE
 )
@@ -101,7 +103,7 @@ def classify(status: int, message: str, code: str, type_: str) -> Verdict:
     words = f"{code} {type_} {message[:4000]}"
     if status in (0, 400, 404, 413, 422) and (verdict := _by_words(status, words)):
         return verdict
-    if status in (402, 403, 429) and _QUOTA.search(words) and not _RATE.search(words):
+    if status in (402, 403, 429) and (_UNPAID.search(words) or (_QUOTA.search(words) and not _RATE.search(words))):
         return Verdict("insufficient_quota", status, retryable=True)
     if not status:
         return _without_status(words)
