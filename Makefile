@@ -5,7 +5,7 @@ TEST := .venv-test
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint e2e-local played-against bench bench-quick bench-feature bench-against clients dialects lock docs clean
+.PHONY: help run test test-all lint e2e-local played-against bench bench-quick bench-feature bench-against clients failover chaos dialects lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,14 @@ bench-feature: ## what one feature costs: make bench-feature NAME=ledger
 bench-against: ## CPU per request now and at an earlier commit: make bench-against REF=v0.1.0
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
 	@$(TEST)/bin/python -m bench.against $(REF) $(ARGS)
+
+failover: ## every way in which a provider fails, end to end over real sockets (about 3 minutes)
+	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
+	@$(TEST)/bin/python -m bench.failover $(ARGS)
+
+chaos: ## streams against providers that crash, stall, throttle and return (about 5 minutes)
+	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
+	@$(TEST)/bin/python -m bench.chaos $(ARGS)
 
 dialects: ## how faithful each dialect is carried to callers of every other; writes docs/reference/dialects.md
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
