@@ -66,23 +66,12 @@ def continuation(request: Request, text: str, *, prefill: bool) -> Request:
     if request.max_output is not None:
         changes["max_output"] = max(request.max_output - len(text) // _CHARS_PER_TOKEN, 1)
     if prefill:
-        # Providers refuse or strip white space at its end; `seams.Stripped` knows that it was told.
-        messages = _begun(request.messages, text.rstrip())
+        text = text.rstrip()  # providers refuse or strip white space there; `seams.Stripped` knows that it was told
         changes |= {"reasoning_effort": "", "reasoning_budget": None}
-    else:
-        told = Message(role="user", blocks=(Text(text=_instruction(request.response_format)),))
-        messages = (*_begun(request.messages, text), told)
-    return msgspec.structs.replace(request, messages=messages, **changes)
-
-
-def _begun(messages: tuple[Message, ...], text: str) -> tuple[Message, ...]:
-    """A conversation whose last turn is the beginning of an answer, which a caller may have begun himself."""
-    last = messages[-1] if messages else None
-    if last is None or last.role != "assistant" or not last.blocks or not isinstance(last.blocks[-1], Text):
-        return (*messages, Message(role="assistant", blocks=(Text(text=text),)))
-    block = last.blocks[-1]
-    grown = msgspec.structs.replace(block, text=block.text + text)
-    return (*messages[:-1], msgspec.structs.replace(last, blocks=(*last.blocks[:-1], grown)))
+    messages = [*request.messages, Message(role="assistant", blocks=(Text(text=text),))]
+    if not prefill:
+        messages.append(Message(role="user", blocks=(Text(text=_instruction(request.response_format)),)))
+    return msgspec.structs.replace(request, messages=tuple(messages), **changes)
 
 
 def _instruction(form: ResponseFormat | None) -> str:

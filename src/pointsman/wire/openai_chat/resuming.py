@@ -16,6 +16,6 @@ def resume(told: bytes, incoming: Incoming) -> Stand:
     stand = stand_of(events, Stand(writer))
     writer.write([*events, *ends_of(events, stand.text)])
     writer.stand(reader.choices)
-    if reader.complete:
+    if reader.complete or reader.counted:
         return stand._replace(owed=b"" if reader.done else DONE)
     return stand._replace(unfinished=reader.unfinished)

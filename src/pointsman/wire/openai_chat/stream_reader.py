@@ -53,6 +53,7 @@ class ChatReader(EventReader):
         self._names = outgoing.tool_names
         self._choices: dict[int, _Choice] = {}
         self._head: AnswerStart | None = None
+        self.counted = False  # the usage came by itself, as it does behind an answer's end
         self._listed: tuple[Citation, ...] = ()  # pages that Perplexity and xAI name beside the choices
 
     def _complete(self) -> bool:
@@ -100,6 +101,7 @@ class ChatReader(EventReader):
             choice.take(fields, events)
         usage = chunk.get("usage") or as_dict(chunk.get("x_groq")).get("usage")
         if isinstance(usage, dict) and usage and (used := usage_of(usage)) is not None:
+            self.counted = self._head is not None and not choices
             events.append(UsageReport(usage=used))
 
 

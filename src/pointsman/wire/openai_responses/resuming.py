@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pointsman.wire import sse
 from pointsman.wire.event_relay import read_event
 from pointsman.wire.openai_responses.frames import frame
 from pointsman.wire.openai_responses.relay import DONE, ENDS
-from pointsman.wire.openai_responses.response_object import Ids
+from pointsman.wire.openai_responses.response_object import COMPLETED, Ids
 from pointsman.wire.openai_responses.stream_writer import ResponsesWriter
 from pointsman.wire.openai_responses.writing import Message, Part
 from pointsman.wire.parse import as_count, as_dict, as_list, as_text
@@ -139,45 +139,67 @@ class _Told:
         return b"".join(out)
 
 
+class _Form(NamedTuple):
+    """How thoughts are told: as a summary, or as they are."""
+
+    place: str
+    part: str
+    text: str
+    kind: str
+    field: str
+
+
+_SUMMARY = _Form(
+    "summary_index",
+    "response.reasoning_summary_part",
+    "response.reasoning_summary_text",
+    "summary_text",
+    "summary",
+)
+_PLAIN = _Form("content_index", "response.content_part", "response.reasoning_text", "reasoning_text", "content")
+
+
 class _Thought:
-    """Thoughts that have begun: paragraphs of a summary, or of themselves, and whether the last one is over."""
+    """Thoughts that have begun: their paragraphs, and how much the last one lacks of its end."""
 
     def __init__(self, item: dict[str, Any], place: int) -> None:
         self._item = item
         self.place = place
-        self._summary: dict[int, list[str]] = {}
-        self._open = ""  # what the last paragraph still lacks: `text` and `part`, or `part`
+        self._texts: dict[_Form, dict[int, list[str]]] = {_SUMMARY: {}, _PLAIN: {}}
+        self._last: tuple[_Form, int] | None = None
+        self._lacks = 0  # nothing, the part's end (1), the text's too (2)
 
     def take(self, kind: str, value: dict[str, Any]) -> None:
         """More of them."""
-        paragraph = as_count(value.get("summary_index"))
-        match kind:
-            case "response.reasoning_summary_part.added":
-                self._summary.setdefault(paragraph, [])
-                self._open = "text"
-            case "response.reasoning_summary_text.delta":
-                self._summary.setdefault(paragraph, []).append(as_text(value.get("delta")))
-                self._open = "text"
-            case "response.reasoning_summary_text.done":
-                self._open = "part"
-            case "response.reasoning_summary_part.done":
-                self._open = ""
+        base, _, what = kind.rpartition(".")
+        form = next((one for one in self._texts if base in (one.part, one.text)), None)
+        if form is None:
+            return
+        at = as_count(value.get(form.place))
+        texts = self._texts[form].setdefault(at, [])
+        self._last = form, at
+        if what == "delta":
+            texts.append(as_text(value.get("delta")))
+        self._lacks = 2 if what != "done" else int(base == form.text)
 
     def item(self) -> dict[str, Any]:
         """The item at its end."""
-        summary = [{"type": "summary_text", "text": "".join(texts)} for _, texts in sorted(self._summary.items())]
-        return {**self._item, "summary": summary}
+        said = {
+            form.field: [{"type": form.kind, "text": "".join(texts)} for _, texts in sorted(paragraphs.items())]
+            for form, paragraphs in self._texts.items()
+            if paragraphs
+        }
+        return {**self._item, **({"status": COMPLETED} if "status" in self._item else {}), **said}
 
     def rest(self) -> list[tuple[str, dict[str, Any]]]:
         """The events that are missing to their end."""
         out: list[tuple[str, dict[str, Any]]] = []
-        last = max(self._summary, default=0)
-        where = {"item_id": as_text(self._item.get("id")), "output_index": self.place, "summary_index": last}
-        text = "".join(self._summary.get(last, ()))
-        if self._open == "text":
-            out.append(("response.reasoning_summary_text.done", {**where, "text": text}))
-        if self._open:
-            part = {"type": "summary_text", "text": text}
-            out.append(("response.reasoning_summary_part.done", {**where, "part": part}))
+        if self._last is not None and self._lacks:
+            form, at = self._last
+            text = "".join(self._texts[form][at])
+            where = {"item_id": as_text(self._item.get("id")), "output_index": self.place, form.place: at}
+            if self._lacks > 1:
+                out.append((f"{form.text}.done", {**where, "text": text}))
+            out.append((f"{form.part}.done", {**where, "part": {"type": form.kind, "text": text}}))
         out.append(("response.output_item.done", {"output_index": self.place, "item": self.item()}))
         return out
