@@ -15,7 +15,7 @@ from pointsman.core.usage import Usage
 from pointsman.testing import check_dialect
 from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.port import Dialect
-from pointsman.wire.streams import StreamReader, StreamWriter
+from pointsman.wire.streams import Stand, StreamReader, StreamWriter
 from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 from wire.across.dialects import every
 
@@ -81,6 +81,11 @@ class _SaysYesToCuts(OpenAIChat):
         return Lenient()
 
 
+class _BeginsAnew(OpenAIChat):
+    def resume(self, told: bytes, incoming: Incoming) -> Stand:
+        return Stand(self.writer(incoming))
+
+
 class _Fragile(OpenAIChat):
     def read_answer(self, body: bytes) -> AnswerFacts:
         value = msgspec.json.decode(body)
@@ -114,6 +119,7 @@ class _BreaksInTwo(OpenAIChat):
         (_LosesCitations, "stream"),
         (_LosesTheLastCall, "whole"),
         (_SaysYesToCuts, "cut"),
+        (_BeginsAnew, "resumed"),
         (_Fragile, "garbage"),
         (_ForgetsStops, "requests"),
         (_NamelessErrors, "error"),

@@ -31,6 +31,7 @@ _PROBES: Mapping[str, Callable[[golden.Subject], Found]] = MappingProxyType(
         "stream_error": trouble.stream_error,
         "keep_alive": trouble.keep_alive,
         "cut": trouble.cut,
+        "resumed": trouble.resumed,
         "garbage": trouble.garbage,
         "stream_garbage": trouble.stream_garbage,
         "bad_requests": trouble.bad_requests,

@@ -6,7 +6,17 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pointsman.core.chat import Alive
+from pointsman.core.chat import (
+    Alive,
+    Answer,
+    AnswerStart,
+    BlockEnd,
+    BlockStart,
+    ChoiceEnd,
+    Delta,
+    Event,
+    Text,
+)
 from pointsman.core.errors import (
     CallerError,
     ConnectFailed,
@@ -21,7 +31,7 @@ from pointsman.testing.dialect_probes import SENT, SIZES, Notes, Subject, tried
 from pointsman.testing.golden import ANSWERS, REQUESTS
 from pointsman.testing.meaning import of_answer
 from pointsman.testing.probes import Found
-from pointsman.wire.events import events_of
+from pointsman.wire.events import Assembly, events_of
 
 _ID = "req_1"
 _PLACES = 200  # where a stream is cut, and once more as many at its end
@@ -131,6 +141,41 @@ def cut(subject: Subject) -> Found:
             if problem or (back is not None and of_answer(back)["choices"] != wanted):
                 notes.broken.append(f"{name} cut at {at}: {problem or 'taken for whole'}")
     return notes.verdict()
+
+
+def resumed(subject: Subject) -> Found:
+    """A stream that breaks between any two of its events can be gone on with, and is the same answer in the end."""
+    notes = Notes()
+    for name in ("text", "other scripts", "thinking"):
+        parts = _events(subject.streamed(ANSWERS[name]))
+        wanted = _text_of(subject.heard(b"".join(parts)))
+        for at in range(1, len(parts) + 1):
+            notes.count += 1
+            back, problem = tried(_gone_on, subject, b"".join(parts[:at]), wanted[1])
+            if back is None or _text_of(back) != wanted:
+                notes.broken.append(f"{name} behind {at} events: {problem or 'another answer'}")
+    return notes.verdict()
+
+
+def _gone_on(subject: Subject, told: bytes, whole: str) -> Answer:
+    """What is heard of a stream that has been told so far, when its text is gone on with."""
+    stand = subject.dialect.resume(told, subject.asked_stream)
+    if stand.owed is not None:
+        return subject.heard(told + stand.owed)
+    so_far = Assembly()
+    so_far.add(subject.dialect.reader(SENT).feed(told))
+    rest = whole[len(_text_of(so_far.answer())[1]) :]
+    index = stand.text if stand.text >= 0 else stand.following
+    events: list[Event] = [] if stand.begun else [AnswerStart(id=_ID, model="golden")]
+    events += [] if stand.text >= 0 else [BlockStart(index=index, block=Text(text=""))]
+    events += [Delta(index=index, field="text", text=rest), BlockEnd(index=index), ChoiceEnd(finish="stop")]
+    return subject.heard(told + stand.ending + stand.writer.write(events) + stand.writer.close(None, None))
+
+
+def _text_of(answer: Answer) -> tuple[str, str]:
+    """An answer's id and its text."""
+    blocks = answer.choices[0].blocks if answer.choices else ()
+    return answer.id, "".join(block.text for block in blocks if isinstance(block, Text))
 
 
 def _mutated(value: Any) -> Iterator[Any]:

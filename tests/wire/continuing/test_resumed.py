@@ -162,11 +162,30 @@ def test_a_response_goes_on_behind_any_of_its_ends(gone):
     at = whole.find(b"event: " + gone)
     got = finished("openai-responses", whole[:at] if at > 0 else whole, saying(" it.", random.Random(1)))
     assert got.text == "Well, this is it."
+    parts = [part["text"] for item in got.body["output"] for part in item["content"]]
+    assert parts == ["Well, this is", " it."]  # nothing grows behind its end
 
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_an_answer_of_which_only_the_head_was_told_begins_once(caller):
     assert finished(caller, broken(caller, [HEAD]), saying("Good day.", random.Random(1))).text == "Good day."
+
+
+def test_a_role_that_was_told_is_not_told_again():
+    chunk = {"id": "a-1", "object": "chat.completion.chunk", "created": 1_764_000_000, "model": "m-1"}
+    choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
+    told = b"data: " + json.dumps({**chunk, "choices": [choice]}).encode() + b"\n\n"
+    relay = second_to("openai-chat", told)
+    out = poured(relay, written(CLAUDE.dialect, saying("Good day.", random.Random(1))), random.Random(1))
+    assert b'"role"' not in out
+
+
+def test_blocks_are_counted_on():
+    thoughts = [BlockStart(index=0, block=Reasoning()), Delta(index=0, field="text", text="Hm."), BlockEnd(index=0)]
+    text = [BlockStart(index=1, block=Text(text="")), Delta(index=1, field="text", text="Well,"), BlockEnd(index=1)]
+    told = broken("anthropic-messages", [HEAD, *thoughts, *text])
+    got = finished("anthropic-messages", told, saying(" it is.", random.Random(1)))
+    assert [block["type"] for block in got.body["content"]] == ["thinking", "text", "text"]
 
 
 @pytest.mark.parametrize("caller", CALLERS)

@@ -99,3 +99,8 @@ def test_an_answer_that_begins_anew_is_not_told_twice():
 )
 def test_white_space_that_was_told_is_not_told_again(white, said, shown):
     assert through(Stripped(white), said) == shown
+
+
+def test_white_space_is_cut_at_the_seam_alone():
+    seam = Stripped(" ")
+    assert [seam.take(piece) for piece in ("more", " ", "and more")] == ["more", " ", "and more"]
