@@ -54,7 +54,7 @@ def test_every_metric_is_described_with_its_type_and_labels() -> None:
     made = metrics.Metrics()
     expected = {}
     for one in vars(made).values():
-        if isinstance(one, metrics.Counter | metrics.Histogram):
+        if isinstance(one, metrics.Counter | metrics.Gauge | metrics.Histogram):
             labels = ", ".join(f"`{label}`" for label in one.labels)
             expected[one.name] = (type(one).__name__.lower(), labels)
     for name in re.findall(r'"(gw_\w+)"', sources("compose", "server")):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_WORST = ("gw_ledger_up",)
+_LOWEST = ("gw_ledger_up",)
+_HIGHEST = ("gw_breaker_state{",)
 _LASTING_TYPES = frozenset({"counter", "histogram"})
 _LASTING_GAUGES = frozenset({"gw_ledger_dropped_rows"})  # only ever rises, like a counter
 
@@ -20,12 +21,17 @@ def merge(expositions: Iterable[bytes]) -> bytes:
                 continue
             series, _, number = line.rpartition(" ")
             value = float(number)
-            if series in values:
-                value = min(values[series], value) if series.startswith(_WORST) else values[series] + value
-            values[series] = value
+            values[series] = _both(series, values[series], value) if series in values else value
             shown.setdefault(series)
     lines = [entry if entry.startswith("#") else f"{entry} {_number(values[entry])}" for entry in _by_family(shown)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _both(series: str, one: float, other: float) -> float:
+    """The value of a series in two processes."""
+    if series.startswith(_LOWEST):
+        return min(one, other)
+    return max(one, other) if series.startswith(_HIGHEST) else one + other
 
 
 def lasting(exposition: bytes) -> bytes:

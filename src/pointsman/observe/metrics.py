@@ -11,6 +11,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
+from pointsman.core.failure import Target
+from pointsman.core.health import State, Transition
 from pointsman.core.outcome import Attempt, Outcome
 
 _MAX_SERIES = 2_000
@@ -19,6 +21,8 @@ _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 _NANO = 1e-9
+_STATES: dict[State, int] = {"closed": 0, "degraded": 1, "half_open": 2, "open": 3}
+_MOST_TARGETS = 2_000
 # What would break a line, or the text's encoding: control characters, line separators, halves of surrogate pairs.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -126,6 +130,23 @@ class Counter:
         return head + [f"{self.name}{_braces(self.labels, key)} {_number(s.value)}" for key, s in self._series.items()]
 
 
+class Gauge:
+    """One gauge family; what was set last per label set."""
+
+    def __init__(self, names: Names, name: str, text: str, labels: tuple[str, ...]) -> None:
+        self.name, self.text, self.labels = name, text, labels
+        self._series = _Family(names, labels, Sum)
+
+    def set(self, labels: Labels, value: float) -> None:
+        """What is measured now."""
+        self._series.at(labels).value = value
+
+    def lines(self) -> list[str]:
+        """The family as text."""
+        head = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} gauge"]
+        return head + [f"{self.name}{_braces(self.labels, key)} {_number(s.value)}" for key, s in self._series.items()]
+
+
 class Histogram:
     """One histogram family; counts per bucket and label set. Values are seconds."""
 
@@ -206,6 +227,19 @@ class Metrics:
             "Requests refused because too many were in flight; not in `gw_calls_total`.",
             (),
         )
+        self.breaker_transitions = Counter(
+            names,
+            "gw_breaker_transitions_total",
+            "Changes of state of a model at its provider; without a model of the whole provider.",
+            ("provider", "model", "to"),
+        )
+        self.alerts = Counter(names, "gw_alerts_total", "Alerts by what became of them.", ("kind", "channel", "result"))
+        self.breaker_state = Gauge(
+            names,
+            "gw_breaker_state",
+            "0 closed, 1 degraded, 2 half open, 3 open; the worst over its keys.",
+            ("provider", "model"),
+        )
         self.duration = Histogram(names, "gw_call_duration_seconds", "Whole call.", ("route",))
         self.first = Histogram(
             names, "gw_first_byte_seconds", "Until the first content byte of an attempt.", ("model",)
@@ -217,6 +251,7 @@ class Metrics:
         self._all_overheads = self.overhead.at(())
         self._calls: dict[Labels, _Calls] = {}
         self._attempts: dict[Labels, _Attempts] = {}
+        self._states: dict[Target, int] = {}
 
     def expect(self, names: Iterable[str]) -> None:
         """Names of routes and models that are configured now."""
@@ -270,6 +305,23 @@ class Metrics:
                 tally.cost = self.cost.at((provider, model))
             tally.cost.value += attempt.cost * _NANO
 
+    def transition(self, transition: Transition) -> None:
+        """Count one change of health."""
+        target, after = transition.target, transition.after
+        provider, model = target.provider, target.upstream
+        self.breaker_transitions.add((provider, model, after))
+        states = self._states
+        if after == "closed":
+            states.pop(target, None)
+        elif target in states or len(states) < _MOST_TARGETS:
+            states[target] = _STATES[after]
+        worst = max([value for one, value in states.items() if one[:2] == (provider, model)], default=0)
+        self.breaker_state.set((provider, model), worst)
+
+    def alert(self, kind: str, channel: str, result: str) -> None:
+        """Count what became of one alert on one channel."""
+        self.alerts.add((kind, channel, result))
+
     def render(self, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> bytes:
         """The whole exposition; `gauges` maps a name to its help text and a function that reads it."""
         out: list[str] = []
@@ -282,8 +334,11 @@ class Metrics:
             self.failovers,
             self.json,
             self.turned_away,
+            self.breaker_transitions,
+            self.alerts,
         ):
             out += counter.lines()
+        out += self.breaker_state.lines()
         for histogram in (self.duration, self.first, self.overhead):
             out += histogram.lines()
         for name, (text, read) in gauges.items():

@@ -1,0 +1,154 @@
+"""Which alerts are due: from changes of health and outcomes of calls, with time handed in. Does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pointsman.core.advice import reconsider
+from pointsman.core.failure import Target
+from pointsman.core.health import Transition
+from pointsman.core.outcome import Outcome
+from pointsman.observe.alerts.alert import Alert, Details, Kind, Thresholds, nanos
+from pointsman.observe.alerts.matter import Matter
+from pointsman.observe.alerts.rates import Rate, left_behind
+from pointsman.observe.standing import DOWN, shown
+
+_MOST_MATTERS = 2_000
+_OURS = frozenset({"internal_error", "store_unavailable", "overloaded", "fetch_failed"})
+"""Failures of the gateway itself: they say nothing of a route's models."""
+
+
+class _Route:
+    """What is known of one route. `unanswered`: calls in a row that nobody could answer."""
+
+    __slots__ = ("rate", "unanswered")
+
+    def __init__(self, window: int) -> None:
+        self.rate = Rate(window)
+        self.unanswered = 0
+
+
+class Alerts:
+    """Hears transitions (`hear`), outcomes (`record`, a `Recorder`) and time (`tick`), and tells `tell` what is due.
+
+    Used on one event loop; `tell` must not wait. Nothing here raises into the path of a call.
+    """
+
+    def __init__(self, tell: Callable[[Alert], None], rules: Thresholds | None = None) -> None:
+        self._tell = tell
+        self._rules = rules or Thresholds()
+        self._routes: dict[str, _Route] = {}
+        self._matters: dict[tuple[Kind, str], Matter] = {}
+        self._down: set[str] = set()
+        self._looked = 0
+
+    def configure(self, rules: Thresholds, routes: Iterable[str]) -> None:
+        """Thresholds, and the routes that there are: callers invent names, so no others are watched."""
+        same = rules.window == self._rules.window
+        before, self._rules = self._routes, rules
+        self._routes = {
+            name: before[name] if same and name in before else _Route(nanos(rules.window)) for name in routes
+        }
+
+    def hear(self, transition: Transition) -> None:
+        """Take a change of health, of a target or of a whole provider (a target without a model)."""
+        target, at = transition.target, transition.at
+        kind: Kind = "breaker_open" if target.upstream else "provider_down"
+        subject = shown(target)
+        down = transition.after in DOWN
+        if kind == "provider_down":
+            (self._down.add if down else self._down.discard)(target.provider)
+        if not down:
+            self._end(kind, subject, at)
+        elif kind == "provider_down":
+            self._begin(kind, subject, at, f"provider {subject} is down: {transition.why}", _details(transition))
+        elif target.provider not in self._down:  # else that was told already, in one alert for all of them
+            self._begin(kind, subject, at, f"{subject} is not asked for now: {transition.why}", _details(transition))
+
+    def record(self, outcome: Outcome) -> None:
+        """Take the outcome of a call."""
+        plan, attempts = outcome.plan, outcome.attempts
+        route = self._routes.get(plan.route) if plan is not None else None
+        if plan is None or route is None:
+            return
+        at = outcome.started + outcome.duration
+        if outcome.status == "ok":
+            if len(attempts) == 1 and not route.unanswered and attempts[0].model == plan.steps[0].model.name:
+                route.rate.add(at, None)  # as nearly all are
+                return
+        elif outcome.status != "failed" or outcome.error in _OURS:
+            return
+        left = left_behind(outcome)
+        if attempts:
+            route.rate.add(at, left)
+        self._answered(plan.route, route, outcome, at)
+        if left is not None:
+            self._rate(plan.route, at)
+
+    def tick(self, now: int) -> None:
+        """Time has passed (nanoseconds since the epoch): recoveries, reminders. To be called every second or so."""
+        rates = now - self._looked >= _LOOK_NS or now < self._looked
+        if rates:
+            self._looked = now
+        for (kind, subject), matter in tuple(self._matters.items()):
+            if rates and kind == "failover_rate" and matter.wrong:
+                self._rate(subject, now)
+            self._send(matter.tick(now, self._rules))
+            if matter.rests(now, self._rules):
+                del self._matters[kind, subject]
+
+    def _answered(self, name: str, route: _Route, outcome: Outcome, at: int) -> None:
+        """Judge whether a route answers at all."""
+        if outcome.status == "failed":
+            route.unanswered += 1
+            if route.unanswered >= self._rules.down_after:
+                self._begin("route_down", name, at, *_unanswered(name, route.unanswered, outcome))
+        elif route.unanswered:
+            route.unanswered = 0
+            self._end("route_down", name, at)
+
+    def _rate(self, name: str, now: int) -> None:
+        """Judge a route's failovers."""
+        rules, route = self._rules, self._routes.get(name)
+        calls, failovers, primary = route.rate.counts(now) if route is not None else (0, 0, "")
+        if calls < rules.least_calls or failovers < rules.failover_share * calls:
+            self._end("failover_rate", name, now)
+            return
+        when = f"in the last {round(rules.window / 60)} minutes"
+        details: Details = {"route": name, "model": primary, "failovers": failovers, "calls": calls}
+        self._begin("failover_rate", name, now, reconsider(name, primary, failovers, calls, when), details)
+
+    def _begin(self, kind: Kind, subject: str, at: int, says: str, details: Details) -> None:
+        matter = self._matters.get((kind, subject))
+        if matter is None:
+            if kind not in self._rules.kinds or len(self._matters) >= _MOST_MATTERS:
+                return
+            matter = self._matters[kind, subject] = Matter(kind, subject)
+        self._send(matter.begin(at, says, details, self._rules))
+
+    def _end(self, kind: Kind, subject: str, at: int) -> None:
+        matter = self._matters.get((kind, subject))
+        if matter is not None:
+            matter.end(at)
+
+    def _send(self, alert: Alert | None) -> None:
+        if alert is not None:
+            self._tell(alert)
+
+
+_LOOK_NS = 10_000_000_000
+"""How often a route that fails over too much is judged anew without a call."""
+
+
+def _details(transition: Transition) -> Details:
+    target: Target = transition.target
+    said = {"provider": target.provider, "model": target.upstream, "key": target.key, "why": transition.why}
+    return {name: text for name, text in said.items() if text}
+
+
+def _unanswered(name: str, count: int, outcome: Outcome) -> tuple[str, Details]:
+    """What is said of a route that answers nobody: codes only, for a provider's words may hold a caller's."""
+    tried = ", ".join(f"{attempt.model}: {attempt.error}" for attempt in outcome.attempts[-5:])
+    why = f" ({tried})" if tried else f" ({outcome.error})"
+    says = f"all models of route {name} are down: nobody could answer the last {count} calls{why}"
+    return says, {"route": name, "calls": count, "error": outcome.error, "call": outcome.id}
