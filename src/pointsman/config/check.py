@@ -107,9 +107,15 @@ class _Target(msgspec.Struct, frozen=True):
 
 
 def check(loaded: Loaded, env: Mapping[str, str], look_up: LookUp, today: dt.date) -> tuple[Finding, ...]:
-    """All findings: those about providers, then models, routes and the server, each in the order of the file."""
+    """All findings: on providers, then models, routes, the server and alerts, each in the order of the file."""
     checker = _Checker(loaded, look_up)
-    return (*checker.providers(env), *checker.models(today), *checker.routes(today), *checker.server())
+    return (
+        *checker.providers(env),
+        *checker.models(today),
+        *checker.routes(today),
+        *checker.server(),
+        *checker.alerts(env),
+    )
 
 
 def on_this_machine(url: str) -> bool:
@@ -163,6 +169,15 @@ class _Checker:
             if plain := without_usual_port(origin):
                 message = f"no page has the origin `{origin}`: browsers leave the usual port out"
                 yield self._finding("warning", "origin_never_matches", path, message, f"write `{plain}`")
+
+    def alerts(self, env: Mapping[str, str]) -> Iterable[Finding]:
+        for name, channel in self._config.alerts.channels.items():
+            for key in ("url_env", "secret_env", "key_env", "user_env", "password_env"):
+                variable = getattr(channel, key)
+                if variable and not env.get(variable):
+                    message = f"alerts cannot be sent to `{name}`: the variable {variable} is not set"
+                    path = ("alerts", "channels", name, key)
+                    yield self._finding("warning", "variable_missing", path, message, f"export {variable}=…")
 
     def models(self, today: dt.date) -> Iterable[Finding]:
         for name, entry in self._config.models.items():

@@ -10,11 +10,19 @@ import msgspec
 from pointsman.config.decode import Decoder
 from pointsman.config.names import MODEL_NAME, PROVIDER_NAME, carried, did_you_mean, find_model
 from pointsman.config.problems import KeyPath, Mark, Problems
-from pointsman.config.schema import Config, Model, Route
+from pointsman.config.schema import AlertChannel, Config, Model, Route
 from pointsman.config.secret import looks_secret
 
 _NOT_PARAMS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
 """Body fields that are the caller's or the gateway's to say; as a default they would change what is asked."""
+_CHANNEL_KEYS: dict[str, frozenset[str]] = {
+    "webhook": frozenset({"url", "url_env", "secret_env", "proxy"}),
+    "slack": frozenset({"url", "url_env", "proxy"}),
+    "pagerduty": frozenset({"url", "key_env", "proxy"}),
+    "email": frozenset({"host", "port", "security", "user_env", "password_env", "from", "to"}),
+}
+"""What only channels of one type have."""
+_CHANNEL_NEEDS = {"pagerduty": ("key_env",), "email": ("host", "from", "to")}
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +61,7 @@ class CrossCheck:
             self._model(name, model)
         for name, route in self._config.routes.items():
             self._route(name, route)
+        self._alerts()
 
     def _add(self, path: KeyPath, message: str, hint: str = "") -> None:
         at = path
@@ -159,6 +168,38 @@ class CrossCheck:
         choices = [*self._written["models"], *(f"{p}/{upstream}" for p in self._all_providers() if slash)]
         hint = did_you_mean(member, choices) or "add it under `models`, or write `provider/model`"
         self._add(path, f"no model `{member}`", hint)
+
+    def _alerts(self) -> None:
+        for name in {path[2] for path in self._marks if len(path) == 3 and path[:2] == ("alerts", "channels")}:
+            path = ("alerts", "channels", name)
+            if looks_secret(name):
+                self._problems.add(self._marks[path], path[:2], "a name here looks like a secret")
+            elif not PROVIDER_NAME.fullmatch(name) or name == "log":
+                hint = "a name has letters, digits, `.`, `_` and `-`; `log` is taken"
+                self._problems.add(self._marks[path], path[:2], f"`{name[:60]}` cannot name a channel", hint)
+        for name, channel in self._config.alerts.channels.items():
+            self._channel(("alerts", "channels", name), channel)
+
+    def _channel(self, path: KeyPath, channel: AlertChannel) -> None:
+        """A channel has the keys of its type, and those that this type needs."""
+        said = {mark[3] for mark in self._marks if len(mark) == 4 and mark[:3] == path}
+        own = _CHANNEL_KEYS[channel.type]
+        for key in sorted(said & (frozenset().union(*_CHANNEL_KEYS.values()) - own)):
+            types = " and ".join(f"`{kind}`" for kind, keys in _CHANNEL_KEYS.items() if key in keys)
+            self._add((*path, key), f"a channel of type `{channel.type}` has no `{key}`", f"it belongs to {types}")
+        if channel.type in ("webhook", "slack") and len(said & {"url", "url_env"}) != 1:
+            message = "has both `url` and `url_env`" if "url" in said else "needs `url_env` or `url`"
+            self._add(path, message, "`url_env` is the name of a variable, for a URL that is itself a key")
+        lacking = [key for key in _CHANNEL_NEEDS.get(channel.type, ()) if key not in said]
+        if lacking:
+            self._add(path, f"needs {' and '.join(f'`{key}`' for key in lacking)}")
+        if channel.type == "email":
+            if "to" in said and not channel.to and (*path, "to") not in self._failed:
+                self._add((*path, "to"), "is empty", "name at least one address")
+            if len(said & {"user_env", "password_env"}) == 1:
+                self._add(path, "needs both `user_env` and `password_env`", "leave both out where nobody signs in")
+            if channel.security == "none" and "password_env" in said:
+                self._add((*path, "security"), "sends the password in the clear", "`starttls` or `ssl`")
 
     def _has_provider(self, name: str) -> bool:
         return name in self._written["providers"] or self._known.providers is None or name in self._known.providers

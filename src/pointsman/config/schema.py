@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from pointsman.config.values import (
     AbilityName,
+    Address,
     Count,
     EnvName,
     FilePath,
@@ -26,6 +27,7 @@ from pointsman.config.values import (
     Retries,
     RootPath,
     Seconds,
+    Share,
     Size,
     StoreUrl,
     Tokens,
@@ -273,6 +275,76 @@ class Responses(_Section, frozen=True, kw_only=True):
     ] = 30
 
 
+AlertKind = Literal["breaker_open", "provider_down", "route_down", "failover_rate"]
+_ALL_KINDS: tuple[AlertKind, ...] = ("breaker_open", "provider_down", "route_down", "failover_rate")
+
+
+class AlertChannel(_Section, frozen=True, kw_only=True):
+    """Where alerts go. Which keys belong to which `type` stands with each; secrets are named by variable."""
+
+    type: Annotated[
+        Literal["webhook", "slack", "pagerduty", "email"],
+        Meta(description="`webhook`: JSON to a URL of your own. `slack`: and whoever takes the same form."),
+    ]
+    url: Annotated[
+        Url | None,
+        Meta(description="`webhook`, `slack`: where to. `pagerduty`: instead of the public address."),
+    ] = None
+    url_env: Annotated[
+        EnvName | None,
+        Meta(description="`webhook`, `slack`: name of the variable that holds it, where the URL is itself a key."),
+    ] = None
+    secret_env: Annotated[
+        EnvName | None,
+        Meta(description="`webhook`: variable of the secret that signs each body (HMAC-SHA256)."),
+    ] = None
+    key_env: Annotated[EnvName | None, Meta(description="`pagerduty`: variable of the service's routing key.")] = None
+    host: Annotated[Label | None, Meta(description="`email`: the SMTP server.")] = None
+    port: Annotated[
+        Port | None, Meta(description="`email`: its port; otherwise 587, with `security: ssl` 465, with `none` 25.")
+    ] = None
+    security: Annotated[
+        Literal["starttls", "ssl", "none"],
+        Meta(description="`email`: encrypt after the greeting, from the first byte, or not at all."),
+    ] = "starttls"
+    user_env: Annotated[EnvName | None, Meta(description="`email`: variable of the user, to sign in with.")] = None
+    password_env: Annotated[EnvName | None, Meta(description="`email`: variable of the password.")] = None
+    from_: Annotated[Address | None, Meta(description="`email`: the sender.")] = field(name="from", default=None)
+    to: Annotated[tuple[Address, ...], Meta(description="`email`: the recipients.")] = ()
+    ca_file: Annotated[
+        FilePath | None, Meta(description="PEM file with the authorities to trust; otherwise the system's.")
+    ] = None
+    proxy: Annotated[
+        ProxyUrl | None, Meta(description="All but `email`: proxy for it; otherwise `$HTTPS_PROXY` and friends.")
+    ] = None
+    kinds: Annotated[
+        tuple[AlertKind, ...] | None, Meta(description="Which alerts it gets; otherwise all that there are.")
+    ] = None
+
+
+class Alerts(_Section, frozen=True, kw_only=True):
+    """What is told when providers fail, and to whom. Without channels it stands in the log alone."""
+
+    channels: Annotated[dict[str, AlertChannel], Meta(description="Where alerts go, by name.")] = field(
+        default_factory=dict
+    )
+    kinds: Annotated[
+        tuple[AlertKind, ...],
+        Meta(
+            description="Which there are. `breaker_open`: a model is not asked for now. `provider_down`: none of its "
+            "models in use is. `route_down`: nobody could answer. `failover_rate`: too many calls leave the primary."
+        ),
+    ] = _ALL_KINDS
+    failover_share: Annotated[
+        Share, Meta(description="Share of a route's calls that fail over, from which on its primary is in question.")
+    ] = 0.1
+    window: Annotated[Seconds, Meta(description="Over how long that share is taken.")] = 900.0
+    least_calls: Annotated[Count, Meta(description="Calls in that time, below which it says nothing.")] = 20
+    down_after: Annotated[Count, Meta(description="Calls in a row that nobody could answer: the route is down.")] = 3
+    settle: Annotated[Seconds, Meta(description="How long it has to be over before that is told.")] = 60.0
+    reminder: Annotated[Seconds, Meta(description="How often it is told again while it lasts.")] = 14_400.0
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole file. Every key is optional: without a file, providers are on whose key is in the environment."""
 
@@ -301,6 +373,7 @@ class Config(_Section, frozen=True, kw_only=True):
         Meta(description="The embedded model: `true`, `false` or a mapping.", extra={"shorthand": "enabled"}),
     ] = Local()
     prices: Annotated[Prices, Meta(description="How prices are refreshed.")] = Prices()
+    alerts: Annotated[Alerts, Meta(description="What is told when providers fail, and to whom.")] = Alerts()
     log: Annotated[Log, Meta(description="What is written to the terminal.")] = Log()
     keys: Annotated[
         Literal["auto", "required"],

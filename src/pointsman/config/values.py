@@ -100,6 +100,15 @@ StoreUrl = Annotated[
     ),
 ]
 FilePath = Annotated[str, Meta(min_length=1, extra={"type": "file", "expects": "a file's path"})]
+Address = Annotated[
+    str,
+    Meta(
+        max_length=254,
+        pattern=r"^[^\s@<>,;:\"]+@[^\s@<>,;:\"]+$",
+        extra={"expects": "an e-mail address without a name", "hint": "e.g. ops@app.example"},
+    ),
+]
+Share = Annotated[float, Meta(gt=0, le=1, extra={"hint": "10 % is 0.1"})]
 Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"type": "seconds"})]
 Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000, extra={"type": "tokens", "hint": "write it in digits: 128000"})]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
