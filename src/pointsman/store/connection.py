@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from pointsman.core.clock import Clock
-from pointsman.core.errors import PointsmanError, StoreUnavailable
-from pointsman.store import response_rows
+from pointsman.core.errors import InternalError, PointsmanError, StoreUnavailable
+from pointsman.store import health_rows, response_rows
 from pointsman.store.database import Database, open_database
 from pointsman.store.inserts import Inserts
 from pointsman.store.location import Location, file_id
@@ -80,6 +80,16 @@ class Connection:
             self._database, self._inserts, self._opened_file = database, Inserts(database), opened
             self.is_new, self.error, self._patience = True, None, FIRST_RETRY_NS
         return self._inserts
+
+    def write_events(self, rows: list[health_rows.Row]) -> list[InternalError]:
+        """Write changes of health in one transaction, through an open connection; why some can be in no store.
+
+        Raises:
+            StoreUnavailable: the store failed; nothing was written.
+        """
+        if self._database is None:
+            raise StoreUnavailable("the store is not open")
+        return health_rows.write(self._database, rows)
 
     def demand_place(self) -> None:
         """After a commit: rows in a file that was deleted meanwhile are found by nobody, so they are written again.

@@ -9,9 +9,12 @@ from msgspec.structs import replace
 
 from pointsman.core.clock import Clock
 from pointsman.core.outcome import Outcome
+from pointsman.store.health_rows import Row
 from pointsman.store.location import locate
 from pointsman.store.settings import LedgerSettings, LedgerStats
 from pointsman.store.writer import Writer
+
+_MOST_EVENTS = 10_000
 
 
 class Ledger:
@@ -31,12 +34,14 @@ class Ledger:
     def __init__(self, url: str, clock: Clock, settings: LedgerSettings | None = None) -> None:
         self._settings = settings or LedgerSettings()
         self._queue: deque[Outcome] = deque()
+        self._events: deque[Row] = deque()
         self._bound = self._settings.queue
         self._lock = threading.Lock()
         self._weight = 0
         self._dropped = 0
         self._contents_dropped = 0
-        self._writer = Writer(locate(url), clock, self._settings, self._queue, self._unload)
+        self._events_dropped = 0
+        self._writer = Writer(locate(url), clock, self._settings, self._queue, self._unload, self._events)
 
     def start(self) -> None:
         """Start the writer. Returns at once: the database is opened and brought up to date by the writer's thread."""
@@ -51,6 +56,21 @@ class Ledger:
         if outcome.request_body is not None or outcome.answer_body is not None:
             outcome = self._load(outcome)
         self._queue.append(outcome)
+        writer = self._writer
+        if not writer.awake:
+            writer.awake = True
+            writer.wake.set()
+
+    def note(self, event: Row) -> None:
+        """Take a change of health, see `health_rows`. Never blocks, never raises.
+
+        While the database is away they wait in memory: there are few, and of more than ten thousand the oldest go.
+        """
+        if len(self._events) >= _MOST_EVENTS:
+            self._events.popleft()
+            with self._lock:
+                self._events_dropped += 1
+        self._events.append(event)
         writer = self._writer
         if not writer.awake:
             writer.awake = True
@@ -77,6 +97,7 @@ class Ledger:
             spooled=writer.spooled,
             dropped=self._dropped + writer.dropped,
             contents_dropped=self._contents_dropped,
+            events_dropped=self._events_dropped + writer.events_dropped,
             last_error=writer.last_error,
             up=writer.up,
         )

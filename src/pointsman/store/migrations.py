@@ -178,11 +178,27 @@ _FORMS = (
     "CREATE INDEX attempts_form ON attempts (model, form, started_ns) WHERE form IS NOT NULL",
 )
 
+_HEALTH = (
+    """
+CREATE TABLE health_events (
+    id {id} NOT NULL PRIMARY KEY,
+    at_ns BIGINT NOT NULL,
+    node TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    upstream TEXT NOT NULL,
+    key_env TEXT NOT NULL,
+    state_before TEXT NOT NULL,
+    state_after TEXT NOT NULL,
+    why TEXT NOT NULL
+)""",
+)
+
 MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (1, "calls, attempts, plans, contents, keys", _FIRST),
     (2, "the order in which calls are written", _ORDER),
     (3, "responses that callers go on from", _RESPONSES),
     (4, "whether answers have the form that was asked for", _FORMS),
+    (5, "the health of providers", _HEALTH),
 )
 """Number, what it brings, statements."""
 

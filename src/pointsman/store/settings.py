@@ -46,6 +46,7 @@ class LedgerStats(msgspec.Struct, frozen=True, kw_only=True):
         spooled: calls in this process's spool on disk.
         dropped: calls lost: memory and spool were full, or a row could not be stored at all.
         contents_dropped: calls stored without their bodies although these should have been.
+        events_dropped: changes of health lost: too many waited in memory, or they could not be stored at all.
         last_error: why the database is away, or what was last wrong; empty if nothing ever was.
         up: whether the database takes rows now.
     """
@@ -55,5 +56,6 @@ class LedgerStats(msgspec.Struct, frozen=True, kw_only=True):
     spooled: int = 0
     dropped: int = 0
     contents_dropped: int = 0
+    events_dropped: int = 0
     last_error: str = ""
     up: bool = False

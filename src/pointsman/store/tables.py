@@ -184,4 +184,18 @@ keys = Table(
     UniqueConstraint("digest"),
 )
 
+health_events = Table(
+    "health_events",
+    METADATA,
+    _id("id", key=True),
+    _int("at_ns", null=False),
+    _text("node"),
+    _text("provider"),
+    _text("upstream"),
+    _text("key_env"),
+    _text("state_before"),
+    _text("state_after"),
+    _text("why"),
+)
+
 settings = Table("settings", METADATA, _id("name", key=True), _text("value"))

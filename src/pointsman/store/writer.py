@@ -10,6 +10,7 @@ from pathlib import Path
 from pointsman.core.clock import Clock
 from pointsman.core.errors import InternalError, StoreUnavailable
 from pointsman.core.outcome import Outcome
+from pointsman.store import health_rows
 from pointsman.store.connection import FIRST_RETRY_NS, Connection, Replaced
 from pointsman.store.decisions import Decisions
 from pointsman.store.inserts import Inserts
@@ -19,6 +20,7 @@ from pointsman.store.settings import LedgerSettings
 from pointsman.store.spool import Spool, SpoolFull
 from pointsman.store.telling import Telling
 
+_EVENTS = 64
 _HOUSEKEEPING_NS = 60_000_000_000
 _IDLE_SECONDS = 0.5  # how often an idle writer looks whether the database is back
 
@@ -28,7 +30,7 @@ class Writer:
 
     Attributes:
         wake, awake: how the recording side rouses an idle writer: `awake` first, the event only if it was not.
-        written, dropped, spooled, in_hand, last_error, up: see `LedgerStats`.
+        written, dropped, events_dropped, spooled, in_hand, last_error, up: see `LedgerStats`.
     """
 
     def __init__(
@@ -38,16 +40,19 @@ class Writer:
         settings: LedgerSettings,
         queue: deque[Outcome],
         taken: Callable[[list[Outcome]], None],
+        events: deque[health_rows.Row],
     ) -> None:
         self.wake = threading.Event()
         self.awake = False
-        self.written = self.dropped = self.in_hand = 0
+        self.written = self.dropped = self.in_hand = self.events_dropped = 0
         self.last_error = ""
         self.up = False
         self._clock = clock
         self._settings = settings
         self._queue = queue
         self._taken = taken
+        self._events = events
+        self._events_in_hand = 0
         self._decisions = Decisions()
         self._spool = Spool(_spool_folder(location, settings), settings.spool_bytes)
         self._telling = Telling(clock, location.shown)
@@ -89,7 +94,12 @@ class Writer:
         self.wake.set()
         with self._progress:
             return self._progress.wait_for(
-                lambda: not (self._queue or self.in_hand or self._spool.calls) and self.up, timeout
+                lambda: (
+                    not (self._queue or self.in_hand or self._spool.calls)
+                    and not (self._events or self._events_in_hand)
+                    and self.up
+                ),
+                timeout,
             )
 
     def hold(self, timeout: float) -> bool:
@@ -115,7 +125,7 @@ class Writer:
         self._work()
         while not self._stopping.is_set():
             self.awake = False  # before looking, so that whoever appends after the look rouses us
-            if not self._queue:
+            if not (self._queue or (self._events and self.up)):
                 self.wake.wait(_IDLE_SECONDS)
             self.wake.clear()
             self.awake = True
@@ -124,6 +134,7 @@ class Writer:
         self._work()
         with self._rounds:
             self.dropped += len(self._queue)
+            self.events_dropped += len(self._events)
             self._connection.close()
             self._telling.left_behind(self.spooled, self.dropped)
             self._spool.close()
@@ -161,6 +172,7 @@ class Writer:
             return
         self._catch_up(inserts)
         self._drain(inserts)
+        self._drain_events()
         self._telling.back(self.written)
         self._keep_house()
 
@@ -214,6 +226,25 @@ class Writer:
         self._connection.demand_place()
         self.written += len(outcomes)
         self._decisions.stored(plans)
+
+    def _drain_events(self) -> None:
+        """Changes of health, few at a time; what the store does not take now goes back to the queue's head."""
+        events = self._events
+        while events:
+            self._events_in_hand = min(len(events), _EVENTS)
+            rows = [events.popleft() for _ in range(self._events_in_hand)]
+            try:
+                lost = self._connection.write_events(rows)
+                self._connection.demand_place()
+            except (StoreUnavailable, Replaced):
+                events.extendleft(reversed(rows))
+                raise
+            finally:
+                self._events_in_hand = 0
+            for error in lost:
+                self.last_error = error.message
+                self.events_dropped += 1
+                self._telling.trouble("a change of health is lost", error.message)
 
     def _flatten(self, outcomes: list[Outcome]) -> Batch:
         return flatten(outcomes, self._decisions, self._ttl_ns)
