@@ -22,6 +22,8 @@ VERBS = {
     "models": "List routes, models and providers.",
     "check": "Check the configuration.",
     "logs": "Show recent calls, or one call with its decision.",
+    "reliability": "Show uptime of providers and failovers of routes.",
+    "alerts": "Try the channels that alerts go to.",
     "keys": "Create, list and revoke keys.",
     "doctor": "Check this installation.",
     "env": "Print the variables that point applications here.",

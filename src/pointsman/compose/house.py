@@ -17,6 +17,7 @@ import msgspec
 
 from pointsman.access.keys import KeyRing
 from pointsman.catalog import Catalog
+from pointsman.compose.alerting import Alerting
 from pointsman.compose.certificates import check_certificates
 from pointsman.compose.dialects import Dialects
 from pointsman.compose.local import Machine
@@ -31,6 +32,7 @@ from pointsman.config.watch import Source, Watcher
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock, Ids, SystemDraw
 from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
+from pointsman.core.failure import Target
 from pointsman.core.model import Model, Provider
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Carrier, Reply
@@ -41,8 +43,10 @@ from pointsman.line.opaque import OpaqueLine
 from pointsman.line.parts import Parts
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
+from pointsman.observe.standing import Standing
 from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
+from pointsman.store.health_log import HealthLog
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
 from pointsman.store.responses import SqlResponses
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pointsman")
 _KEYS_SECONDS = 10.0
+_TICK_SECONDS = 1.0
 
 
 class Pieces(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +90,12 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class House:
-    """One gateway. `start` before the first call, `aclose` after the last."""
+    """One gateway. `start` before the first call, `aclose` after the last.
+
+    Attributes:
+        standing: whom the book of health tells of every transition (`standing.hear`).
+        alerting: what is told to people.
+    """
 
     def __init__(self, pieces: Pieces) -> None:
         self.pieces = pieces
@@ -94,6 +104,9 @@ class House:
         self.dialects = Dialects()
         self._sending = Sending(pieces.env, Tokens(pieces.clock))
         self._fetcher = Fetcher()
+        self.alerting = Alerting(pieces.carrier, pieces.env, pieces.clock, pieces.metrics.alert)
+        self._health_log = HealthLog(pieces.ledger.note, pieces.ids, node=pieces.ids.new(pieces.clock.now()))
+        self.standing = Standing(pieces.metrics.transition, self._health_log.hear, self.alerting.engine.hear)
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory, pieces.health, pieces.clock.monotonic)
         self.line, self.own_line = self._lines(pieces.loaded)
@@ -170,6 +183,8 @@ class House:
         if keys:  # before the first call: until the store was read, every key is unknown
             await self._read_keys()
             self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
+        self.alerting.start()
+        self._tasks.append(asyncio.create_task(self._watch_health(), name="health"))
         await pieces.machine.start(self._on_found)
         keeper = PriceKeeper(pieces.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
         self._tasks.append(asyncio.create_task(keeper.run(self.catalog, self._on_prices), name="prices"))
@@ -195,6 +210,8 @@ class House:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self.alerting.aclose()
+        self._health_log.end(pieces.clock.now())
         await pieces.carrier.aclose()
         await self._fetcher.aclose()
         await asyncio.to_thread(pieces.responses.close)
@@ -203,6 +220,14 @@ class House:
             await asyncio.to_thread(self._questions.close)
             self._questions = None
         await asyncio.to_thread(pieces.key_store.close)
+
+    async def _watch_health(self) -> None:
+        """What time alone brings: reminders and recoveries, and the word that an incident lasts."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = self.pieces.clock.now()
+            self.alerting.tick(now)
+            self._health_log.tick(now)
 
     async def _read_keys(self) -> None:
         try:
@@ -272,9 +297,13 @@ class House:
         self._expect()
 
     def _expect(self) -> None:
-        """The metrics keep series for these names, however many others callers invent."""
-        directory = self.directory
-        self.pieces.metrics.expect([*directory.routes, *(model.name for model in self.listed())])
+        """The names that there are: whoever observes keeps to them, however many others callers invent."""
+        routes, models = self.directory.routes, self.listed()
+        upstreams = {model.upstream for model in models}
+        self.pieces.metrics.expect([*routes, *(model.name for model in models), *upstreams])
+        targets = {Target(model.provider.name, model.upstream) for model in models}
+        self.standing.expect(targets, self.pieces.clock.now())
+        self.alerting.configure(self.loaded.config.alerts, {*routes, *(model.name for model in models)})
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces
@@ -291,7 +320,7 @@ class House:
             carrier=pieces.carrier,
             fetcher=self._fetcher,
             keys=pieces.keys,
-            recorder=Recorders(pieces.ledger, pieces.metrics),
+            recorder=Recorders(pieces.ledger, pieces.metrics, self.standing, self.alerting.engine),
             clock=pieces.clock,
             ids=pieces.ids,
             draw=SystemDraw(),

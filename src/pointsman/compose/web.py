@@ -71,6 +71,7 @@ def table(house: House, state: HouseState) -> Table:
             "/api/calls": {"GET": reading.calls},
             "/api/totals": {"GET": reading.totals},
             "/api/conformance": {"GET": reading.conformance},
+            "/api/reliability": {"GET": reading.reliability},
             "/": {"GET": files.page},
             "": {"GET": files.page},
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,6 +10,9 @@ from pointsman.core.outcome import Form, Status
 from pointsman.core.plan import Dropped, Needs
 from pointsman.core.usage import Usage
 from pointsman.store.decisions import StepRecord
+
+Period = Literal["day", "month"]
+"""In UTC."""
 
 
 def to_json(value: Any) -> bytes:
@@ -202,3 +205,72 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     tokens: int = 0
     cost: int = 0
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """How reliable one provider or model was over a stretch of time. Times are nanoseconds.
+
+    Attributes:
+        start, length: the stretch, `start` since the epoch.
+        downtime: within it; what lasts counts up to its end.
+        uptime: the share of the stretch without downtime, 0 to 1; None where nothing was asked and nothing was down.
+        incidents: those that began in it, and in the first stretch those that it found. `lasting` are not over yet.
+        recovery: mean time until they were over; those that last count up to the stretch's end. None without incidents.
+        requests, failed: attempts in it, and those of them that failed; over all keys.
+    """
+
+    start: int
+    length: int
+    downtime: int
+    uptime: float | None
+    incidents: int
+    lasting: int
+    recovery: int | None
+    requests: int
+    failed: int
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider with its models, or one of these (`name` is then the provider's own name of it).
+
+    Attributes:
+        key: the variable of the key, where a provider has several.
+        total: over the whole time.
+        periods: by day or month, oldest first.
+        models: of a provider.
+    """
+
+    name: str
+    key: str = ""
+    total: Stretch
+    periods: tuple[Stretch, ...]
+    models: tuple[Standing, ...] = ()
+
+
+class Failovers(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of a route's calls had to leave their first model.
+
+    Attributes:
+        calls: answered or failed, with at least one request to a provider.
+        failovers: of these, those of more than one attempt, or answered by another model than the plan's first.
+        share: of `failovers` in `calls`, 0 to 1.
+        primary: the model that most of them left; empty where none did.
+        advice: what to do about it; empty where nothing is due.
+    """
+
+    route: str
+    calls: int
+    failovers: int
+    share: float
+    primary: str
+    advice: str
+
+
+class Reliability(msgspec.Struct, frozen=True, kw_only=True):
+    """Providers by name, routes with most calls first; from `since` until `until`, nanoseconds since the epoch."""
+
+    since: int
+    until: int
+    by: Period
+    providers: tuple[Standing, ...]
+    routes: tuple[Failovers, ...]

@@ -9,7 +9,18 @@ from sqlalchemy.engine import Connection
 
 from pointsman.core.clock import encode_id
 from pointsman.insight import summing
-from pointsman.insight.answers import Bucket, CallDetail, CallRow, Conformance, Filters, Totals, Written
+from pointsman.insight.answers import (
+    Bucket,
+    CallDetail,
+    CallRow,
+    Conformance,
+    Filters,
+    Period,
+    Reliability,
+    Totals,
+    Written,
+)
+from pointsman.insight.reliability import reliability
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
 from pointsman.store import tables
 from pointsman.store.reading import Reader
@@ -128,6 +139,11 @@ class Questions:
         """How many answers to requests for JSON had that form, by model; of calls since a moment, of one key."""
         with self._reader.connect() as connection:
             return summing.conformance(connection, conditions(Filters(since=since, key=key)))
+
+    def reliability(self, since: int, now: int, by: Period = "day") -> Reliability:
+        """How reliable providers were, and how often routes failed over (nanoseconds since the epoch)."""
+        with self._reader.connect() as connection:
+            return reliability(connection, since, now, by)
 
     def close(self) -> None:
         """Let go of the store."""

@@ -7,6 +7,8 @@ few at a time.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import re
 import urllib.parse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
@@ -18,7 +20,7 @@ from pointsman.core.clock import Clock
 from pointsman.core.errors import InvalidRequest, NotFound
 from pointsman.core.outcome import Status
 from pointsman.core.ports import Principal, Reply
-from pointsman.insight.answers import CallDetail, Filters, Written
+from pointsman.insight.answers import CallDetail, Filters, Period, Written
 
 if TYPE_CHECKING:  # brings SQLAlchemy, 0.2 s; whoever answers a call need not wait for it
     from pointsman.insight.queries import Questions
@@ -33,6 +35,9 @@ _DAY = 86_400
 _NANO = 1_000_000_000
 _MOST_PLACES = (1 << 63) - 1
 _MAX_SECONDS = 10 * 366 * _DAY
+_MONTH = "30d"
+_SPAN = re.compile(r"(\d{1,6})([smhdw])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY}
 
 
 class Reading:
@@ -94,6 +99,17 @@ class Reading:
         since = self._clock.now() - seconds * _NANO if seconds else 0
         await send(reply, {"models": await self._ask(lambda: self._questions().conformance(since, principal.id))})
 
+    async def reliability(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /api/reliability?since=&by=`: uptime and incidents by provider, failovers by route; of all calls."""
+        self._admit(arrival)
+        said = query(arrival)
+        by = said.get("by", "day")
+        if by not in get_args(Period):
+            raise InvalidRequest(f"`by` is one of {', '.join(get_args(Period))}", param="by")
+        now = self._clock.now()
+        since = begun(said.get("since", _MONTH), now)
+        await send(reply, await self._ask(lambda: self._questions().reliability(since, now, cast("Period", by))))
+
     async def _find(self, wanted: str, principal: Principal) -> CallDetail:
         def ask() -> CallDetail | None:
             questions = self._questions()
@@ -147,6 +163,24 @@ def whole(said: dict[str, str], name: str, default: int, most: int, *, least: in
     if not text.isdecimal() or not least <= int(text[:20]) <= most:
         raise InvalidRequest(f"`{name}` must be a whole number from {least} to {most}", param=name)
     return int(text)
+
+
+def begun(text: str, now: int) -> int:
+    """A moment in nanoseconds since the epoch: a UTC date such as `2026-11-01`, or a length of time up to `now`.
+
+    Raises:
+        InvalidRequest: it is neither, or more than ten years ago.
+    """
+    span = _SPAN.fullmatch(text)
+    try:
+        seconds = int(span[1]) * _UNITS[span[2]] if span else None
+        date = None if span else dt.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=dt.UTC)
+    except ValueError:
+        raise InvalidRequest("`since` is a date such as 2026-11-01, or 15m, 1h, 7d, 2w …", param="since") from None
+    moment = int(date.timestamp()) * _NANO if date else now - (seconds or 0) * _NANO
+    if not now - _MAX_SECONDS * _NANO <= moment <= now:
+        raise InvalidRequest("`since` is a moment within the last ten years", param="since")
+    return moment
 
 
 async def send(reply: Reply, value: Any) -> None:
