@@ -52,7 +52,7 @@ def reliability(connection: Connection, since: int, now: int, by: Period) -> Rel
     events = _events(connection, since - _BEFORE_NS)
     asked, first = _asked(connection, since)
     known = [moment for moment in (first, events[0].at if events else None) if moment is not None]
-    since = max(since, min(known, default=now))
+    since = min(max(since, min(known, default=now)), now)
     down = incidents(events, now)
     spans = (Span(since, now, now, first=True), *spans_of(since, now, by))
     providers = sorted({target.provider for target in down} | {provider for provider, _ in asked})
