@@ -52,8 +52,9 @@ def reliability(connection: Connection, since: int, now: int, by: Period) -> Rel
     events = _events(connection, since - _BEFORE_NS)
     asked, first = _asked(connection, since)
     known = [moment for moment in (first, events[0].at if events else None) if moment is not None]
+    routes = tuple(_failovers(connection, since, now))
     since = min(max(since, min(known, default=now)), now)
-    down = incidents(events, now)
+    down = {target: each for target, each in incidents(events, now).items() if each[-1].until(now) > since}
     spans = (Span(since, now, now, first=True), *spans_of(since, now, by))
     providers = sorted({target.provider for target in down} | {provider for provider, _ in asked})
     return Reliability(
@@ -61,7 +62,7 @@ def reliability(connection: Connection, since: int, now: int, by: Period) -> Rel
         until=now,
         by=by,
         providers=tuple([_provider(name, down, asked, spans) for name in providers]),
-        routes=tuple(_failovers(connection, since, now)),
+        routes=routes,
     )
 
 
