@@ -14,7 +14,7 @@ import pytest
 from pointsman.core.clock import SystemClock, SystemIds
 from pointsman.core.failure import Target
 from pointsman.core.health import Transition
-from pointsman.store.health_log import HealthLog
+from pointsman.store.health_record import HealthRecord
 from pointsman.store.ledger import Ledger
 
 S = 1_000_000_000
@@ -104,7 +104,7 @@ def past(lab: str, folder: Path, make) -> None:
     now = time.time_ns()
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", SystemClock())
     ledger.start()
-    log = HealthLog(ledger.note, SystemIds(), "n")
+    log = HealthRecord(ledger.note, SystemIds(), "n")
     began = now - 2 * 86_400 * S
     for target in (Target("lab", "sim-1"), Target("lab", "")):
         for at, after in ((began, "open"), (began + 600 * S, "closed")):

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from pointsman.core.failure import Target
-from pointsman.core.health import State, Transition
+from pointsman.core.failure import State, Target
+from pointsman.core.health import Transition
 from pointsman.testing import Simulator
 
 QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}
@@ -69,7 +69,8 @@ def turn(served: Any, upstream: str, after: State, why: str = "503", provider: s
     """What the book of health tells."""
     now = served.house.pieces.clock.now()
     target = Target(provider, upstream)
-    served.house.standing.hear(Transition(target=target, before="closed", after=after, at=now, why=why))
+    change = Transition(target=target, before="closed", after=after, at=now, why=why, cause="failures")
+    served.house.transitions.hear(change)
 
 
 async def test_a_provider_goes_down_and_comes_back(
@@ -124,6 +125,44 @@ async def test_calls_that_fail_over_bring_the_advice(
             "failover on 100 % of the calls of route auto in the last 15 minutes (5 of 5): "
             "its primary small should be reconsidered"
         )
+
+
+async def test_an_outage_that_calls_meet_is_told_recorded_and_over_with_its_end(
+    sim: Simulator, serving: Any, config: Callable[..., Any], ask: Callable[..., Any], sink: Sink
+) -> None:
+    """From real calls by way of the book of health: callers get answers, people get one alert for the provider."""
+    said = alerts(sink, kinds=["breaker_open", "provider_down", "failover_rate"])
+    async with serving(config(sim, alerts=said)) as served:
+        assert (await ask(served, "POST", "/v1/chat/completions", QUESTION)).status == 200
+        sim.refuse("one")
+        await sim.tick()
+        for _ in range(30):
+            heard = await ask(served, "POST", "/v1/chat/completions", QUESTION)
+            assert (heard.status, heard.headers["x-pointsman-model"]) == (200, "large")
+        told = await sink.has(2)
+        assert sorted(told) == ["failover_rate firing auto", "provider_down firing one"]
+        metrics = (await ask(served, "GET", "/metrics")).body.decode()
+        assert re.search(r'gw_breaker_state\{provider="one",model="small-1"\} [23]', metrics)
+        assert await asyncio.to_thread(served.house.pieces.ledger.flush)
+        found = (await ask(served, "GET", "/api/reliability?since=1h&by=month")).json
+        one = next(provider for provider in found["providers"] if provider["name"] == "one")
+        assert (one["total"]["incidents"], one["total"]["lasting"]) == (1, 1)
+        [auto] = found["routes"]
+        assert (auto["calls"], auto["failovers"], auto["primary"]) == (31, 30, "small"), "those planned around it too"
+        assert "its primary small should be reconsidered" in auto["advice"]
+        sim.accept("one")
+        await sim.tick()
+        for _ in range(100):  # the rest of five seconds or so has to pass
+            await ask(served, "POST", "/v1/chat/completions", QUESTION)
+            if len(sink.bodies) > 2:
+                break
+            await asyncio.sleep(0.2)
+        assert (await sink.has(3))[2] == "provider_down resolved one"
+        assert await asyncio.to_thread(served.house.pieces.ledger.flush)
+        found = (await ask(served, "GET", "/api/reliability?since=1h")).json
+        one = next(provider for provider in found["providers"] if provider["name"] == "one")
+        assert (one["total"]["incidents"], one["total"]["lasting"]) == (1, 0)
+        assert 0 < one["total"]["downtime"] < 60 * 10**9
 
 
 async def test_a_channel_that_hangs_delays_no_call(

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.core.clock import SystemClock, SystemIds
-from pointsman.core.failure import Target
-from pointsman.core.health import State, Transition
-from pointsman.insight.answers import Standing, to_json
+from pointsman.core.failure import State, Target
+from pointsman.core.health import Cause, Transition
+from pointsman.insight.answers import Uptime, to_json
 from pointsman.insight.incidents import SILENCE_NS, Event, Incident, begun_in, downtime, incidents, mean_length
 from pointsman.insight.queries import Questions
 from pointsman.insight.reliability import spans_of
-from pointsman.store.health_log import HealthLog
+from pointsman.store.health_record import HealthRecord
 from pointsman.store.ledger import Ledger
 
 S = 1_000_000_000
@@ -36,11 +36,11 @@ class Past:
         self.ledger.start()
         self.make = make
         self.questions = Questions(url)
-        self._logs: dict[str, HealthLog] = {}
+        self._logs: dict[str, HealthRecord] = {}
 
-    def turn(self, at: int, after: State, target: Target = LAB, node: str = "n") -> None:
-        log = self._logs.setdefault(node, HealthLog(self.ledger.note, SystemIds(), node))
-        log.hear(Transition(target=target, before="closed", after=after, at=at, why="503"))
+    def turn(self, at: int, after: State, target: Target = LAB, node: str = "n", cause: Cause = "") -> None:
+        log = self._logs.setdefault(node, HealthRecord(self.ledger.note, SystemIds(), node))
+        log.hear(Transition(target=target, before="closed", after=after, at=at, why="503", cause=cause))
 
     def down(self, start: int, end: int, target: Target = LAB, node: str = "n") -> None:
         self.turn(start, "open", target, node)
@@ -69,7 +69,7 @@ def past(store_url: str, make: ModuleType) -> Iterator[Past]:
     made.close()
 
 
-def named(found: tuple[Standing, ...], name: str) -> Standing:
+def named(found: tuple[Uptime, ...], name: str) -> Uptime:
     return next(one for one in found if one.name == name)
 
 
@@ -123,6 +123,15 @@ def test_a_model_that_is_down_does_not_take_its_provider_down(past: Past) -> Non
     assert named(lab.models, "small-1").total.downtime == 10 * MINUTE
 
 
+def test_a_pause_that_a_provider_asks_for_is_no_incident(past: Past) -> None:
+    past.ask(NOON - HOUR)
+    past.turn(NOON - 30 * MINUTE, "open", cause="pause")
+    past.turn(NOON - 29 * MINUTE, "half_open", cause="time")
+    past.turn(NOON - 28 * MINUTE, "closed", cause="answered")
+    lab = named(past.answer(NOON - HOUR, NOON).providers, "lab").total
+    assert (lab.incidents, lab.downtime, lab.uptime) == (0, 0, 1.0)
+
+
 def test_by_day_each_incident_counts_once_and_its_time_where_it_was(past: Past) -> None:
     midnight = NOON - NOON % DAY
     past.ask(NOON - 2 * DAY)
@@ -166,7 +175,8 @@ def test_failovers_of_routes_and_the_advice_with_its_numbers(past: Past, make: M
     at = NOON - HOUR
     tried = (make.attempt(1, error="upstream_cut", started=at), make.attempt(2, model="large", started=at))
     fallen = [make.outcome(now=NOON - n, attempts=tried) for n in range(3)]
-    skipped = [make.outcome(now=NOON - 5, attempts=(make.attempt(model="large", started=at),))]
+    around = msgspec.structs.replace(make.PLAN, steps=make.PLAN.steps[::-1], preferred="small")
+    skipped = [make.outcome(now=NOON - 5, plan=around, attempts=(make.attempt(model="large", started=at),))]
     lost = [make.outcome(now=NOON - 6, attempts=tried, status="failed")]
     lone = msgspec.structs.replace(make.PLAN, route="lone")
     for one in [
@@ -218,7 +228,8 @@ def test_incidents_never_overlap_and_their_time_is_what_somebody_saw(steps: list
         since = last = None
         for event in [*(one for one in events if one.node == node), None]:
             second = None if event is None else event.at // S
-            if event is not None and event.after in ("open", "half_open"):
+            down = event is not None and (event.after == "open" or (event.after == "half_open" and since is not None))
+            if down:
                 since, last = (second if since is None else since), second
             elif since is not None:
                 gone = second is None and now - last > SILENCE_NS // S

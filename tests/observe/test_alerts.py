@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.core.failure import Target
-from pointsman.core.health import State, Transition
+from pointsman.core.failure import State, Target
+from pointsman.core.health import Cause, Transition
 from pointsman.observe.alerts.alert import Alert, Thresholds, length
 from pointsman.observe.alerts.engine import Alerts
 from pointsman.observe.alerts.matter import Matter
@@ -36,8 +37,8 @@ class Watch:
             self.now += step * S
             self.engine.tick(self.now)
 
-    def turn(self, after: State, target: Target = SMALL, why: str = "503") -> None:
-        self.engine.hear(Transition(target=target, before="closed", after=after, at=self.now, why=why))
+    def turn(self, after: State, target: Target = SMALL, why: str = "503", cause: Cause = "failures") -> None:
+        self.engine.hear(Transition(target=target, before="closed", after=after, at=self.now, why=why, cause=cause))
 
     @property
     def states(self) -> list[tuple[str, str]]:
@@ -65,7 +66,12 @@ def test_an_open_breaker_is_told_once_and_its_end_with_its_duration(watch: Watch
     assert first.subject == "lab/small-1"
     assert first.severity == "warning"
     assert first.summary == "lab/small-1 is not asked for now: 5 of 6 attempts failed"
-    assert first.details == {"provider": "lab", "model": "small-1", "why": "5 of 6 attempts failed"}
+    assert first.details == {
+        "provider": "lab",
+        "model": "small-1",
+        "why": "5 of 6 attempts failed",
+        "cause": "failures",
+    }
     assert last.summary == "lab/small-1 is asked again after 4 min 10 s"
     assert (last.since, last.until, last.severity) == (START, START + 250 * S, "info")
     assert first.key == last.key
@@ -75,8 +81,10 @@ def test_an_open_breaker_is_told_once_and_its_end_with_its_duration(watch: Watch
 
 def test_degraded_is_well_enough_to_be_asked(watch: Watch) -> None:
     watch.turn("degraded")
+    watch.pass_(1)
     assert watch.told == []
     watch.turn("open")
+    watch.pass_(1)
     watch.turn("degraded")
     watch.pass_(61)
     assert [alert.state for alert in watch.told] == ["firing", "resolved"]
@@ -92,6 +100,7 @@ def test_what_lasts_is_told_again_every_four_hours(watch: Watch) -> None:
 
 def test_what_comes_back_within_a_minute_was_not_over(watch: Watch) -> None:
     watch.turn("open")
+    watch.pass_(5)
     watch.turn("closed")
     watch.pass_(30)
     watch.turn("open")
@@ -133,22 +142,40 @@ def test_what_begins_again_much_later_is_a_new_trouble(watch: Watch) -> None:
 
 
 def test_a_provider_that_is_down_is_told_in_place_of_its_models(watch: Watch) -> None:
-    other = Target("lab", "large-1")
+    other, whole = Target("lab", "large-1"), Target("lab", "")
     watch.turn("open", other)
-    whole = Target("lab", "")
-    watch.turn("open", whole, why="all 2 models in use there are not answering")
+    watch.pass_(5)
     watch.turn("open")
+    watch.turn("open", whole, why="all 2 models in use there are not answering")
+    watch.pass_(5)
     assert watch.states == [("breaker_open", "firing"), ("provider_down", "firing")]
     assert watch.told[1].severity == "critical"
     assert watch.told[1].summary == "provider lab is down: all 2 models in use there are not answering"
-    watch.pass_(90)
+    watch.pass_(85)
     for target in (whole, SMALL, other):
         watch.turn("closed", target)
     watch.pass_(61)
     assert [alert.summary for alert in watch.told[2:]] == [
-        "lab/large-1 is asked again after 1 min 30 s",
+        "lab/large-1 is asked again after 1 min 35 s",
         "provider lab is back after 1 min 30 s",
     ]
+
+
+@pytest.mark.parametrize("cause", ["pause", "limits"])
+def test_a_pause_that_a_provider_asks_for_is_nobodys_trouble(watch: Watch, cause: Cause) -> None:
+    for _ in range(5):
+        watch.turn("open", cause=cause)
+        watch.pass_(30)
+        watch.turn("half_open", cause="time")
+        watch.pass_(30)
+    assert watch.told == []
+
+
+def test_what_is_over_before_anybody_could_look_is_not_told(watch: Watch) -> None:
+    watch.turn("open")
+    watch.turn("closed")
+    watch.pass_(120)
+    assert watch.told == []
 
 
 def fail(make: ModuleType, watch: Watch, **changes: Any) -> Any:
@@ -275,13 +302,23 @@ def test_another_model_than_the_plans_first_is_a_failover_with_a_single_attempt(
     assert "(20 of 20)" in watch.told[0].summary
 
 
+def test_a_primary_that_rests_is_left_by_every_call_that_its_route_plans_around_it(
+    watch: Watch, make: ModuleType
+) -> None:
+    around = msgspec.structs.replace(make.PLAN, steps=make.PLAN.steps[::-1], preferred="small")
+    for _ in range(20):
+        watch.engine.record(make.outcome(now=watch.now, plan=around, attempts=(make.attempt(model="large"),)))
+    assert watch.states == [("failover_rate", "firing")]
+    assert watch.told[0].summary.endswith("(20 of 20): its primary small should be reconsidered")
+
+
 def test_kinds_that_are_not_wanted_are_not_told(make: ModuleType) -> None:
     watch = Watch(Thresholds(kinds=("provider_down",)))
     watch.turn("open")
     for _ in range(30):
         watch.engine.record(fail(make, watch))
     assert watch.told == []
-    watch.turn("open", Target("lab", ""))
+    watch.turn("open", Target("lab", ""), why="503")
     assert watch.states == [("provider_down", "firing")]
 
 

@@ -11,7 +11,7 @@ from pointsman.core.clock import SystemClock, SystemIds
 from pointsman.core.failure import Target
 from pointsman.core.health import State, Transition
 from pointsman.store.database import open_database
-from pointsman.store.health_log import STILL_NS, HealthLog
+from pointsman.store.health_record import STILL_NS, HealthRecord
 from pointsman.store.health_rows import Row
 from pointsman.store.ledger import Ledger
 from pointsman.store.location import locate
@@ -19,24 +19,24 @@ from pointsman.store.location import locate
 S = 1_000_000_000
 START = 1_795_000_000 * S
 SMALL = Target("lab", "small-1", "LAB_KEY")
-QUERY = "SELECT at_ns, node, provider, upstream, key_env, state_before, state_after, why FROM health_events ORDER BY id"
+COLUMNS = "at_ns, node, provider, upstream, key_env, state_before, state_after, cause, why"
 
 
-def change(after: State, at: int = START, before: State = "closed", **more: str) -> Transition:
-    return Transition(target=SMALL, before=before, after=after, at=at, why=more.get("why", "503"))
+def change(after: State, at: int = START, before: State = "closed") -> Transition:
+    return Transition(target=SMALL, before=before, after=after, at=at, why="503", cause="failures")
 
 
 def rows(url: str) -> list[tuple]:
     database = open_database(locate(url))
-    found = database.rows(QUERY)
+    found = database.rows(f"SELECT {COLUMNS} FROM health_events ORDER BY id")
     database.close()
     return found
 
 
-def open_ledger(url: str) -> tuple[Ledger, HealthLog]:
+def open_ledger(url: str) -> tuple[Ledger, HealthRecord]:
     ledger = Ledger(url, SystemClock())
     ledger.start()
-    return ledger, HealthLog(ledger.note, SystemIds(), "node-1")
+    return ledger, HealthRecord(ledger.note, SystemIds(), "node-1")
 
 
 def test_every_change_is_a_row_in_order(store_url: str, make) -> None:
@@ -49,14 +49,14 @@ def test_every_change_is_a_row_in_order(store_url: str, make) -> None:
     assert ledger.close()
     found = rows(store_url)
     assert [row[0] for row in found] == [START + n * S for n in range(200)]
-    assert found[0] == (START, "node-1", "lab", "small-1", "LAB_KEY", "closed", "open", "503")
+    assert found[0] == (START, "node-1", "lab", "small-1", "LAB_KEY", "closed", "open", "failures", "503")
 
 
 def test_odd_names_are_kept_and_what_no_store_can_hold_costs_no_other(store_url: str) -> None:
     ledger, log = open_ledger(store_url)
     odd = Transition(target=Target("lab\0", "x" * 900), before="closed", after="open", at=START, why="\ud800 'quoted'")
     log.hear(odd)
-    ledger.note(("id", 1 << 70, "n", "lab", "m", "", "closed", "open", ""))
+    ledger.note(("id", 1 << 70, "n", "lab", "m", "", "closed", "open", "", ""))
     log.hear(change("open", START + S))
     assert ledger.flush()
     assert ledger.stats().events_dropped == 1
@@ -84,7 +84,7 @@ def test_while_the_store_is_away_changes_wait_and_come_in_order(tmp_path: Path) 
 
 def test_noting_never_waits_and_of_too_many_the_oldest_go(tmp_path: Path) -> None:
     ledger = Ledger(f"sqlite:///{tmp_path / 'l.db'}", SystemClock())  # not started: nothing is taken away
-    log = HealthLog(ledger.note, SystemIds(), "n")
+    log = HealthRecord(ledger.note, SystemIds(), "n")
     begun = time.perf_counter()
     for n in range(10_050):
         log.hear(change("open", START + n))
@@ -115,7 +115,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.log = HealthLog(self.rows.append, SystemIds(), "n")
+        self.log = HealthRecord(self.rows.append, SystemIds(), "n")
 
     @property
     def turns(self) -> list[tuple[int, str, str]]:

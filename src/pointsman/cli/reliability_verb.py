@@ -22,7 +22,7 @@ from pointsman.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from pointsman.insight.answers import Reliability, Standing, Stretch
+    from pointsman.insight.answers import Reliability, Stretch, Uptime
 
 _NANO = 1_000_000_000
 _HEAD = ("PROVIDER", "UPTIME", "DOWN", "INCIDENTS", "RECOVERY", "REQUESTS", "FAILED")
@@ -84,16 +84,16 @@ def _print(found: Reliability, by: str | None, *, models: bool) -> None:
         say_hint("`*`: not over yet; it counts up to now")
 
 
-def _rows(one: Standing, by: str | None, *, models: bool) -> list[tuple[str, ...]]:
+def _rows(one: Uptime, by: str | None, *, models: bool) -> list[tuple[str, ...]]:
     """A provider's rows: one, or one a period; then its models'."""
-    rows = _standing(plain(one.name), one, by)
+    rows = _uptime(plain(one.name), one, by)
     for model in one.models if models else ():
         key = f" (${plain(model.key)})" if model.key else ""
-        rows += _standing(f"  {plain(model.name)}{key}", model, by)
+        rows += _uptime(f"  {plain(model.name)}{key}", model, by)
     return rows
 
 
-def _standing(name: str, one: Standing, by: str | None) -> list[tuple[str, ...]]:
+def _uptime(name: str, one: Uptime, by: str | None) -> list[tuple[str, ...]]:
     if by is None:
         return [(name, *_figures(one.total))]
     shown = (stretch for stretch in one.periods if stretch.uptime is not None)

@@ -26,6 +26,7 @@ from pointsman.core.errors import MissingExtra
 from pointsman.health.book import Book
 from pointsman.observe.health_log import log_transition
 from pointsman.observe.metrics import Metrics
+from pointsman.observe.transitions import Transitions
 from pointsman.routing.planner import iso_date
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
@@ -80,6 +81,7 @@ def build(
     machine_model, lacking = _embedded(loaded, folder, environment)
     carrier = machine_model.gate(inner) if machine_model is not None else inner
     key_store = SqlKeyStore(url, clock)
+    transitions = Transitions()
     required = keys_required(loaded.config, loaded.config.server.host)
     return House(
         Pieces(
@@ -102,7 +104,8 @@ def build(
                 carrier, environment, found.catalog, machine_model, look=loaded.config.discover, lacking=lacking
             ),
             carrier=carrier,
-            health=Book(SystemDraw(), clock.now, subscribers=(log_transition,)),
+            health=Book(SystemDraw(), clock.now, subscribers=(log_transition, transitions.hear)),
+            transitions=transitions,
             warnings=found.warnings,
         )
     )

@@ -43,10 +43,10 @@ from pointsman.line.opaque import OpaqueLine
 from pointsman.line.parts import Parts
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
-from pointsman.observe.standing import Standing
+from pointsman.observe.transitions import Transitions
 from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
-from pointsman.store.health_log import HealthLog
+from pointsman.store.health_record import HealthRecord
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
 from pointsman.store.responses import SqlResponses
@@ -86,6 +86,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     carrier: Carrier
     health: Book
+    transitions: Transitions
     warnings: tuple[str, ...] = ()
 
 
@@ -93,7 +94,7 @@ class House:
     """One gateway. `start` before the first call, `aclose` after the last.
 
     Attributes:
-        standing: whom the book of health tells of every transition (`standing.hear`).
+        transitions: whom the book of health tells of every change.
         alerting: what is told to people.
     """
 
@@ -105,8 +106,9 @@ class House:
         self._sending = Sending(pieces.env, Tokens(pieces.clock))
         self._fetcher = Fetcher()
         self.alerting = Alerting(pieces.carrier, pieces.env, pieces.clock, pieces.metrics.alert)
-        self._health_log = HealthLog(pieces.ledger.note, pieces.ids, node=pieces.ids.new(pieces.clock.now()))
-        self.standing = Standing(pieces.metrics.transition, self._health_log.hear, self.alerting.engine.hear)
+        self._record = HealthRecord(pieces.ledger.note, pieces.ids, node=pieces.ids.new(pieces.clock.now()))
+        self.transitions = pieces.transitions
+        self.transitions.listen(pieces.metrics.transition, self._record.hear, self.alerting.engine.hear)
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory, pieces.health, pieces.clock.monotonic)
         self.line, self.own_line = self._lines(pieces.loaded)
@@ -211,7 +213,7 @@ class House:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self.alerting.aclose()
-        self._health_log.end(pieces.clock.now())
+        self._record.end(pieces.clock.now())
         await pieces.carrier.aclose()
         await self._fetcher.aclose()
         await asyncio.to_thread(pieces.responses.close)
@@ -227,7 +229,7 @@ class House:
             await asyncio.sleep(_TICK_SECONDS)
             now = self.pieces.clock.now()
             self.alerting.tick(now)
-            self._health_log.tick(now)
+            self._record.tick(now)
 
     async def _read_keys(self) -> None:
         try:
@@ -301,8 +303,10 @@ class House:
         routes, models = self.directory.routes, self.listed()
         upstreams = {model.upstream for model in models}
         self.pieces.metrics.expect([*routes, *(model.name for model in models), *upstreams])
-        targets = {Target(model.provider.name, model.upstream) for model in models}
-        self.standing.expect(targets, self.pieces.clock.now())
+        targets = {
+            Target(model.provider.name, model.upstream, key) for model in models for key in model.provider.keys or ("",)
+        }
+        self.transitions.expect(targets, self.pieces.clock.now())
         self.alerting.configure(self.loaded.config.alerts, {*routes, *(model.name for model in models)})
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
@@ -320,7 +324,7 @@ class House:
             carrier=pieces.carrier,
             fetcher=self._fetcher,
             keys=pieces.keys,
-            recorder=Recorders(pieces.ledger, pieces.metrics, self.standing, self.alerting.engine),
+            recorder=Recorders(pieces.ledger, pieces.metrics, self.transitions, self.alerting.engine),
             clock=pieces.clock,
             ids=pieces.ids,
             draw=SystemDraw(),

@@ -84,6 +84,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         retries: further attempts on the same model before the next step; None leaves it to the executor.
         warnings: for the caller, e.g. a model about to be retired.
         on_cut: whether a stream that breaks is continued by another model, or ends with an error.
+        preferred: the model that would be first if all were well; empty where that is the first step's.
         patience: most seconds to wait for a provider that asks for it; None leaves it to the executor.
     """
 
@@ -96,6 +97,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     policy: str = ""
     retries: int | None = None
     warnings: tuple[str, ...] = ()
+    preferred: str = ""
     patience: float | None = None
     on_cut: OnCut = "continue"
 

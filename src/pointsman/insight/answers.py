@@ -230,7 +230,7 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class Uptime(msgspec.Struct, frozen=True, kw_only=True):
     """A provider with its models, or one of these (`name` is then the provider's own name of it).
 
     Attributes:
@@ -244,7 +244,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     total: Stretch
     periods: tuple[Stretch, ...]
-    models: tuple[Standing, ...] = ()
+    models: tuple[Uptime, ...] = ()
 
 
 class Failovers(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,7 +252,7 @@ class Failovers(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         calls: answered or failed, with at least one request to a provider.
-        failovers: of these, those of more than one attempt, or answered by another model than the plan's first.
+        failovers: of these, those of more than one attempt, or answered by another model than if all were well.
         share: of `failovers` in `calls`, 0 to 1.
         primary: the model that most of them left; empty where none did.
         advice: what to do about it; empty where nothing is due.
@@ -272,5 +272,5 @@ class Reliability(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     until: int
     by: Period
-    providers: tuple[Standing, ...]
+    providers: tuple[Uptime, ...]
     routes: tuple[Failovers, ...]

@@ -1,7 +1,7 @@
 """From changes of health to incidents, and from incidents to uptime. Pure; all times are nanoseconds since the epoch.
 
-An incident lasts from `open` until `closed` or `degraded`. Several processes see the same provider: it is down while
-any of them says so. A process that dies says nothing of its end, so silence ends what it had open.
+An incident is an outage (`core.outage`) from its beginning to its end. Several processes see the same provider: it is
+down while any of them says so. A process that dies says nothing of its end, so silence ends what it had open.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pointsman.core.failure import Target
-from pointsman.core.health import State
+from pointsman.core.failure import State, Target
+from pointsman.core.health import Cause
+from pointsman.core.outage import is_down
 
 SILENCE_NS = 900_000_000_000
 """A process says every five minutes what is still open; after three times as long it is gone."""
-
-_DOWN: frozenset[State] = frozenset({"open", "half_open"})
 
 
 class Event(NamedTuple):
@@ -25,6 +24,7 @@ class Event(NamedTuple):
     node: str
     target: Target
     after: State
+    cause: Cause = ""
 
 
 class Incident(NamedTuple):
@@ -45,7 +45,7 @@ def incidents(events: Iterable[Event], now: int) -> dict[Target, list[Incident]]
     for event in events:
         who = (event.node, event.target)
         known = opened.get(who)
-        if event.after in _DOWN:
+        if is_down(event.after, event.cause, was=known is not None):
             opened[who] = (event.at if known is None else known[0], event.at)
         elif known is not None:
             del opened[who]

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from pointsman.core.advice import reconsider
 from pointsman.core.clock import encode_id
 from pointsman.core.failure import Target
-from pointsman.insight.answers import Failovers, Period, Reliability, Standing, Stretch
+from pointsman.insight.answers import Failovers, Period, Reliability, Stretch, Uptime
 from pointsman.insight.incidents import Event, Incident, begun_in, downtime, incidents, mean_length
 from pointsman.store.decisions import StepRecord
 from pointsman.store.tables import attempts, calls, health_events, plans
@@ -86,16 +86,16 @@ def _next(moment: int, by: Period) -> int:
     return (after - dt.date(1970, 1, 1)).days * _DAY_NS
 
 
-def _provider(name: str, down: Mapping[Target, list[Incident]], asked: _Asked, spans: tuple[Span, ...]) -> Standing:
+def _provider(name: str, down: Mapping[Target, list[Incident]], asked: _Asked, spans: tuple[Span, ...]) -> Uptime:
     """One provider with its models. Of a provider it is told apart when all of its models in use were down."""
     models = {target for target in down if target.provider == name and target.upstream}
     named = {target.upstream for target in models}
     models |= {Target(name, upstream) for provider, upstream in asked if provider == name and upstream not in named}
 
-    def one(target: Target, counts: Sequence[Mapping[int, tuple[int, int]]], inner: tuple[Standing, ...]) -> Standing:
+    def one(target: Target, counts: Sequence[Mapping[int, tuple[int, int]]], inner: tuple[Uptime, ...]) -> Uptime:
         total, *periods = [_stretch(down.get(target, ()), counts, span) for span in spans]
         shown = target.upstream or target.provider
-        return Standing(name=shown, key=target.key, total=total, periods=tuple(periods), models=inner)
+        return Uptime(name=shown, key=target.key, total=total, periods=tuple(periods), models=inner)
 
     inner = tuple([one(target, [asked.get(target[:2], {})], ()) for target in sorted(models)])
     return one(Target(name, ""), [counts for pair, counts in asked.items() if pair[0] == name], inner)
@@ -124,10 +124,10 @@ def _stretch(each: Sequence[Incident], counts: Sequence[Mapping[int, tuple[int, 
 
 def _events(connection: Connection, since: int) -> list[Event]:
     row = health_events.c
-    columns = (row.at_ns, row.node, row.provider, row.upstream, row.key_env, row.state_after)
+    columns = (row.at_ns, row.node, row.provider, row.upstream, row.key_env, row.state_after, row.cause)
     query = select(*columns).where(row.id >= _first_id(since)).order_by(row.id.desc()).limit(_MOST_EVENTS)
     found = connection.execute(query).all()[::-1]
-    return [Event(at, node, Target(provider, model, key), after) for at, node, provider, model, key, after in found]
+    return [Event(at, node, Target(*target), after, cause) for at, node, *target, after, cause in found]
 
 
 def _asked(connection: Connection, since: int) -> tuple[_Asked, int | None]:
@@ -169,12 +169,13 @@ def _failovers(connection: Connection, since: int, now: int) -> list[Failovers]:
 
 
 def _firsts(connection: Connection, digests: Sequence[str]) -> dict[str, str]:
-    """The model that each plan begins with."""
+    """The model that each plan would begin with if all were well."""
     found = {}
     for start in range(0, len(digests), _AT_ONCE):
         query = select(plans.c.digest, plans.c.steps).where(plans.c.digest.in_(digests[start : start + _AT_ONCE]))
         for digest, steps in connection.execute(query):
-            found[digest] = _STEPS.decode(steps)[0].model
+            known = _STEPS.decode(steps)
+            found[digest] = next((step.model for step in known if step.preferred), known[0].model)
     return found
 
 

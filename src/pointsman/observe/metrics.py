@@ -11,8 +11,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
-from pointsman.core.failure import Target
-from pointsman.core.health import State, Transition
+from pointsman.core.failure import State, Target
+from pointsman.core.health import Transition
 from pointsman.core.outcome import Attempt, Outcome
 
 _MAX_SERIES = 2_000

@@ -139,14 +139,16 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
         strategy, reason = "chain", "first of the chain" + (" that fits" if dropped else "")
     else:
         strategy, reason = "fixed", "asked for by name"
+    steps = by_health(_steps(fit, needs), facts.states)
     return Plan(
         route=route.name,
         strategy=strategy,
-        steps=by_health(_steps(fit, needs), facts.states),
+        steps=steps,
         dropped=tuple(dropped),
         reason=reason,
         policy=directory.policy,
         retries=route.retries,
+        preferred=fit[0].name if steps[0].model is not fit[0] else "",
         patience=route.patience,
         on_cut=route.on_cut,
         warnings=tuple(warnings),

@@ -27,7 +27,8 @@ _dialect = attrgetter("dialect")
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a stored plan. `price` is what the planner believed then, in pico-dollars per token.
 
-    `dialect` is the one to ask in; plans stored before there were several have none.
+    `dialect` is the one to ask in; plans stored before there were several have none. `preferred`: it would be first if
+    all were well.
     """
 
     model: str
@@ -37,6 +38,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = ""
     tier: Tier | None = None
     price: Price | None = None
+    preferred: bool = False
 
 
 class Decisions:
@@ -57,6 +59,7 @@ class Decisions:
             plan.reason,
             plan.warnings,
             plan.dropped,
+            plan.preferred,
             *map(id, map(_model, steps)),  # by identity: a model's own hash walks through all its fields
             *map(_start, steps),
             *map(_dialect, steps),
@@ -95,6 +98,7 @@ def content_digest(plan: Plan) -> str:
 
 def _content(plan: Plan) -> tuple[str, ...]:
     """The columns of the table between the digest and the time."""
+    preferred = plan.preferred or plan.steps[0].model.name
     steps = [
         StepRecord(
             model=clip(step.model.name),
@@ -104,6 +108,7 @@ def _content(plan: Plan) -> tuple[str, ...]:
             dialect=clip(step.dialect),
             tier=step.model.tier,
             price=step.model.price,
+            preferred=step.model.name == preferred,
         )
         for step in plan.steps
     ]

@@ -9,8 +9,8 @@ from pointsman.core.health import Transition
 from pointsman.store.database import Database
 from pointsman.store.text import DETAIL_CHARS, clip
 
-Row = tuple[str, int, str, str, str, str, str, str, str]
-_COLUMNS = ("id", "at_ns", "node", "provider", "upstream", "key_env", "state_before", "state_after", "why")
+Row = tuple[str, int, str, str, str, str, str, str, str, str]
+_COLUMNS = ("id", "at_ns", "node", "provider", "upstream", "key_env", "state_before", "state_after", "cause", "why")
 _INSERT = (
     f"INSERT INTO health_events ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - ours
     "ON CONFLICT DO NOTHING"
@@ -22,7 +22,7 @@ def row_of(event_id: str, node: str, transition: Transition) -> Row:
     target = transition.target
     names = clip(target.provider), clip(target.upstream), clip(target.key)
     why = clip(transition.why, DETAIL_CHARS)
-    return (event_id, transition.at, node, *names, transition.before, transition.after, why)
+    return (event_id, transition.at, node, *names, transition.before, transition.after, transition.cause, why)
 
 
 def write(database: Database, rows: Sequence[Row]) -> list[InternalError]:

@@ -189,6 +189,7 @@ CREATE TABLE health_events (
     key_env TEXT NOT NULL,
     state_before TEXT NOT NULL,
     state_after TEXT NOT NULL,
+    cause TEXT NOT NULL,
     why TEXT NOT NULL
 )""",
 )

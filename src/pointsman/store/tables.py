@@ -195,6 +195,7 @@ health_events = Table(
     _text("key_env"),
     _text("state_before"),
     _text("state_after"),
+    _text("cause"),
     _text("why"),
 )
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from pointsman.core.advice import reconsider
 from pointsman.core.failure import Target
 from pointsman.core.health import Transition
+from pointsman.core.outage import is_down
 from pointsman.core.outcome import Outcome
 from pointsman.observe.alerts.alert import Alert, Details, Kind, Thresholds, nanos
 from pointsman.observe.alerts.matter import Matter
 from pointsman.observe.alerts.rates import Rate, left_behind
-from pointsman.observe.standing import DOWN, shown
+from pointsman.observe.transitions import shown
 
 _MOST_MATTERS = 2_000
 _OURS = frozenset({"internal_error", "store_unavailable", "overloaded", "fetch_failed"})
@@ -39,7 +40,8 @@ class Alerts:
         self._rules = rules or Thresholds()
         self._routes: dict[str, _Route] = {}
         self._matters: dict[tuple[Kind, str], Matter] = {}
-        self._down: set[str] = set()
+        self._down: set[Target] = set()
+        self._fresh: dict[Target, Transition] = {}  # models that went down since the last tick
         self._looked = 0
 
     def configure(self, rules: Thresholds, routes: Iterable[str]) -> None:
@@ -51,19 +53,24 @@ class Alerts:
         }
 
     def hear(self, transition: Transition) -> None:
-        """Take a change of health, of a target or of a whole provider (a target without a model)."""
+        """Take a change of health, of a target or of a whole provider (a target without a model).
+
+        That a model is down is told with the next `tick`: if its provider is down then, that is told for all of them.
+        """
         target, at = transition.target, transition.at
-        kind: Kind = "breaker_open" if target.upstream else "provider_down"
-        subject = shown(target)
-        down = transition.after in DOWN
-        if kind == "provider_down":
-            (self._down.add if down else self._down.discard)(target.provider)
+        was = target in self._down
+        down = is_down(transition.after, transition.cause, was=was)
+        if down == was:
+            return
+        (self._down.add if down else self._down.discard)(target)
         if not down:
-            self._end(kind, subject, at)
-        elif kind == "provider_down":
-            self._begin(kind, subject, at, f"provider {subject} is down: {transition.why}", _details(transition))
-        elif target.provider not in self._down:  # else that was told already, in one alert for all of them
-            self._begin(kind, subject, at, f"{subject} is not asked for now: {transition.why}", _details(transition))
+            self._fresh.pop(target, None)
+            self._end("breaker_open" if target.upstream else "provider_down", shown(target), at)
+        elif target.upstream:
+            self._fresh[target] = transition
+        else:
+            says = f"provider {shown(target)} is down: {transition.why}"
+            self._begin("provider_down", shown(target), at, says, _details(transition))
 
     def record(self, outcome: Outcome) -> None:
         """Take the outcome of a call."""
@@ -73,7 +80,8 @@ class Alerts:
             return
         at = outcome.started + outcome.duration
         if outcome.status == "ok":
-            if len(attempts) == 1 and not route.unanswered and attempts[0].model == plan.steps[0].model.name:
+            first = plan.preferred or plan.steps[0].model.name
+            if len(attempts) == 1 and not route.unanswered and attempts[0].model == first:
                 route.rate.add(at, None)  # as nearly all are
                 return
         elif outcome.status != "failed" or outcome.error in _OURS:
@@ -87,6 +95,11 @@ class Alerts:
 
     def tick(self, now: int) -> None:
         """Time has passed (nanoseconds since the epoch): recoveries, reminders. To be called every second or so."""
+        fresh, self._fresh = self._fresh, {}
+        for target, transition in fresh.items():
+            if Target(target.provider, "") not in self._down:
+                says = f"{shown(target)} is not asked for now: {transition.why}"
+                self._begin("breaker_open", shown(target), transition.at, says, _details(transition))
         rates = now - self._looked >= _LOOK_NS or now < self._looked
         if rates:
             self._looked = now
@@ -141,8 +154,8 @@ _LOOK_NS = 10_000_000_000
 
 
 def _details(transition: Transition) -> Details:
-    target: Target = transition.target
-    said = {"provider": target.provider, "model": target.upstream, "key": target.key, "why": transition.why}
+    provider, model, key = transition.target
+    said = {"provider": provider, "model": model, "key": key, "why": transition.why, "cause": transition.cause}
     return {name: text for name, text in said.items() if text}
 
 

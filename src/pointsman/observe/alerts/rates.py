@@ -68,12 +68,12 @@ class _Slot(NamedTuple):
 def left_behind(outcome: Outcome) -> str | None:
     """The model that a call was meant for and had to leave; None where it did not.
 
-    It failed over if more than one attempt was made, or if another model answered than the plan's first.
+    It failed over if more than one attempt was made, or if another model answered than would have if all were well.
     """
     plan, attempts = outcome.plan, outcome.attempts
     if plan is None or not attempts:
         return None
-    first = plan.steps[0].model.name
+    first = plan.preferred or plan.steps[0].model.name
     if len(attempts) > 1 or attempts[0].model != first:
         return first
     return None

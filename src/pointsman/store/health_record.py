@@ -11,8 +11,8 @@ from collections.abc import Callable
 import msgspec
 
 from pointsman.core.clock import Ids
-from pointsman.core.failure import Target
-from pointsman.core.health import State, Transition
+from pointsman.core.failure import State, Target
+from pointsman.core.health import Cause, Transition
 from pointsman.store.health_rows import Row, row_of
 
 STILL_NS = 300_000_000_000
@@ -21,7 +21,7 @@ STILL_NS = 300_000_000_000
 _MOST = 2_000
 
 
-class HealthLog:
+class HealthRecord:
     """Hears transitions and hands rows on.
 
     Args:
@@ -34,7 +34,7 @@ class HealthLog:
         self._keep = keep
         self._ids = ids
         self._node = node
-        self._open: dict[Target, tuple[State, int]] = {}  # not well, and when that was last said
+        self._open: dict[Target, tuple[State, Cause, int]] = {}  # not well, and when that was last said
 
     def hear(self, transition: Transition) -> None:
         """Take one change."""
@@ -42,19 +42,20 @@ class HealthLog:
         if transition.after == "closed":
             self._open.pop(target, None)
         elif target in self._open or len(self._open) < _MOST:
-            self._open[target] = (transition.after, at)
+            self._open[target] = (transition.after, transition.cause, at)
         self._write(transition)
 
     def tick(self, now: int) -> None:
         """Time has passed (nanoseconds since the epoch): say what still lasts, where that is due."""
-        for target, (state, said) in tuple(self._open.items()):
+        for target, (state, cause, said) in tuple(self._open.items()):
             if now - said >= STILL_NS:
-                self._open[target] = (state, now)
-                self._write(Transition(target=target, before=state, after=state, at=now, why="it lasts"))
+                self._open[target] = (state, cause, now)
+                again = Transition(target=target, before=state, after=state, at=now, why="it lasts", cause=cause)
+                self._write(again)
 
     def end(self, now: int) -> None:
         """The process stops: nobody knows what comes after."""
-        for target, (state, _) in self._open.items():
+        for target, (state, *_) in self._open.items():
             self._write(Transition(target=target, before=state, after="closed", at=now, why="the gateway stopped"))
         self._open.clear()
 

@@ -1,41 +1,45 @@
 """Where providers stand: what the book of health tells of targets is handed on, and what follows for whole providers.
 
-A provider is down while every model that is in use there is open or half open. Metrics, alerts and the record of
-reliability hear the same transitions from here; that of a whole provider has a target without a model.
+A provider is down while every model that is in use there is. Metrics, alerts and the record of reliability hear the
+same transitions from here; that of a whole provider has a target without a model.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from pointsman.core.failure import Target
-from pointsman.core.health import State, Transition
+from pointsman.core.failure import State, Target
+from pointsman.core.health import Transition
+from pointsman.core.outage import is_down
 from pointsman.core.outcome import Outcome
 
 _log = logging.getLogger("pointsman.health")
 _IN_USE_NS = 3_600_000_000_000
 _MOST = 2_000
-DOWN: frozenset[State] = frozenset({"open", "half_open"})
-"""States in which nobody is answered."""
 
 Listener = Callable[[Transition], None]
 Pair = tuple[str, str]
 
 
-class Standing:
-    """Hears transitions, tells `listeners`. A `Recorder` besides, for it has to know what is in use.
+class Transitions:
+    """Hears transitions, tells those who `listen`. A `Recorder` besides, for it has to know what is in use.
 
     Callers can ask for any name behind `provider/`, and each would become a target. So only those count that are
-    configured, or have answered once; what is told of others goes no further than the log.
+    configured, or have answered once; of others nothing is told.
     """
 
-    def __init__(self, *listeners: Listener) -> None:
-        self._listeners = listeners
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
         self._expected: dict[Pair, set[str]] = {}
         self._asked: dict[Pair, int] = {}  # every pair that counts, and when it was asked last
-        self._states: dict[Target, State] = {}
-        self._providers: dict[str, State] = {}
+        self._states: dict[Target, State] = {}  # of those that are not well
+        self._down: set[Target] = set()
+        self._providers: set[str] = set()  # that are down
+
+    def listen(self, *listeners: Listener) -> None:
+        """Who is told from now on, in this order."""
+        self._listeners = listeners
 
     def expect(self, targets: Iterable[Target], now: int) -> None:
         """What is configured now; `now` in nanoseconds since the epoch. What is not any more is no trouble any more."""
@@ -59,46 +63,44 @@ class Standing:
                 asked[pair] = attempt.started
 
     def hear(self, transition: Transition) -> None:
-        """Take a transition of a target. Never raises: the book stands on the path of calls."""
-        try:
-            if transition.target[:2] in self._asked:
-                self._tell(transition)
-            else:
-                _log.debug("%s is %s: %s", shown(transition.target), transition.after, transition.why)
-        except Exception:  # noqa: BLE001 - the edge between a call's path and whoever listens
-            _log.exception("a defect in what follows from a change of health")
+        """Take a transition of a target; for the book of health, which sees to it that nothing raised here hurts."""
+        if transition.target[:2] in self._asked:
+            self._tell(transition)
 
     def _tell(self, transition: Transition) -> None:
-        """Keep the state, and tell it: of the provider first, so that its models need not be told one by one."""
         target, after = transition.target, transition.after
         if after == "closed":
             self._states.pop(target, None)
         else:
             self._states[target] = after
-        self._provider(transition)
+        down = is_down(after, transition.cause, was=target in self._down)
+        (self._down.add if down else self._down.discard)(target)
         self._hand_on(transition)
+        self._provider(transition)
 
     def _hand_on(self, transition: Transition) -> None:
-        level = logging.DEBUG if transition.after == "half_open" else logging.INFO
-        target = shown(transition.target)
-        _log.log(level, "%s: %s, was %s: %s", target, transition.after, transition.before, transition.why)
         for listener in self._listeners:
             listener(transition)
 
     def _provider(self, cause: Transition) -> None:
+        """Judge the provider of a target that has changed."""
         name = cause.target.provider
         used = [pair for pair in self._asked if pair[0] == name and self._in_use(pair, cause.at)]
-        after: State = "open" if used and all(self._is_down(pair) for pair in used) else "closed"
-        before = self._providers.get(name, "closed")
-        if before == after:
+        down = bool(used) and all(self._is_down(pair) for pair in used)
+        if down == (name in self._providers):
             return
-        self._providers[name] = after
-        if after == "open":
+        (self._providers.add if down else self._providers.discard)(name)
+        before, after = _STATES[not down], _STATES[down]
+        upstream = cause.target.upstream
+        why = f"{upstream} answers again"
+        if down:
             many = f"all {len(used)} models in use there are" if len(used) > 1 else "the only model in use there is"
-            why = f"{many} not answering; the last, {cause.target.upstream}: {cause.why}"
-        else:
-            why = f"{cause.target.upstream} answers again"
-        self._hand_on(Transition(target=Target(name, ""), before=before, after=after, at=cause.at, why=why))
+            why = f"{many} not answering; the last, {upstream}: {cause.why}"
+        elif cause.after != "closed":
+            why = f"{upstream}: {cause.why}"
+        _log.log(logging.WARNING if down else logging.INFO, "%s as a whole: %s: %s", name, after, why)
+        whole = Target(name, "")
+        self._hand_on(Transition(target=whole, before=before, after=after, at=cause.at, why=why, cause=cause.cause))
 
     def _in_use(self, pair: Pair, now: int) -> bool:
         return now - self._asked[pair] <= _IN_USE_NS or any(target[:2] == pair for target in self._states)
@@ -108,7 +110,11 @@ class Standing:
         keys = self._expected.get(pair, set()) | {target.key for target in self._states if target[:2] == pair}
         if len(keys) > 1:
             keys = keys - {""}
-        return bool(keys) and all(self._states.get(Target(*pair, key)) in DOWN for key in keys)
+        return bool(keys) and all(Target(*pair, key) in self._down for key in keys)
+
+
+_STATES: Mapping[bool, State] = {True: "open", False: "closed"}
+"""Of a whole provider, by whether it is down."""
 
 
 def shown(target: Target) -> str:

@@ -6,9 +6,11 @@ from types import ModuleType
 
 import pytest
 
-from pointsman.core.failure import Target
-from pointsman.core.health import State, Transition
-from pointsman.observe.standing import Standing, shown
+from pointsman.core.clock import SystemDraw
+from pointsman.core.failure import State, Target
+from pointsman.core.health import AttemptEnd, Cause, Transition
+from pointsman.health.book import Book
+from pointsman.observe.transitions import Transitions, shown
 
 S = 1_000_000_000
 START = 1_795_000_000 * S
@@ -20,11 +22,13 @@ class Heard:
 
     def __init__(self, *targets: Target) -> None:
         self.all: list[Transition] = []
-        self.standing = Standing(self.all.append)
-        self.standing.expect(targets or (SMALL, LARGE), START)
+        self.transitions = Transitions()
+        self.transitions.listen(self.all.append)
+        self.transitions.expect(targets or (SMALL, LARGE), START)
 
-    def turn(self, target: Target, after: State, at: int = START) -> None:
-        self.standing.hear(Transition(target=target, before="closed", after=after, at=at, why="503"))
+    def turn(self, target: Target, after: State, cause: Cause = "failures") -> None:
+        change = Transition(target=target, before="closed", after=after, at=START, why="503", cause=cause)
+        self.transitions.hear(change)
 
     @property
     def providers(self) -> list[tuple[str, State]]:
@@ -33,7 +37,7 @@ class Heard:
 
 def asked(make: ModuleType, heard: Heard, upstream: str, at: int = START, **changes: str) -> None:
     attempt = make.attempt(provider="lab", upstream=upstream, started=at, **changes)
-    heard.standing.record(make.outcome(now=at, attempts=(attempt,)))
+    heard.transitions.record(make.outcome(now=at, attempts=(attempt,)))
 
 
 def test_a_provider_is_down_when_all_that_is_in_use_there_is(make: ModuleType) -> None:
@@ -44,7 +48,7 @@ def test_a_provider_is_down_when_all_that_is_in_use_there_is(make: ModuleType) -
     assert heard.providers == []
     heard.turn(LARGE, "open")
     assert heard.providers == [("lab", "open")]
-    assert heard.all[-2].why == "all 2 models in use there are not answering; the last, large-1: 503"
+    assert heard.all[-1].why == "all 2 models in use there are not answering; the last, large-1: 503"
     heard.turn(SMALL, "half_open")
     heard.turn(SMALL, "open")
     assert len(heard.providers) == 1
@@ -98,27 +102,45 @@ def test_names_that_callers_invent_are_told_to_nobody_until_they_answer(make: Mo
     assert heard.all == []
     asked(make, heard, "no-such-model")
     heard.turn(invented, "open")
-    assert heard.all[-1].target == invented
+    assert invented in {one.target for one in heard.all}
 
 
 def test_what_is_not_configured_any_more_is_no_trouble_any_more(make: ModuleType) -> None:
     heard = Heard()
     asked(make, heard, "small-1")
     heard.turn(SMALL, "open")
-    heard.standing.expect([LARGE], START + S)
-    assert [(one.target, one.after) for one in heard.all[-2:]] == [(Target("lab", ""), "closed"), (SMALL, "closed")]
-    heard.standing.expect([LARGE], START + 2 * S)
+    heard.transitions.expect([LARGE], START + S)
+    assert [(one.target, one.after) for one in heard.all[-2:]] == [(SMALL, "closed"), (Target("lab", ""), "closed")]
+    heard.transitions.expect([LARGE], START + 2 * S)
     assert len(heard.all) == 4
 
 
-def test_a_listener_with_a_defect_costs_no_call(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("cause", ["pause", "limits"])
+def test_a_provider_that_asks_for_a_pause_is_not_down(cause: Cause) -> None:
+    heard = Heard(SMALL)
+    heard.turn(SMALL, "open", cause)
+    heard.turn(SMALL, "half_open", "time")
+    assert heard.providers == []
+    heard.turn(SMALL, "open")
+    assert heard.providers == [("lab", "open")]
+    heard.turn(SMALL, "half_open", "time")
+    assert heard.providers == [("lab", "open")]
+    heard.turn(SMALL, "open", cause)
+    assert heard.providers == [("lab", "open"), ("lab", "closed")], "it answers, if only that it wants a pause"
+
+
+def test_the_book_survives_a_listener_with_a_defect(caplog: pytest.LogCaptureFixture) -> None:
     def broken(_transition: Transition) -> None:
         raise KeyError
 
-    standing = Standing(broken)
-    standing.expect([SMALL], START)
-    standing.hear(Transition(target=SMALL, before="closed", after="open", at=START, why="503"))
-    assert "a defect" in caplog.text
+    heard = Heard(SMALL)
+    heard.transitions.listen(broken)
+    book = Book(SystemDraw(1), lambda: START, subscribers=(heard.transitions.hear,))
+    for n in range(3):
+        assert book.begin(SMALL, n * S) == 0.0
+        book.end(SMALL, AttemptEnd(failure="server_error"), n * S)
+    assert book.states(3 * S) == {SMALL: "open"}
+    assert "a subscriber to changes of health failed" in caplog.text
 
 
 def test_targets_as_people_read_them() -> None:
