@@ -51,7 +51,7 @@ async def ask(serving: Serving, url: str, dialect: str, query: str = "", **serve
     config = {
         "providers": {"p": {"dialect": dialect, "base_url": url}},
         "models": {"m": {"provider": "p", "model": "x"}},
-        "routes": {"r": {"try": ["m"], "retries": 0}},
+        "routes": {"r": {"try": ["m"], "retries": 0, "on_cut": "error"}},
         "server": server,
     }
     async with serving(config) as served:

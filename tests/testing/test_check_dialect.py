@@ -82,7 +82,7 @@ class _SaysYesToCuts(OpenAIChat):
 
 
 class _BeginsAnew(OpenAIChat):
-    def resume(self, told: bytes, incoming: Incoming) -> Stand:
+    def resume(self, told: bytes, incoming: Incoming) -> Stand:  # noqa: ARG002 - the port's
         return Stand(self.writer(incoming))
 
 

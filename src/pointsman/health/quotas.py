@@ -133,7 +133,7 @@ def _found(headers: Headers) -> dict[bytes, dict[bytes, bytes]]:
     return found
 
 
-def _moment(headers: tuple[tuple[bytes, bytes], ...], ours: int) -> float:
+def _moment(headers: Headers, ours: int) -> float:
     """Seconds since the epoch when an answer came: by the provider's clock, that of its resets, else by ours."""
     told = next((value for name, value in headers if name == b"date"), b"")
     date = http_date(told.decode("latin-1"))
