@@ -173,6 +173,12 @@ class Names:
             retries=said.retries,
             patience=said.patience,
             on_cut=said.on_cut,
+            balance="" if said.balance == "cheapest" or kind == "try" else said.balance,
+            weights={
+                model.name: said.weights[name]
+                for name, model in zip(said.pool, members, strict=False)
+                if name in said.weights
+            },
         )
 
     def _default_pool(self, models: Mapping[str, Model]) -> tuple[Model, ...]:

@@ -140,6 +140,11 @@ class CrossCheck:
             return
         key = said[0]
         members = route.pool or route.try_
+        if route.try_ and route.balance != "cheapest":
+            self._add((*path, "balance"), "a chain has an order of its own", "`balance` goes with `pool`")
+        for weighed in route.weights:
+            if weighed not in route.pool:
+                self._add((*path, "weights", weighed), "is not in the pool", did_you_mean(weighed, route.pool))
         if not members and (*path, key) not in self._failed:
             self._add((*path, key), "is empty", "list at least one model, e.g. [small]")
         for index, member in enumerate(members):

@@ -200,6 +200,17 @@ class Route(_Section, frozen=True, kw_only=True):
     retries: Annotated[
         Retries | None, Meta(description="Further attempts on the same model before the next one is asked.")
     ] = None
+    balance: Annotated[
+        Literal["cheapest", "round_robin", "shuffle", "weighted", "least_busy", "fastest", "sticky"],
+        Meta(
+            description="Who of a pool is asked first: the cheapest; each in turn; any; by `weights`; who has the "
+            "fewest calls; who answers soonest; always the same one for a session."
+        ),
+    ] = "cheapest"
+    weights: Annotated[
+        dict[Label, Annotated[float, Meta(ge=0, le=1000)]],
+        Meta(description="Shares of a pool's models, where `balance` is `weighted`, `least_busy` or `sticky`; else 1."),
+    ] = field(default_factory=dict)
     patience: Annotated[
         Seconds, Meta(description="The longest that a call waits for a provider which asks for it (`retry-after`).")
     ] = 3.0

@@ -148,6 +148,10 @@ class Health(Protocol):
         """The attempt that `begin` let through is over."""
         ...
 
+    def load(self, target: Target, now: int, *, stream: bool) -> Load:
+        """How busy it is and how soon it answers."""
+        ...
+
     def limits(self, target: Target, configured: TimeLimits, *, stream: bool, thinks: bool) -> TimeLimits:
         """The time limits for an attempt: learned from the target's own past, within those configured.
 

@@ -10,6 +10,8 @@ import msgspec
 from pointsman.core.failure import State, Target
 from pointsman.core.model import Ability, Model
 
+Balance = Literal["round_robin", "shuffle", "weighted", "least_busy", "fastest", "sticky"]
+"""Who of several equals is asked first."""
 OnCut = Literal["continue", "error"]
 StepStart = Literal["at_once", "after_failure"]
 DropReason = Literal[
@@ -75,7 +77,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         route: the route's name; a model called by its own name is a route of one.
-        strategy: which planner made it: `fixed`, `chain`, `cheapest`.
+        strategy: which planner made it: `fixed`, `chain`, `cheapest`, `balanced`.
         steps: in order; never empty.
         dropped: every model of the pool that is not a step.
         reason: one line for people: why the first step is first.
@@ -83,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         policy: version of the policy that decided (digest of the configuration in force).
         retries: further attempts on the same model before the next step; None leaves it to the executor.
         warnings: for the caller, e.g. a model about to be retired.
+        balance: how equals take turns; empty where the order is the plan's own.
         on_cut: whether a stream that breaks is continued by another model, or ends with an error.
         preferred: the model that would be first if all were well; empty where that is the first step's.
         patience: most seconds to wait for a provider that asks for it; None leaves it to the executor.
@@ -99,6 +102,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     preferred: str = ""
     patience: float | None = None
+    balance: Balance | Literal[""] = ""
     on_cut: OnCut = "continue"
 
 

@@ -11,7 +11,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock, Draw, Ids
 from pointsman.core.failure import State, Target
-from pointsman.core.health import AttemptEnd, Health
+from pointsman.core.health import AttemptEnd, Health, Load
 from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Router(Protocol):
     """Turns a name and needs into a plan; pure given the configuration in force."""
 
-    def plan(self, asked: str, needs: Needs, *, now: int, draw: float) -> Plan:
-        """Decide.
+    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: str = "") -> Plan:
+        """Decide. `session` is what calls that belong together share.
 
         Raises:
             UnknownModel: nothing of that name.
@@ -79,6 +79,10 @@ class NoHealth:
 
     def end(self, target: Target, end: AttemptEnd, now: int) -> None:
         """See `core.health.Health.end`."""
+
+    def load(self, target: Target, now: int, *, stream: bool) -> Load:  # noqa: ARG002 - the port's
+        """See `core.health.Health.load`."""
+        return Load()
 
     def limits(self, target: Target, configured: TimeLimits, *, stream: bool, thinks: bool) -> TimeLimits:  # noqa: ARG002 - the port's
         """See `core.health.Health.limits`."""

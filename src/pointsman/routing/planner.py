@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 
 import msgspec
 
 from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
-from pointsman.core.health import Health
+from pointsman.core.failure import State, Target
+from pointsman.core.health import Health, Load
 from pointsman.core.model import Model
 from pointsman.core.money import PICOS_PER_NANO
 from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step
+from pointsman.routing.balance import Toss
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking, spoken, window_limit
 from pointsman.routing.order import by_health, stand_ins
+from pointsman.routing.turns import Drawn, turned
 
 _TYPICAL_OUTPUT = 400
 """Tokens of an answer where the caller set no limit: near the median of recorded chat answers; only ranks models."""
@@ -47,16 +51,28 @@ class Planner:
         self._shapes: dict[str, _Shape] = {}
         self._made: dict[tuple[str, str, int, int, str], Plan] = {}
         self._version = 0
+        self._turn = 0
 
-    def plan(self, asked: str, needs: Needs, *, now: int, draw: float) -> Plan:
+    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: str = "") -> Plan:
         """Decide. Raises as `line.parts.Router.plan`."""
         shape = self._shapes.get(asked)
         if shape is None:
             shape = self._learn(asked)
+        made = self._usual(asked, shape, needs, now, draw)
+        if not shape.turns:
+            return made
+        self._turn += 1
+        toss = Toss(Drawn(draw), self._turn, session)
+        return turned(made, toss, partial(self._load, needs), self._states(), shape.route.weights)
+
+    def _usual(self, asked: str, shape: _Shape, needs: Needs, now: int, draw: float) -> Plan:
+        """The plan that all calls of a kind have in common."""
         today = self._date(now)
-        if self._health is not None and self._health.version != self._version:
-            self._version = self._health.version
-            self._made.clear()
+        if self._health is not None:
+            self._health.states(self._monotonic())  # rests may be over by now
+            if self._health.version != self._version:
+                self._version = self._health.version
+                self._made.clear()
         if not shape.steady:
             return self._fresh(shape.route, needs, now, draw)
         key = (asked, needs.dialect, int(needs.abilities), bisect_left(shape.windows, needs.input_tokens), today)
@@ -69,16 +85,28 @@ class Planner:
         return made
 
     def _fresh(self, route: Route, needs: Needs, now: int, draw: float) -> Plan:
-        states = self._health.states(self._monotonic()) if self._health is not None else {}
-        facts = Facts(now=now, today=self._date(now), draw=draw, unavailable=self.directory.unavailable, states=states)
+        facts = Facts(
+            now=now,
+            today=self._date(now),
+            draw=draw,
+            unavailable=self.directory.unavailable,
+            states=self._states(),
+        )
         return plan(self.directory, route, needs, facts)
+
+    def _states(self) -> Mapping[Target, State]:
+        return self._health.states(self._monotonic()) if self._health is not None else {}
+
+    def _load(self, needs: Needs, target: Target) -> Load:
+        return Load() if self._health is None else self._health.load(target, self._monotonic(), stream=needs.stream)
 
     def _learn(self, asked: str) -> _Shape:
         route = self.directory.resolve(asked)
         shape = _Shape(
             route=route,
             windows=tuple(sorted(window_limit(model) for model in route.models if model.context)),
-            steady=route.kind != "pool" or steady(route.models),
+            steady=route.kind != "pool" or bool(route.balance) or steady(route.models),
+            turns=bool(route.balance) or any(model.provider.keys for model in route.models),
         )
         if len(self._shapes) >= _MAX_MADE:
             self._shapes.clear()
@@ -98,6 +126,7 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
     route: Route
     windows: tuple[int, ...]
     steady: bool
+    turns: bool
 
 
 def steady(models: tuple[Model, ...]) -> bool:
@@ -133,7 +162,9 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
             dropped.append(lack)
     if not fit:
         raise nothing_left(route, dropped, needs)
-    if route.kind == "pool":
+    if route.balance:
+        strategy, reason = "balanced", f"{route.balance.replace('_', ' ')} of {len(fit)} that fit"
+    elif route.kind == "pool":
         strategy, (fit, reason) = "cheapest", _cheapest(fit, needs)
     elif route.kind == "try":
         strategy, reason = "chain", "first of the chain" + (" that fits" if dropped else "")
@@ -148,9 +179,10 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
         reason=reason,
         policy=directory.policy,
         retries=route.retries,
-        preferred=fit[0].name if steps[0].model is not fit[0] else "",
+        preferred=fit[0].name if steps[0].model is not fit[0] and not route.balance else "",
         patience=route.patience,
         on_cut=route.on_cut,
+        balance=route.balance,
         warnings=tuple(warnings),
     )
 

@@ -9,7 +9,7 @@ import pytest
 from pointsman.core.clock import SystemDraw
 from pointsman.core.failure import Target
 from pointsman.core.health import Load
-from pointsman.health.balance import PICKERS, Candidate, Toss, picked
+from pointsman.routing.balance import PICKERS, Candidate, Toss, picked
 
 
 def candidates(number: int = 4, **more) -> list[Candidate]:
@@ -48,7 +48,7 @@ def test_the_degraded_come_after_the_well_and_the_open_last(balance):
         assert set(order[:2]) == {"closed", "half_open"}
 
 
-@pytest.mark.parametrize("balance", ["round_robin", "shuffle", "weighted", "sticky", "least_busy", "cheapest"])
+@pytest.mark.parametrize("balance", ["round_robin", "shuffle", "weighted", "sticky", "least_busy"])
 def test_equals_get_equal_shares(balance):
     shares = firsts(balance, candidates())
     assert all(420 <= shares[f"p{place}"] <= 580 for place in range(4))
@@ -74,12 +74,6 @@ def test_the_least_busy_is_asked_and_weight_is_room():
     assert set(firsts("least_busy", given, 50)) == {"p1"}
     roomy = candidates(2, load=[Load(4), Load(1)], weight=[10.0, 1.0])
     assert set(firsts("least_busy", roomy, 50)) == {"p0"}
-
-
-def test_the_cheapest_is_asked_and_unpriced_is_not_free():
-    given = candidates(4, price=[3.0, None, 0.5, 0.0])
-    order = picked("cheapest", given, Toss(SystemDraw(1)))
-    assert [each.price for each in order] == [0.0, 0.5, 3.0, None]
 
 
 def test_the_fastest_of_two_drawn_is_asked():

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pointsman.core.clock import Draw
 from pointsman.core.failure import State, Target
 from pointsman.core.health import Load
-
-Balance = Literal["round_robin", "shuffle", "weighted", "least_busy", "fastest", "cheapest", "sticky"]
+from pointsman.core.plan import Balance
 
 _RANKS: dict[State, int] = {"closed": 0, "half_open": 0, "degraded": 1, "open": 2}
 _UNKNOWN_BUSY = 1e6
@@ -23,14 +22,12 @@ class Candidate(NamedTuple):
     Attributes:
         target: who.
         weight: share of calls relative to the others; 0 is asked last.
-        price: what the call is expected to cost, in any one unit; None is unpriced, which is never free.
         load: from the book of health.
         state: from the book of health.
     """
 
     target: Target
     weight: float = 1.0
-    price: float | None = None
     load: Load = Load()
     state: State = "closed"
 
@@ -99,11 +96,6 @@ def fastest(candidates: Sequence[Candidate], toss: Toss) -> list[Candidate]:
     return sorted(first, key=_cost) + sorted(order[2:], key=_cost)
 
 
-def cheapest(candidates: Sequence[Candidate], toss: Toss) -> list[Candidate]:
-    """By price; equals in any order, unpriced ones last."""
-    return sorted(shuffle(candidates, toss), key=_price)
-
-
 def sticky(candidates: Sequence[Candidate], toss: Toss) -> list[Candidate]:
     """The same order for the same session, in proportion to the weights over all sessions.
 
@@ -118,7 +110,6 @@ PICKERS: Mapping[Balance, Picker] = {
     "weighted": weighted,
     "least_busy": least_busy,
     "fastest": fastest,
-    "cheapest": cheapest,
     "sticky": sticky,
 }
 """Every balance, by name."""
@@ -143,10 +134,6 @@ def _cost(candidate: Candidate) -> float:
     if first_token > 0.0:
         return first_token * (in_flight + 1)
     return _UNKNOWN_BUSY + in_flight if in_flight else 0.0
-
-
-def _price(candidate: Candidate) -> float:
-    return math.inf if candidate.price is None else candidate.price
 
 
 def _hashed(session: str, target: Target) -> float:
