@@ -81,9 +81,9 @@ class _SaysYesToCuts(OpenAIChat):
         return Lenient()
 
 
-class _BeginsAnew(OpenAIChat):
-    def resume(self, told: bytes, incoming: Incoming) -> Stand:  # noqa: ARG002 - the port's
-        return Stand(self.writer(incoming))
+class _SaysThatItIsOver(OpenAIChat):
+    def resume(self, told: bytes, incoming: Incoming) -> Stand:
+        return super().resume(told, incoming)._replace(owed=b"")
 
 
 class _Fragile(OpenAIChat):
@@ -119,7 +119,7 @@ class _BreaksInTwo(OpenAIChat):
         (_LosesCitations, "stream"),
         (_LosesTheLastCall, "whole"),
         (_SaysYesToCuts, "cut"),
-        (_BeginsAnew, "resumed"),
+        (_SaysThatItIsOver, "resumed"),
         (_Fragile, "garbage"),
         (_ForgetsStops, "requests"),
         (_NamelessErrors, "error"),
