@@ -6,7 +6,8 @@ healthy provider owes for a whole and for a streamed answer:
     next     nothing usable has arrived: the second provider answers, the caller notices nothing
     refuse   the request itself is at fault: the caller gets the error, nobody else is asked
     error    part of the answer is out: the caller gets an error, never a clean end (a gateway that has not yet
-             passed any of it on may go to the next provider instead)
+             passed any of it on may go to the next provider instead, and one that has may let another go on with
+             the text, to the letter)
     deliver  odd, but an answer: it is handed on
 """
 
