@@ -153,11 +153,15 @@ def broken(result: Result) -> list[str]:
 
 
 def _billed(result: Result) -> list[str]:
-    """Failed attempts are not billed as answers, and the one that answered is billed at its own price."""
+    """Failed attempts are not billed as answers, and the one that answered is billed at its own price.
+
+    What broke in the middle of a stream is billed for what had come.
+    """
+    in_part = result.cell.stream and result.cell.row.midway
     said = [
         f"the failed attempt at {attempt['provider']} is billed"
         for attempt in result.attempts
-        if attempt["error"] and attempt["first_byte"] is None and attempt["cost"]
+        if attempt["error"] and attempt["cost"] and not in_part
     ]
     usage = result.ledger.get("usage")
     if result.whole and result.by and isinstance(usage, dict) and not result.continued:

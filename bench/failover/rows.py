@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pointsman.core.failure import RULES, FailureKind
@@ -125,15 +125,8 @@ def cells(
                     continue
                 for dialect in callers:
                     first, second = (dialect if spoken == "same" else spoken for spoken in (primary, secondary))
-                    made.append(Cell(_spoken(row, first), stream, dialect, asked, len(made), first, second))
+                    made.append(Cell(row, stream, dialect, asked, len(made), first, second))
     return made
-
-
-def _spoken(row: Row, dialect: str) -> Row:
-    """The row as a dialect has it: at Anthropic, what has no `message_stop` is cut, whatever came before."""
-    if row.name == "no_done" and dialect == "anthropic-messages":
-        return replace(row, kind="cut", stream=True, midway=True)
-    return row
 
 
 def _heals(row: Row, *, stream: bool) -> bool:
