@@ -1,4 +1,4 @@
-"""Public doubles: a provider simulator, named faults, and kits that check a provider and a dialect."""
+"""Public doubles: a provider simulator, faults, virtual time with providers on it, kits for providers and dialects."""
 
 from pointsman.testing.bank import Question, builtin_bank
 from pointsman.testing.check_dialect import check_dialect
@@ -23,15 +23,21 @@ from pointsman.testing.script import (
     one_model,
 )
 from pointsman.testing.simulator import Simulator
+from pointsman.testing.spells import Habits, Spell, Timetable, timetables
 from pointsman.testing.threaded import running
+from pointsman.testing.virtual import Deadlock, VirtualClock, VirtualLoop, run_virtual
+from pointsman.testing.world import SAID, Tempo, World
 
 __all__ = [
     "FAULTS",
+    "SAID",
     "Chaos",
     "Check",
+    "Deadlock",
     "Entry",
     "Fault",
     "FaultRule",
+    "Habits",
     "Mishap",
     "Outage",
     "Pace",
@@ -44,12 +50,20 @@ __all__ = [
     "SimModel",
     "SimProvider",
     "Simulator",
+    "Spell",
+    "Tempo",
     "Thinking",
+    "Timetable",
+    "VirtualClock",
+    "VirtualLoop",
+    "World",
     "builtin_bank",
     "check_dialect",
     "check_provider",
     "load_script",
     "one_model",
     "recital",
+    "run_virtual",
     "running",
+    "timetables",
 ]
