@@ -5,7 +5,7 @@ TEST := .venv-test
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint e2e-local played-against bench bench-quick bench-feature bench-against clients failover chaos dialects lock docs clean
+.PHONY: help run test test-all lint e2e-local played-against bench bench-quick bench-feature bench-year bench-against clients failover chaos dialects lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench: ## side by side with other gateways, one core each (about 10 minutes)
 bench-feature: ## what one feature costs: make bench-feature NAME=ledger
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
 	@$(TEST)/bin/python -m bench.feature $(NAME) $(ARGS)
+
+bench-year: ## a simulated year of failing providers, 20 seeds: what share of calls is answered (about 10 minutes)
+	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt
+	@$(TEST)/bin/python -m bench.year $(ARGS)
 
 bench-against: ## CPU per request now and at an earlier commit: make bench-against REF=v0.1.0
 	@$(PYTHON) tools/setup_env.py $(TEST) requirements/dev.txt

@@ -12,7 +12,7 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median and the interval that holds it with 95 % probability (bootstrap over rounds)."""
+    """A median or mean, and the interval that holds it with 95 % probability (bootstrap over rounds)."""
 
     value: float
     low: float
@@ -47,3 +47,11 @@ def bootstrap(values: Sequence[float], seed: int = 7) -> Estimate:
 def ratios(ours: Sequence[float | None], theirs: Sequence[float | None]) -> list[float]:
     """Round by round, ours over theirs; rounds in which either is missing are left out."""
     return [a / b for a, b in zip(ours, theirs, strict=False) if a is not None and b]
+
+
+def mean(values: Sequence[float], seed: int = 7) -> Estimate:
+    """The mean of some rounds with the interval that holds it with 95 % (bootstrap); seeded as `bootstrap` is."""
+    middle = statistics.fmean(values)
+    rng = random.Random(seed)
+    means = [statistics.fmean(rng.choices(values, k=len(values))) for _ in range(DRAWS)]
+    return Estimate(middle, percentile(means, 0.025), percentile(means, 0.975), len(values))
