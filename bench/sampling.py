@@ -1,8 +1,8 @@
 """At which moments of a simulated year a call is made, and how many seconds of the year each call stands for.
 
 Almost all of a year is well, and there every call goes the same way. So the year is cut into slices, short where
-something is the matter and long where nothing is; in each slice one call is made at a random moment and weighs as much
-as the slice is long. Sums of weights are then unbiased estimates of time.
+something is the matter and long where nothing is; in each slice a call, or a few together, are made at a random moment
+and weigh as much as the slice is long. Sums of weights are then estimates of time.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ class Rates:
         two: while two providers or more are in trouble.
         one: while one is, and `margin` seconds around it, so that whatever remembers the past has seen some calls.
         well: otherwise.
+        burst, apart: in `one` and `two` so many calls come together, so many seconds from each other. A breaker lets
+            one call through to see whether its provider is well again, and where every call comes a minute after the
+            last, every call is that one.
     """
 
     edge: float = 4.0
@@ -32,6 +35,8 @@ class Rates:
     before: float = 8.0
     after: float = 32.0
     margin: float = 120.0
+    burst: int = 8
+    apart: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,15 @@ class Moment:
 def moments(tables: Mapping[str, Timetable], seconds: float, draw: random.Random, rates: Rates) -> Iterator[Moment]:
     """The calls of a time, in order; their weights add up to `seconds`."""
     for start, end, gap in _levels(tables, seconds, rates):
+        slices = gap if gap in (rates.edge, rates.well) else gap * rates.burst
         at = start
         while at < end:
-            until = at + gap if at + 1.5 * gap < end else end
-            yield Moment(at + draw.random() * (until - at), until - at)
+            until = at + slices if at + 1.5 * slices < end else end
+            count = 1 if slices == gap else max(round((until - at) / gap), 1)
+            apart = min(rates.apart, (until - at) / count)
+            first = at + draw.random() * (until - at - apart * (count - 1))
+            for number in range(count):
+                yield Moment(first + number * apart, (until - at) / count)
             at = until
 
 
