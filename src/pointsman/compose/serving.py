@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -19,6 +21,7 @@ from pointsman.compose.certificates import check_certificates
 from pointsman.compose.house import House
 from pointsman.compose.member import Member
 from pointsman.compose.renewal import Renewal
+from pointsman.compose.service import READY, STOPS, handed_over, notify
 from pointsman.compose.state import HouseState
 from pointsman.compose.storage import demand_store
 from pointsman.compose.web import application
@@ -46,13 +49,14 @@ def serve(
     """
     check_certificates(house.loaded)
     said = house.loaded.config.server
-    sock = bind(binding_of(said))
+    sock = handed_over(os.environ, said) or bind(binding_of(said))
     try:
         demand_store(house.pieces.keys)
     except ConfigError:
         sock.close()
         raise
-    sock.listen(_BACKLOG)
+    if not said.reuse_port:  # who connects meanwhile waits; with another gateway there, that one answers
+        sock.listen(_BACKLOG)
     url = url_of(said, sock.getsockname()[1])
 
     def tell() -> None:
@@ -81,7 +85,8 @@ def serve_on(
     state = HouseState(house, member.peers if member else None)
     behind = _Behind(house, state, renewal, member, announce)
     binding = binding_of(said, renewal.context if renewal else None)
-    host = Host(application(house, state), binding, behind.started, behind.ended)
+    stopping = (lambda: None) if member else functools.partial(notify, os.environ, STOPS)
+    host = Host(application(house, state), binding, behind.started, behind.ended, behind.listening, stopping)
     behind.host = host
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     uvloop.run(host.serve([sock] if member is None else [sock, member.peer]))
@@ -118,8 +123,13 @@ class _Behind:
         if member is not None:
             self._go(member.peers.keep(self._state.own_metrics))
         _settle_memory()
-        if member is not None:
-            member.tether.hold(self._hang_up, self._alone)
+
+    def listening(self) -> None:
+        """Tell whoever waits for it."""
+        if self._member is not None:
+            self._member.tether.hold(self._hang_up, self._alone)
+        else:
+            notify(os.environ, READY)
         if self._announce is not None:
             self._announce()
 
@@ -166,7 +176,14 @@ def _settle_memory() -> None:
 
 def binding_of(said: Server, tls: ssl.SSLContext | None = None) -> Binding:
     """Where to listen, from the configuration; HTTPS with `tls`."""
-    return Binding(host=said.host, port=said.port, tls=tls, handshake_seconds=float(said.header_timeout))
+    return Binding(
+        host=said.host,
+        port=said.port,
+        tls=tls,
+        handshake_seconds=float(said.header_timeout),
+        drain_seconds=said.drain,
+        shared=said.reuse_port,
+    )
 
 
 def url_of(said: Server, port: int) -> str:

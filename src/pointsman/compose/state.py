@@ -34,6 +34,8 @@ class HouseState:
         """What is missing before calls can be served; empty where nothing is."""
         if not self._house.started:
             return "starting or stopping"
+        if self.app is not None and self.app.shared.stopping:
+            return "stopping"
         return "" if self._house.keys_read else "keys cannot be read from the store"
 
     def status(self) -> Mapping[str, Any]:
@@ -45,6 +47,7 @@ class HouseState:
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._begun, 3),
             "in_flight": self._in_flight(),
+            "waiting": self._waiting(),
             "config": msgspec.to_builtins(watcher.status) if watcher else {"version": house.loaded.version},
             "restart_needed": list(house.restart_needed),
             "keys_demanded": house.pieces.keys.demanded,
@@ -69,6 +72,8 @@ class HouseState:
         text = self._house.pieces.metrics.render(
             {
                 "gw_in_flight": ("Calls being served.", self._in_flight),
+                "gw_waiting": ("Calls that wait for a place.", self._waiting),
+                "gw_loop_lag_seconds": ("How late the event loop is.", self._lag),
                 "gw_ledger_pending_rows": ("Outcomes that wait for the ledger.", lambda: ledger().pending),
                 "gw_ledger_spooled_rows": ("Outcomes that wait on disk.", lambda: ledger().spooled),
                 "gw_ledger_dropped_rows": ("Outcomes lost since the start.", lambda: ledger().dropped),
@@ -98,7 +103,13 @@ class HouseState:
 
     def _in_flight(self) -> int:
         """Requests being answered, without the one that asks."""
-        return max(self.app.in_flight - 1, 0) if self.app is not None else 0
+        return max(self.app.admission.in_flight - 1, 0) if self.app is not None else 0
+
+    def _waiting(self) -> int:
+        return self.app.admission.waiting if self.app is not None else 0
+
+    def _lag(self) -> float:
+        return self.app.pressure.lag if self.app is not None else 0.0
 
     def _model(self, model: Model) -> dict[str, Any]:
         house = self._house

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pointsman.compose.house import House
 from pointsman.compose.state import HouseState
 from pointsman.core.call import Arrival
+from pointsman.core.errors import PointsmanError
 from pointsman.core.ports import Principal
 from pointsman.line.admit import admit
-from pointsman.server.app import App
+from pointsman.server.admission import Rules
+from pointsman.server.app import App, Waiting
 from pointsman.server.cors import Cors
 from pointsman.server.files import Files
 from pointsman.server.guard import Guard
@@ -28,21 +30,47 @@ def application(house: House, state: HouseState | None = None) -> App:
     state = state or HouseState(house)
     limits = Limits(
         max_body=said.max_body,
-        max_in_flight=said.max_in_flight,
         head_seconds=said.header_timeout,
         body_seconds=said.body_timeout,
         body_gap_seconds=min(said.body_timeout, Limits().body_gap_seconds),
+        stall_seconds=said.stall_timeout,
     )
     app = App(
         table=table(house, state),
         dialect=house.dialects.of_path,
         limits=limits,
         guard=Guard(lambda: house.pieces.keys.demanded, said.host, Cors(said.cors), secure=said.tls is not None),
+        waiting=waiting(house),
         root_path=said.root_path,
-        on_turned_away=lambda: house.pieces.metrics.turned_away.add(()),
     )
     state.app = app
     return app
+
+
+def waiting(house: House) -> Waiting:
+    """What becomes of calls for which there is no place at once."""
+    said, metrics = house.loaded.config.server, house.pieces.metrics
+
+    def who(arrival: Arrival) -> str | None:
+        if arrival.method != "POST":
+            return ""
+        try:
+            return admit(house.line.parts, arrival).id
+        except PointsmanError:
+            return None
+
+    return Waiting(
+        rules=Rules(
+            places=said.max_in_flight,
+            room=said.max_waiting if said.max_wait else 0,
+            share=said.key_share,
+            priority=said.priority,
+        ),
+        seconds=said.max_wait,
+        who=who,
+        on_waited=lambda priority, seconds: metrics.waits.at((priority,)).observe(seconds),
+        on_turned_away=lambda error: metrics.turned_away.add((error.priority, error.reason)),
+    )
 
 
 def table(house: House, state: HouseState) -> Table:

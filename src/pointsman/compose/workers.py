@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -27,6 +29,7 @@ import msgspec
 
 from pointsman.compose.building import Settings
 from pointsman.compose.house import House
+from pointsman.compose.service import READY, STOPS, notify
 from pointsman.compose.tether import Duty, ParentEnd
 from pointsman.config.load import Loaded
 from pointsman.config.watch import Watcher
@@ -39,7 +42,8 @@ _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
 _FAILED_FIRST_STARTS = 3
 _FAILED_LATER_STARTS = 20
-_END_SECONDS = 40.0
+_SPARE_SECONDS = 10.0
+_SAME_WISH_SECONDS = 1.0
 _LAST_WORD_SECONDS = 1.0
 
 
@@ -85,12 +89,14 @@ class _Supervisor:
         self._allowed_failures = _FAILED_FIRST_STARTS
         self._failures = 0
         self._hopeless = False
+        self._announced = False
+        self._stopped_at = 0.0
 
     async def run(self, announce: Callable[[], None]) -> None:
         """Start, announce, replace the dead, and end."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
-        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        loop.add_signal_handler(signal.SIGTERM, self._told, _SAME_WISH_SECONDS)
+        loop.add_signal_handler(signal.SIGINT, self._told, 0.0)
         keys = self._house.pieces.keys
         keys.require(required=False)  # so that it says whether there are any; each worker reads the configuration
         watching = asyncio.create_task(keys.watch())
@@ -103,12 +109,21 @@ class _Supervisor:
         if self._hopeless:
             raise InternalError("No worker serves, and none can be started", hint="try `--workers 1` to see why")
 
-    def _interrupt(self) -> None:
-        """Ctrl-C ends as SIGTERM does; the second does not wait for the answers under way."""
-        if self._stopping.is_set():
+    def _told(self, same_wish: float) -> None:
+        """SIGTERM or Ctrl-C: stop. Once more, after `same_wish` seconds: do not wait for the answers under way."""
+        now = time.monotonic()
+        if not self._stopping.is_set():
+            self._stopped_at = now
+            self._stop()
+        elif now - self._stopped_at >= same_wish:
             for worker in self._workers.values():
                 with contextlib.suppress(ProcessLookupError):
                     worker.process.send_signal(signal.SIGINT)
+
+    def _stop(self) -> None:
+        """End all workers. Whichever lets go of the socket last has answered everybody who was connected: not we."""
+        self._sock.close()
+        notify(os.environ, STOPS)
         self._stopping.set()
 
     @contextlib.asynccontextmanager
@@ -164,7 +179,7 @@ class _Supervisor:
         await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not ended.done():
-            await _end(worker.process, ended)
+            await _end(worker.process, ended, self._house.loaded.config.server.drain + _SPARE_SECONDS)
         await asyncio.wait({serves}, timeout=_LAST_WORD_SECONDS)
         served = serves.done() and serves.result()
         serves.cancel()
@@ -176,6 +191,9 @@ class _Supervisor:
     async def _until_it_serves(self, number: int, tether: ParentEnd) -> bool:
         if not await tether.serves():
             return False
+        if not self._announced:
+            self._announced = True
+            notify(os.environ, READY)
         self._serving.add(number)
         self._failures, self._allowed_failures = 0, _FAILED_LATER_STARTS
         return True
@@ -190,7 +208,7 @@ class _Supervisor:
         self._hopeless = not self._workers and self._failures >= self._allowed_failures
         if self._hopeless:
             _log.error("worker %d %s, before it served; no worker serves, no other is started", number, how)
-            self._stopping.set()
+            self._stop()
             return
         others = f"; {len(self._serving)} of {self._count} serve on" if self._serving else ""
         _log.error("worker %d %s, before it served; the next try is%s%s", number, how, when, others)
@@ -208,6 +226,10 @@ class _Supervisor:
             had_keys=self._house.keys_read and self._house.pieces.keys.demanded,
         )
         tether, theirs = await ParentEnd.open(duty)
+        if self._stopping.is_set():  # the socket is closed, and its number may be another's
+            tether.close()
+            theirs.close()
+            raise OSError(errno.ECANCELED, "stopping")
         # A worker begins with this blocked, until it can take it: otherwise a SIGHUP to all of us would end it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
@@ -228,10 +250,10 @@ class _Supervisor:
         return _Worker(process, tether)
 
 
-async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
+async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int], seconds: float) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
-    done, _ = await asyncio.wait({ended}, timeout=_END_SECONDS)
+    done, _ = await asyncio.wait({ended}, timeout=seconds)
     if not done:
         process.kill()
         await ended

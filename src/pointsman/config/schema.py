@@ -15,6 +15,7 @@ from pointsman.config.values import (
     AbilityName,
     Address,
     Count,
+    CountOrNone,
     EnvName,
     FilePath,
     HeaderName,
@@ -22,6 +23,7 @@ from pointsman.config.values import (
     Json,
     Label,
     Origin,
+    Patience,
     Port,
     ProxyUrl,
     Retries,
@@ -243,9 +245,27 @@ class Server(_Section, frozen=True, kw_only=True):
         Meta(description="Silence after which a stream's caller gets its headers, then a sign of life each time."),
     ] = 10.0
     workers: Annotated[Annotated[int, Meta(ge=1, le=256)], Meta(description="Processes.")] = 1
-    max_in_flight: Annotated[
-        Count, Meta(description="Calls served at once in a process; more are refused with 503.")
-    ] = 4096
+    max_in_flight: Annotated[Count, Meta(description="Calls served at once in a process; more have to wait.")] = 4096
+    max_waiting: Annotated[
+        CountOrNone, Meta(description="Calls that may wait for a place in a process; more are refused with 503.")
+    ] = 1024
+    max_wait: Annotated[Patience, Meta(description="How long a call waits for a place; then it is refused.")] = 5.0
+    key_share: Annotated[
+        Share, Meta(description="Part of those who wait that may be of one key; where keys are demanded.")
+    ] = 0.5
+    priority: Annotated[
+        Literal["high", "normal", "low"],
+        Meta(description="Of calls that do not say one by `x-pointsman-priority`."),
+    ] = "normal"
+    stall_timeout: Annotated[
+        Seconds, Meta(description="A caller that has taken nothing of its answer for so long is disconnected.")
+    ] = 60.0
+    drain: Annotated[
+        Patience, Meta(description="At the end, how long answers under way may take; then they are told an error.")
+    ] = 30.0
+    reuse_port: Annotated[
+        bool, Meta(description="Share the port with another gateway of this user, to replace it while it serves.")
+    ] = False
 
 
 class Local(_Section, frozen=True, kw_only=True):

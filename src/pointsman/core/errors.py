@@ -25,6 +25,7 @@
     |  - NoCandidate              503 no_candidate
     |  - Overloaded               503 overloaded
     |  - StoreUnavailable         503 store_unavailable
+    |  - Stopping                 503 stopping
     + UpstreamError               fault "upstream": another provider may answer
        - ConnectFailed            502 connect_failed
        - NoCredentials            502 no_credentials
@@ -226,6 +227,14 @@ class Overloaded(GatewayError):
     """A bounded queue of ours is full."""
 
     code = "overloaded"
+    default_status = 503
+    default_retryable = True
+
+
+class Stopping(GatewayError):
+    """The gateway ends before the answer was complete."""
+
+    code = "stopping"
     default_status = 503
     default_retryable = True
 

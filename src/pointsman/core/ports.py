@@ -16,6 +16,9 @@ from pointsman.core.kept import KeptResponse
 from pointsman.core.model import TimeLimits
 from pointsman.core.outcome import Outcome
 
+STOPPING = "the gateway stops"
+"""Why a call's task is cancelled at the end of the time that a stop leaves it: its caller is there, and to be told."""
+
 Headers = Sequence[tuple[bytes, bytes]]
 """Header lines in order; names in lower case."""
 

@@ -21,10 +21,11 @@ from pointsman.core.errors import (
     NoCredentials,
     NotFound,
     PointsmanError,
+    Stopping,
     UpstreamRefused,
 )
 from pointsman.core.model import Model, Provider
-from pointsman.core.ports import Headers, Reply, UpstreamRequest, UpstreamResponse
+from pointsman.core.ports import STOPPING, Headers, Reply, UpstreamRequest, UpstreamResponse
 from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
 from pointsman.line.settle import Run
@@ -77,17 +78,23 @@ class OpaqueLine:
         try:
             await self._serve(run, reply)
         except PointsmanError as error:
-            run.settle(error)
-            if reply.started:
+            await self._refuse(error, run, reply)
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args == (STOPPING,):
+                stopping = Stopping("The gateway stops before the answer is complete", hint="send the request again")
+                await self._refuse(stopping, run, reply)
                 return
-            headers = ((b"x-request-id", run.id.encode()), (b"content-type", b"application/json"))
-            await reply.whole(error.status, headers, self._dialect.write_error(error, run.id))
-        except asyncio.CancelledError:
             run.settle(CallerGone("The caller left before the answer was complete"))
             raise
         except Exception:
             run.settle(InternalError("The gateway failed on this request"))
             raise
+
+    async def _refuse(self, error: PointsmanError, run: Run, reply: Reply) -> None:
+        run.settle(error)
+        if not reply.started:
+            headers = ((b"x-request-id", run.id.encode()), (b"content-type", b"application/json"))
+            await reply.whole(error.status, headers, self._dialect.write_error(error, run.id))
 
     async def _serve(self, run: Run, reply: Reply) -> None:
         parts, arrival = self._parts, run.arrival

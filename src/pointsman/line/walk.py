@@ -20,11 +20,12 @@ from pointsman.core.errors import (
     InternalError,
     NoCredentials,
     PointsmanError,
+    Stopping,
     UpstreamError,
     UpstreamRefused,
 )
 from pointsman.core.plan import Plan
-from pointsman.core.ports import Reply
+from pointsman.core.ports import STOPPING, Reply
 from pointsman.line import relay
 from pointsman.line.admit import admit, wishes
 from pointsman.line.conversations import SURFACES, unkept
@@ -34,6 +35,7 @@ from pointsman.line.parts import Call, Parts
 from pointsman.line.rescue import Rescue
 from pointsman.line.settle import Run
 from pointsman.wire.port import Spoken
+from pointsman.wire.streams import so_far_of
 from pointsman.wire.told import Told
 from pointsman.wire.trip import COUNTING, Surface
 
@@ -60,7 +62,9 @@ class Line:
             run.settle(error)
             await refuse(error, run, reply)
             return error
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args == (STOPPING,):
+                return await stopped(run, reply)
             # Many callers hang up at a stream's last event, before the provider's body has ended.
             left = None if run.handed_over() else CallerGone("The caller left before the answer was complete")
             run.settle(left)
@@ -135,6 +139,24 @@ class Line:
                 await run.won.response.aclose()
         finally:
             await keeper.stop()
+
+
+async def stopped(run: Run, reply: Reply) -> PointsmanError | None:
+    """The gateway ends before this call does: book it, and tell the caller, whose answer may have begun."""
+    told = run.won.relay if run.won is not None and reply.started else None
+    if told is not None and told.done:  # only the provider's connection was waited for
+        run.settle(None)
+        await reply.end()
+        return None
+    error = Stopping("The gateway stops before the answer is complete", hint="send the request again")
+    run.settle(error)
+    if told is not None:
+        so_far = so_far_of(told)
+        await reply.write(relay.stream_error(error, run.id, run.dialect, run.incoming, begun=True, so_far=so_far))
+        await reply.end()
+    else:
+        await refuse(error, run, reply)
+    return error
 
 
 async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:

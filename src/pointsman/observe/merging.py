@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _LOWEST = ("gw_ledger_up",)
-_HIGHEST = ("gw_breaker_state{",)
+_HIGHEST = ("gw_breaker_state{", "gw_loop_lag_seconds")
 _LASTING_TYPES = frozenset({"counter", "histogram"})
 _LASTING_GAUGES = frozenset({"gw_ledger_dropped_rows"})  # only ever rises, like a counter
 

@@ -20,6 +20,7 @@ _MAX_STRANGERS = 200
 _OTHER = "other"
 _BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
+_WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _NANO = 1e-9
 _STATES: dict[State, int] = {"closed": 0, "degraded": 1, "half_open": 2, "open": 3}
 _MOST_TARGETS = 2_000
@@ -224,8 +225,11 @@ class Metrics:
         self.turned_away = Counter(
             names,
             "gw_turned_away_total",
-            "Requests refused because too many were in flight; not in `gw_calls_total`.",
-            (),
+            "Requests refused because the gateway was full or too busy; not in `gw_calls_total`.",
+            ("priority", "reason"),
+        )
+        self.waits = Histogram(
+            names, "gw_wait_seconds", "Waits for a place among the calls in flight.", ("priority",), _WAIT_BUCKETS
         )
         self.breaker_transitions = Counter(
             names,
@@ -339,7 +343,7 @@ class Metrics:
         ):
             out += counter.lines()
         out += self.breaker_state.lines()
-        for histogram in (self.duration, self.first, self.overhead):
+        for histogram in (self.duration, self.first, self.overhead, self.waits):
             out += histogram.lines()
         for name, (text, read) in gauges.items():
             out += [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {_number(read())}"]

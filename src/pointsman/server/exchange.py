@@ -26,9 +26,13 @@ class Shared:
 
     Args:
         root: path prefix that is taken off every target.
+
+    Attributes:
+        stopping: the server has been told to stop: every connection ends with its next answer.
     """
 
     def __init__(self, root: str = "") -> None:
+        self.stopping = False
         self._root = root
         self._source: object = None
         self._lines = b""

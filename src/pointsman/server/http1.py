@@ -14,6 +14,8 @@ closes what is late; a timer per request would cost as much.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import termios
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +31,7 @@ from pointsman.core.errors import (
     PointsmanError,
     SlowSender,
 )
+from pointsman.core.ports import STOPPING
 from pointsman.server.exchange import Exchange, Shared
 
 if TYPE_CHECKING:
@@ -39,19 +42,21 @@ _MAX_PIPELINED = 8
 _MOST_WAITING = 16 * 1024
 _MAX_HEADERS = 200
 _LINGER_SECONDS = 2.0
+_LAST_CALL_SECONDS = 0.5
+"""That a connection without a request stays open when the server stops: who was about to send one gets an answer."""
 _UPGRADE_HEADERS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds on what callers may send: bytes, seconds, and calls at the same time."""
+    """Bounds on what callers may send, in bytes and seconds, and on how long they may take nothing of an answer."""
 
     max_head: int = 64 * 1024
     max_body: int = 50 * 1024 * 1024
-    max_in_flight: int = 1000
     head_seconds: float = 15.0
     body_gap_seconds: float = 30.0
     body_seconds: float = 600.0
     idle_seconds: float = 75.0
+    stall_seconds: float = 60.0
 
 
 class Application(Protocol):
@@ -88,6 +93,7 @@ class Http1Protocol(asyncio.Protocol):
         self.client = ""
         self.parser = httptools.HttpRequestParser(self)
         self.write_paused: asyncio.Future[None] | None = None
+        self.stalled = (_NEVER, 0)  # since when so many bytes wait to be taken
         self.deadline = _NEVER
         self.body_deadline = _NEVER
         self._shared: Shared = self.app.shared
@@ -111,6 +117,8 @@ class Http1Protocol(asyncio.Protocol):
         self.client = str(peer[0]) if isinstance(peer, tuple) else ""
         self.state.connections.add(self)
         self.deadline = self.loop.time() + self.limits.head_seconds
+        if self._shared.stopping:
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The caller is gone: its call ends here, whatever it was doing."""
@@ -148,26 +156,64 @@ class Http1Protocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The caller caught up."""
+        self.stalled = (_NEVER, 0)
         waiter, self.write_paused = self.write_paused, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def shutdown(self) -> None:
-        """The server stops: an idle connection closes now, a busy one after its answer."""
-        if self._current is None:
-            self.close()
-        else:
+        """The server stops: this connection ends with its next answer, and soon if nobody asks for one.
+
+        An answer that has begun without saying that it is the last is not: its caller may be sending already.
+        """
+        current = self._current
+        if current is None:
+            if self._incoming is None:
+                self.deadline = min(self.deadline, self.loop.time() + _LAST_CALL_SECONDS)
+        elif not current.started:
+            current.keep_alive = False
+
+    def stop(self) -> None:
+        """The server stops now: who waits for an answer is told so, and the connection ends."""
+        if self._worker is not None and self._current is not None and not self._current.done:
             self._current.keep_alive = False
+            self.write_paused = None  # what is said now is short, and nobody waits until there is room for it
+            self._worker.cancel(STOPPING)
+        else:
+            self.close()
+
+    def abort(self) -> None:
+        """End the connection, whatever waits to be sent."""
+        self.transport.abort()
 
     def sweep(self, now: float) -> None:
         """Close what is late (called about once a second)."""
+        if self.write_paused is not None or self.transport.is_closing():
+            self._look_whether_it_takes(now)
         if now < self.deadline and now < self.body_deadline:
             return
         if self._incoming is not None and self._current is None and not self._closing:
             self._refuse(SlowSender("The request did not arrive in time", hint="send the whole request faster"))
-        else:
+        elif self._current is not None or self._closing or not self._has_unread():
             self.deadline = self.body_deadline = _NEVER
             self.close()
+
+    def _look_whether_it_takes(self, now: float) -> None:
+        """Let go of a caller that takes nothing of what waits for it; its call is cancelled with the connection."""
+        since, size = self.stalled
+        waiting = self.transport.get_write_buffer_size()
+        if since == _NEVER or waiting < size:
+            self.stalled = (now, waiting)
+        elif now - since >= self.limits.stall_seconds:
+            self.abort()
+
+    def _has_unread(self) -> bool:
+        """Whether a request lies in the socket: closing would answer it with a reset."""
+        sock = self.transport.get_extra_info("socket")
+        try:
+            return sock is not None and any(fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)))
+        except OSError:  # it is gone
+            return False
 
     # Bytes in
 
@@ -277,6 +323,8 @@ class Http1Protocol(asyncio.Protocol):
             self._offered = exchange
             return
         self.deadline = self.body_deadline = _NEVER
+        if self._shared.stopping:
+            exchange.keep_alive = False
         if self._current is None:
             self._serve(exchange)
             return
@@ -350,7 +398,8 @@ class Http1Protocol(asyncio.Protocol):
         elif self._refusal is not None:
             self._tell(self._refusal)
         elif self._incoming is None:
-            self.deadline = self.loop.time() + self.limits.idle_seconds
+            seconds = _LAST_CALL_SECONDS if self._shared.stopping else self.limits.idle_seconds
+            self.deadline = self.loop.time() + seconds
 
     def _refuse(self, error: PointsmanError) -> None:
         """Answer a request that never became whole, and close; requests before it get their answers first."""
