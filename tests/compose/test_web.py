@@ -227,7 +227,7 @@ async def test_more_calls_at_once_than_allowed_get_503_and_health_still_answers(
 ) -> None:
     async with (
         Simulator(script(Pace(events_per_second=8))) as sim,
-        serving(config(sim, server={"max_in_flight": 3})) as served,
+        serving(config(sim, server={"max_in_flight": 3, "max_waiting": 0})) as served,
         openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="x", max_retries=0) as sdk,
     ):
         streams = [await sdk.chat.completions.create(**QUESTION, stream=True) for _ in range(3)]
@@ -236,7 +236,7 @@ async def test_more_calls_at_once_than_allowed_get_503_and_health_still_answers(
         refused = await ask(served, "POST", "/v1/chat/completions", QUESTION)
         assert (refused.status, refused.error["code"]) == (503, "overloaded")
         assert refused.headers["retry-after"] == "1"
-        assert b"gw_turned_away_total 1" in (await ask(served, "GET", "/metrics")).body
+        assert b'gw_turned_away_total{priority="normal",reason="full"} 1' in (await ask(served, "GET", "/metrics")).body
         for path in ("/health", "/ready", "/metrics"):
             assert (await ask(served, "GET", path)).status == 200, path
         texts = [[chunk async for chunk in one] for one in streams]

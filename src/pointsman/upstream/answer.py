@@ -93,6 +93,21 @@ class AnswerReader:
         chunks.clear()
         return data
 
+    def take_some(self, most: int) -> bytes:
+        """About as many of them: the first pieces as they came, and a large one in parts."""
+        chunks = self.chunks
+        if len(chunks[0]) > most:
+            data, chunks[0] = chunks[0][:most], chunks[0][most:]
+        else:
+            size = number = 0
+            while size < most and number < len(chunks):
+                size += len(chunks[number])
+                number += 1
+            data = b"".join(chunks[:number])
+            del chunks[:number]
+        self.unread -= len(data)
+        return data
+
     def feed(self, data: bytes) -> None:
         """Bytes from the connection. Never raises; look at `error`."""
         if self.complete or self.error is not None:

@@ -10,7 +10,8 @@ from pointsman.core.ports import Headers
 from pointsman.upstream.answer import AnswerReader
 from pointsman.upstream.connection import EARLY, Connection
 
-HIGH_WATER = 256 * 1024
+HIGH_WATER = 64 * 1024
+"""Bytes that wait for a caller who reads slowly; also the most that is handed on at once, for he holds all of it."""
 """Unread body bytes at which a connection stops reading from its socket."""
 
 _HEAD, _SOME, _ALL = 0, 1, 2  # what the reader of an answer waits for
@@ -98,8 +99,8 @@ class Http1Response:
             self._watch_body()
             await self._wait()
         if reader.chunks:
-            data = reader.take()
-            if self._paused:
+            data = reader.take() if reader.unread <= HIGH_WATER else reader.take_some(HIGH_WATER)
+            if self._paused and reader.unread <= HIGH_WATER:
                 self._resume()
             return data
         if self._error is not None:
