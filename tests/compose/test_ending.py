@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,97 @@ def test_killed_under_load_it_has_kept_what_was_answered_before_the_last_100_ms(
         assert not [age for age in late if age > PROMISED]
         with harness.gateway(config(sim), folder=gateway.folder) as again:
             assert again.json("/api/totals")["all"]["calls"] >= len(rows), "and the ledger opens again"
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[harness.Running], http.client.HTTPConnection]]:
+    """Connections that are closed at the end."""
+    with contextlib.ExitStack() as stack:
+        yield lambda gateway: stack.enter_context(
+            contextlib.closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10))
+        )
+
+
+def asked(connection: http.client.HTTPConnection, path: str, question: dict[str, Any]) -> http.client.HTTPResponse:
+    """A stream that has begun."""
+    connection.request("POST", path, json.dumps(question), {"content-type": "application/json"})
+    answer = connection.getresponse()
+    assert answer.status == 200
+    answer.readline()
+    return answer
+
+
+def test_at_the_end_of_its_time_it_tells_every_caller_in_its_own_dialect(
+    config: Any, script: Any, connect: Any
+) -> None:
+    turn = [{"role": "user", "content": "What is the capital of France?"}]
+    with (
+        running(script(Pace(events_per_second=2))) as sim,
+        harness.gateway(config(sim, server={"drain": 0.5, "max_in_flight": 3})) as gateway,
+    ):
+        streams = [
+            asked(connect(gateway), "/v1/chat/completions", {**QUESTION, "stream": True}),
+            asked(
+                connect(gateway), "/v1/messages", {"model": "small", "max_tokens": 99, "messages": turn, "stream": True}
+            ),
+            asked(connect(gateway), "/v1/responses", {"model": "small", "input": "Hello", "stream": True}),
+        ]
+        waits = connect(gateway)
+        waits.request("POST", "/v1/chat/completions", json.dumps(QUESTION))
+        time.sleep(0.2)
+        began = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        ends = [answer.read() for answer in streams]
+        turned_away = waits.getresponse()
+        assert (turned_away.status, json.loads(turned_away.read())["error"]["code"]) == (503, "stopping")
+        assert gateway.process.wait(10) == 0, gateway.log()
+        assert 0.4 < time.monotonic() - began < 5
+        ids = [answer.headers["x-request-id"] for answer in streams]
+        assert [kept(gateway.store)[one] for one in ids] == ["failed"] * 3
+    assert b'"stopping"' in ends[0], "and the chunked body had its proper end, or `read` would have failed"
+    assert b"event: error" in ends[1]
+    assert b"The gateway stops" in ends[1]
+    assert b"response.failed" in ends[2] or b'"type":"error"' in ends[2].replace(b": ", b":")
+
+
+def test_told_to_stop_it_says_so_over_standing_connections_and_answers_who_was_about_to_ask(
+    config: Any, script: Any, connect: Any
+) -> None:
+    with running(script(Pace(events_per_second=12))) as sim, harness.gateway(config(sim)) as gateway:
+        stream = asked(connect(gateway), "/v1/chat/completions", {**QUESTION, "stream": True})
+        kept_open = [connect(gateway) for _ in range(2)]
+        for connection in kept_open:
+            connection.request("GET", "/ready")
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["connection"]) == (200, None)
+            answer.read()
+        gateway.process.send_signal(signal.SIGTERM)
+        time.sleep(0.25)
+        kept_open[0].request("GET", "/ready")
+        answer = kept_open[0].getresponse()
+        assert (answer.status, json.loads(answer.read())) == (503, {"status": "stopping"})
+        assert answer.headers["connection"] == "close"
+        kept_open[1].request("POST", "/v1/chat/completions", json.dumps(QUESTION))
+        answer = kept_open[1].getresponse()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert stream.read().endswith(b"data: [DONE]\n\n")
+        assert gateway.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_two_sigterms_at_once_are_one_and_a_later_one_does_not_wait(
+    config: Any, script: Any, connect: Any, workers: int
+) -> None:
+    with (
+        running(script(Pace(events_per_second=1))) as sim,
+        harness.gateway(config(sim, server={"workers": workers})) as gateway,
+    ):
+        stream = asked(connect(gateway), "/v1/chat/completions", {**QUESTION, "stream": True})
+        for _ in range(2):
+            gateway.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        time.sleep(1.0)
+        assert gateway.process.poll() is None
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(4) == 0
+        assert b'"stopping"' in stream.read()
