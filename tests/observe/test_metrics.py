@@ -17,7 +17,7 @@ import harness
 from pointsman.observe.metrics import Metrics
 from pointsman.testing import Script, SimModel, SimProvider, Simulator
 
-UNITS = ("_seconds", "_total", "_usd_total", "_rows", "_up", "_state", "_in_flight", "_info", "_bytes")
+UNITS = ("_seconds", "_total", "_usd_total", "_rows", "_up", "_state", "_in_flight", "_waiting", "_info", "_bytes")
 QUESTION = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
 
 
