@@ -18,6 +18,7 @@ from pointsman.config.load import Loaded
 from pointsman.config.names import find_model
 from pointsman.core.errors import ConfigError
 from pointsman.core.model import Model, Provider
+from pointsman.core.plan import Hedge
 from pointsman.routing.directory import Directory, Route, RouteKind
 
 AUTO = "auto"
@@ -173,6 +174,7 @@ class Names:
             retries=said.retries,
             patience=said.patience,
             on_cut=said.on_cut,
+            hedge=_hedge(said.hedge),
             balance="" if said.balance == "cheapest" or kind == "try" else said.balance,
             weights={
                 model.name: said.weights[name]
@@ -209,3 +211,7 @@ class Names:
             facilities=self,
             unavailable=self.unavailable,
         )
+
+
+def _hedge(said: schema.Hedge | None) -> Hedge | None:
+    return None if said is None else Hedge(extra=said.extra, after=said.after, tools=said.tools)

@@ -186,6 +186,19 @@ class Model(_Section, frozen=True, kw_only=True):
     ] = None
 
 
+class Hedge(_Section, frozen=True, kw_only=True):
+    """A second request to the next model when the first takes longer than usual; the answer that comes first counts."""
+
+    extra: Annotated[Share, Meta(description="Most that it may cost, as a share of what the route spends.")] = 0.05
+    after: Annotated[
+        Seconds | None,
+        Meta(description="When it is sent; otherwise once 95 % of answers would have begun, as learned."),
+    ] = None
+    tools: Annotated[
+        bool, Meta(description="Also for calls with tools, whose effects at the provider could come twice.")
+    ] = False
+
+
 class Route(_Section, frozen=True, kw_only=True):
     """A policy that a caller uses as a model name. Exactly one of `pool` and `try`."""
 
@@ -213,6 +226,7 @@ class Route(_Section, frozen=True, kw_only=True):
         dict[Label, Annotated[float, Meta(ge=0, le=1000)]],
         Meta(description="Shares of a pool's models, where `balance` is `weighted`, `least_busy` or `sticky`; else 1."),
     ] = field(default_factory=dict)
+    hedge: Annotated[Hedge | None, Meta(description="Second requests against a slow tail; none without it.")] = None
     patience: Annotated[
         Seconds, Meta(description="The longest that a call waits for a provider which asks for it (`retry-after`).")
     ] = 3.0

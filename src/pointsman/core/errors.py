@@ -34,6 +34,7 @@
        - UpstreamTimeout          504 upstream_timeout
        - UpstreamRefused          the provider's status, upstream_refused
        - UpstreamResting          503 upstream_resting
+       - Outpaced                 502 outpaced
        - AllAttemptsFailed        the status of the last failure, all_attempts_failed
 
 Each class answers five questions: `code` (stable, for programs), `status` (HTTP), `fault` (whose), `retryable` (is the
@@ -375,6 +376,12 @@ class UpstreamResting(UpstreamError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Outpaced(UpstreamError):
+    """Another attempt of the same call answered sooner, and this one was called off; no caller sees it."""
+
+    code = "outpaced"
 
 
 class AllAttemptsFailed(UpstreamError):

@@ -144,6 +144,14 @@ class Health(Protocol):
         """
         ...
 
+    def heard(self, target: Target, began: int, now: int) -> None:
+        """The first content has come of a stream whose attempt began then: whoever rested is well again."""
+        ...
+
+    def usual(self, target: Target, share: float, *, stream: bool) -> float | None:
+        """Seconds within which so large a share of answers begins (of whole ones: is there); None where unknown."""
+        ...
+
     def end(self, target: Target, end: AttemptEnd, now: int) -> None:
         """The attempt that `begin` let through is over."""
         ...

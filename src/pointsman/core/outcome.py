@@ -14,6 +14,10 @@ Form = Literal["", "ok", "broken"]
 """Whether an answer has the form that was asked for; empty where none was, or where nothing can be said."""
 
 
+_OUTPACED = "outpaced"
+"""The error of an attempt that was called off because another one was quicker."""
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One real request to a provider.
 
@@ -98,6 +102,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     request_body: bytes | None = None
     answer_body: bytes | None = None
+
+    @property
+    def failed_over(self) -> bool:
+        """Whether somebody failed before it was answered; who was only slower, did not."""
+        return any(attempt.error not in ("", _OUTPACED) for attempt in self.attempts[:-1])
 
     @property
     def served_by(self) -> Attempt | None:

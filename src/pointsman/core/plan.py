@@ -72,6 +72,20 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class Hedge(msgspec.Struct, frozen=True, kw_only=True):
+    """A second request when the first takes long.
+
+    Attributes:
+        extra: most that it may cost, as a share of what the route spends.
+        after: seconds before it; None takes the 95th percentile of what was learned, and waits for that.
+        tools: also for calls that offer tools.
+    """
+
+    extra: float = 0.05
+    after: float | None = None
+    tools: bool = False
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The decision for one call.
 
@@ -85,6 +99,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         policy: version of the policy that decided (digest of the configuration in force).
         retries: further attempts on the same model before the next step; None leaves it to the executor.
         warnings: for the caller, e.g. a model about to be retired.
+        hedge: whether, and within which bounds, a second request is sent when the first takes long.
         balance: how equals take turns; empty where the order is the plan's own.
         on_cut: whether a stream that breaks is continued by another model, or ends with an error.
         preferred: the model that would be first if all were well; empty where that is the first step's.
@@ -103,6 +118,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     preferred: str = ""
     patience: float | None = None
     balance: Balance | Literal[""] = ""
+    hedge: Hedge | None = None
     on_cut: OnCut = "continue"
 
 

@@ -106,6 +106,20 @@ class Book:
         else:
             self._ill(record, end, tells, now, began)
 
+    def heard(self, target: Target, began: int, now: int) -> None:
+        """See the port."""
+        record = self._records.get(target)
+        if record is None or record.state == "closed":
+            return
+        for gate in (record.provider, record.own, record.key):
+            gate.well(now, began)
+        self._settle(record, now)
+
+    def usual(self, target: Target, share: float, *, stream: bool) -> float | None:
+        """See the port."""
+        record = self._records.get(target)
+        return None if record is None else record.usual(share, stream=stream)
+
     def limits(self, target: Target, configured: TimeLimits, *, stream: bool, thinks: bool) -> TimeLimits:
         """See the port."""
         record = self._records.get(target)

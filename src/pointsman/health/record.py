@@ -160,6 +160,11 @@ class Record:
         self._kept[stream, thinks] = (configured, first, between, connect, made)
         return made
 
+    def usual(self, share: float, *, stream: bool) -> float | None:
+        """See the port; None before there are enough samples to learn from."""
+        first = (self._streams if stream else self._wholes).first
+        return first.percentile(share) if first.limit else None
+
     def load(self, now: int, *, stream: bool) -> Load:
         """For a balancer."""
         return Load(self.in_flight, (self._streams if stream else self._wholes).peak(now))

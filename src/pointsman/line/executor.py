@@ -17,6 +17,7 @@ from pointsman.core.errors import (
     CallerError,
     CallerGone,
     NoCredentials,
+    Outpaced,
     PointsmanError,
     UpstreamError,
     UpstreamGarbage,
@@ -27,10 +28,12 @@ from pointsman.core.errors import (
 from pointsman.core.model import Ability, Model, TimeLimits
 from pointsman.core.plan import Plan, Step
 from pointsman.core.ports import UpstreamRequest, UpstreamResponse
+from pointsman.core.usage import Usage
 from pointsman.line.dressing import dressed
 from pointsman.line.failover import PATIENCE, Tried, following, kind_of
+from pointsman.line.hedges import LEAST, SHARE, allowed, worth
 from pointsman.line.parts import Call, Parts, Won
-from pointsman.line.trail import Trail
+from pointsman.line.trail import Ended, Note, Trail
 from pointsman.line.words import in_our_terms, in_plain_words
 from pointsman.wire.port import Passage
 from pointsman.wire.streams import Relay
@@ -80,10 +83,9 @@ class Hunt:
             CallerError: the request is wrong in itself.
         """
         while (step := await self._next()) is not None:
-            won = await self._ask(step)
-            if won is not None:
-                self._step = step
-                return won
+            found = await (self._race(step) if self._may_hedge() else self._ask(step))
+            if found is not None:
+                return self._take(found)
             if self._over():
                 break
         raise self._failure()
@@ -103,7 +105,76 @@ class Hunt:
             self._trail.waited += int(found.wait * 1e9)
         return found.step
 
-    async def _ask(self, step: Step) -> Won | None:
+    def _take(self, found: _Found) -> Won:
+        """This one answers."""
+        self._step = found.step
+        self._trail.open = found.note
+        return found.won
+
+    def _may_hedge(self) -> bool:
+        hedge = self._plan.hedge
+        fresh = not self._tried and self._onward is None and len(self._plan.steps) > 1
+        return hedge is not None and fresh and allowed(hedge, self._call.incoming.needs)
+
+    async def _race(self, step: Step) -> _Found | None:
+        """Ask one, and when that takes long, the next one too. The first answer counts; the other is called off."""
+        first = asyncio.create_task(self._ask(step), name="first")
+        running = {first}
+        found: _Found | None = None
+        try:
+            done, _ = await asyncio.wait(running, timeout=self._hedge_after(step))
+            if not done and (other := self._hedge(step)) is not None:
+                running.add(asyncio.create_task(self._ask(other), name="hedge"))
+            while running and found is None:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                answered = [one for task in done if (one := task.result()) is not None]
+                found = next(iter(answered), None)
+                for late in answered[1:]:
+                    await self._call_off(late)
+            return found
+        finally:
+            await self._stop(running)
+
+    def _hedge_after(self, step: Step) -> float | None:
+        """Seconds before the second request; None where it is not known yet what is usual."""
+        hedge, needs = self._plan.hedge, self._call.incoming.needs
+        if hedge is None:
+            return None
+        money = all(one.model.price is not None for one in self._plan.steps)
+        self._parts.hedges.earn(self._plan.route, hedge, worth(step.model, needs, money=money))
+        after = hedge.after or self._parts.health.usual(step.target, SHARE, stream=needs.stream)
+        return None if after is None else max(after, LEAST)
+
+    def _hedge(self, step: Step) -> Step | None:
+        """Who is asked besides; None where nobody else is well, or it would cost too much."""
+        plan, needs = self._plan, self._call.incoming.needs
+        states = self._parts.health.states(self._parts.clock.monotonic())
+        other = next((one for one in plan.steps if one.target != step.target and one.target not in states), None)
+        money = all(one.model.price is not None for one in plan.steps)
+        if other is None or not self._parts.hedges.spend(plan.route, worth(other.model, needs, money=money)):
+            return None
+        return other
+
+    async def _stop(self, running: set[asyncio.Task[_Found | None]]) -> None:
+        """Call off who is still being asked; what was sent to them is booked."""
+        for task in running:
+            task.cancel()
+        for late in await asyncio.gather(*running, return_exceptions=True):
+            if isinstance(late, _Found):
+                await self._call_off(late)
+
+    async def _call_off(self, late: _Found) -> None:
+        await late.won.response.aclose()
+        self._outpaced(late.step, late.note)
+
+    def _outpaced(self, step: Step, note: Note) -> None:
+        """Book an attempt that was called off: its prompt was read, and who reads it takes money for it."""
+        usage = Usage(input=self._call.incoming.needs.input_tokens, estimated=True)
+        price = step.model.price
+        cost = price.cost(usage) if price is not None else None
+        self._trail.finish(Ended(usage=usage, cost=cost), error=Outpaced("another attempt was quicker"), note=note)
+
+    async def _ask(self, step: Step) -> _Found | None:
         """Ask one; None where it has no answer, and what came of it is noted."""
         parts, trail, model = self._parts, self._trail, step.model
         try:
@@ -118,17 +189,21 @@ class Hunt:
         if rest:
             self._last = self._resting(step, rest)
             return None
-        trail.begin(model, asking.request.headers, asking.trip.outgoing.dropped)
-        trail.asks(target, stream=self._call.incoming.stream)
+        note = trail.begin(model, asking.request.headers, asking.trip.outgoing.dropped)
+        note.target, note.stream = target, self._call.incoming.stream
         try:
-            return await _attempt(parts, asking, trail)
+            return _Found(step, note, await _attempt(parts, asking, trail, note))
+        except asyncio.CancelledError:
+            if trail.open is not note or self._plan.hedge is not None:
+                self._outpaced(step, note)
+            raise
         except UpstreamError as error:
             wait = error.retry_after if isinstance(error, UpstreamRefused) else None
             self._tried.append(Tried(step, kind_of(error), wait))
             self._last = last = in_our_terms(error, model, self._call.incoming.model, asking.request.headers)
             status = error.status if isinstance(error, UpstreamRefused) else 0
             told = CallerGone("its own time has passed") if self._over() else error  # no fault of the provider's
-            trail.finish(status=status, error=last, cost=0, told=told)
+            trail.finish(Ended(status=status, cost=0, told=told), error=last, note=note)
             return None
 
     def _resting(self, step: Step, rest: float) -> UpstreamError:
@@ -168,7 +243,10 @@ class Hunt:
         provider, needs = step.model.provider, self._call.incoming.needs
         abilities = step.model.abilities
         thinks = provider.local or (abilities is not None and bool(int(abilities) & _THINKS))
-        limits = self._parts.health.limits(step.target, provider.limits, stream=needs.stream, thinks=thinks)
+        limits = provider.limits
+        others = len({one.step.target for one in self._tried} | {step.target}) < len(self._plan.steps)
+        if others or len(self._plan.steps) == 1:  # whoever is the last of several gets all the time there is
+            limits = self._parts.health.limits(step.target, limits, stream=needs.stream, thinks=thinks)
         if self._deadline is None:
             return limits
         left = max((self._deadline - self._parts.clock.monotonic()) / 1e9, 0.001)
@@ -198,6 +276,14 @@ class Hunt:
         return last if len(trail.tried) == 1 else AllAttemptsFailed(last, trail.tried, sent=len(trail.attempts))
 
 
+class _Found(NamedTuple):
+    """An answer that may be delivered: of which step, with its notes."""
+
+    step: Step
+    note: Note
+    won: Won
+
+
 class _Asking(NamedTuple):
     """An attempt that is ready: who is asked, by which way, with what."""
 
@@ -212,12 +298,12 @@ def _deadline(parts: Parts, call: Call) -> int | None:
     return None if timeout is None else parts.clock.monotonic() + int(timeout * 1e9)
 
 
-async def _attempt(parts: Parts, asking: _Asking, trail: Trail) -> Won:
+async def _attempt(parts: Parts, asking: _Asking, trail: Trail, note: Note) -> Won:
     monotonic = parts.clock.monotonic
     asked = monotonic()
     try:
         won = await (_begin(parts, asking) if asking.trip.incoming.stream else _send(parts, asking))
-        trail.heard(won.response.headers)
+        trail.heard(note, won.response.headers)
         return won
     finally:
         trail.waited += monotonic() - asked

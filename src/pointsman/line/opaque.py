@@ -29,6 +29,7 @@ from pointsman.core.ports import STOPPING, Headers, Reply, UpstreamRequest, Upst
 from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
 from pointsman.line.settle import Run
+from pointsman.line.trail import Ended
 from pointsman.line.words import error_body
 from pointsman.wire.port import Spoken
 from pointsman.wire.trip import Outgoing
@@ -172,7 +173,7 @@ class OpaqueLine:
             await self._stream(response, status, headers, reply)
         if status >= 400:
             raise UpstreamRefused(f"{name} answered {status}", status=status, retryable=status >= 500)
-        run.trail.finish(status=status)
+        run.trail.finish(Ended(status=status))
         run.settle(None)
 
     async def _stream(self, response: UpstreamResponse, status: int, headers: Headers, reply: Reply) -> None:

@@ -15,6 +15,7 @@ from pointsman.core.health import AttemptEnd, Health, Load
 from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
+from pointsman.line.hedges import Hedges
 from pointsman.line.keeping import Patience
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import Spoken
@@ -77,6 +78,13 @@ class NoHealth:
         """See `core.health.Health.begin`."""
         return 0.0
 
+    def heard(self, target: Target, began: int, now: int) -> None:
+        """See `core.health.Health.heard`."""
+
+    def usual(self, target: Target, share: float, *, stream: bool) -> float | None:  # noqa: ARG002 - the port's
+        """See `core.health.Health.usual`."""
+        return None
+
     def end(self, target: Target, end: AttemptEnd, now: int) -> None:
         """See `core.health.Health.end`."""
 
@@ -103,6 +111,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     ids: Ids
     draw: Draw
     health: Health = NoHealth()
+    hedges: Hedges = msgspec.field(default_factory=Hedges)
     keep_content: bool = False
     patience: Patience = Patience()
     conversations: Conversations | None = None

@@ -157,7 +157,8 @@ async def _pass_on(won: Won, relay: Relay, run: Delivery) -> None:
             await write(relay.close())
             return
     finally:
-        run.trail.widest = max(widest, now() - last)
+        if run.trail.open is not None:
+            run.trail.open.widest = max(widest, now() - last)
 
 
 def stream_error(

@@ -12,7 +12,7 @@ from pointsman.core.ports import NOBODY
 from pointsman.core.usage import Usage
 from pointsman.line.conversations import Turn
 from pointsman.line.parts import NO_WISHES, Parts, Won
-from pointsman.line.trail import Trail
+from pointsman.line.trail import Ended, Trail
 from pointsman.wire.port import Spoken
 from pointsman.wire.trip import COUNTING, AnswerFacts, Incoming, Surface
 
@@ -51,7 +51,7 @@ class Run:
             return
         facts, price = self._facts(won, error), won.model.price
         cost = price.cost(facts.usage) if price is not None and facts.usage is not None else None
-        self.trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=cost)
+        self.trail.finish(Ended(status=won.response.status, usage=facts.usage, cost=cost), error=error)
 
     def settle(self, error: PointsmanError | None) -> None:
         """Book the call, once, whatever became of it."""
@@ -65,12 +65,12 @@ class Run:
                 cost = price.cost(facts.usage)
             if self.surface in COUNTING:
                 cost = 0  # no provider takes anything for it
-            trail.finish(status=won.response.status, error=error, usage=facts.usage, cost=cost, form=facts.form)
+            trail.finish(Ended(won.response.status, facts.usage, cost, facts.form), error=error)
             self.cost = trail.spent
             facts = self._whole(won, facts)
         else:
             self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
-            trail.finish(error=error, cost=None if isinstance(error, CallerGone) else 0)
+            trail.finish(Ended(cost=None if isinstance(error, CallerGone) else 0), error=error)
         self.parts.recorder.record(self._outcome(error, facts))
         if self.turn is not None and error is None and won is not None:
             self.turn.keep(self.id, self.started, won, self.sent)

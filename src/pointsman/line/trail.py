@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock
-from pointsman.core.errors import PointsmanError, UpstreamError, UpstreamRefused
+from pointsman.core.errors import Outpaced, PointsmanError, UpstreamError, UpstreamRefused
 from pointsman.core.failure import Target
 from pointsman.core.health import AttemptEnd, Health
 from pointsman.core.model import Model
@@ -17,88 +19,95 @@ from pointsman.line.words import brief, without_secrets
 _MAX_DETAIL = 2_000
 
 
+class Note:
+    """One attempt while it runs. Times are nanoseconds, `at` monotonic and `started` since the epoch.
+
+    Of what is `sent` with it, credentials may not come back in an error's text. `widest` is the longest silence between
+    two pieces of its answer.
+    """
+
+    __slots__ = (
+        "at",
+        "first_byte",
+        "first_token",
+        "headers",
+        "model",
+        "number",
+        "sent",
+        "started",
+        "stream",
+        "target",
+        "widest",
+    )
+
+    def __init__(self, number: int, model: Model, sent: Headers, started: int, at: int) -> None:
+        self.number = number
+        self.model = model
+        self.sent = sent
+        self.started = started
+        self.at = at
+        self.target: Target | None = None
+        self.stream = False
+        self.headers: Headers = ()
+        self.first_token: int | None = None
+        self.first_byte: int | None = None
+        self.widest: int | None = None
+
+
 class Trail:
     """What happened so far. Times are nanoseconds.
 
     `waited` is the time spent on providers: asking, reading, pausing between attempts. `out` and `own` are the time
     until content went out, and our own part of it; None before. `tried` has one line for each failure, for people.
-    `spent` is the cost of all attempts that ended (nano-dollars; None is unknown).
+    `spent` is the cost of all attempts that ended (nano-dollars; None is unknown). `open` is the attempt that began
+    last, or whose answer is being delivered; None where it has ended.
     """
 
     __slots__ = (
-        "_attempt_at",
-        "_attempt_started",
         "_clock",
-        "_first_token",
-        "_headers",
         "_health",
-        "_sent",
-        "_stream",
-        "_target",
         "attempts",
         "cost",
         "dropped",
-        "first_byte",
-        "model",
         "number",
+        "open",
         "out",
         "own",
         "passed",
         "spent",
         "tried",
         "waited",
-        "widest",
     )
 
     def __init__(self, clock: Clock, health: Health) -> None:
         self._clock = clock
         self._health = health
-        self._target: Target | None = None
-        self._stream = False
-        self._headers: Headers = ()
-        self._first_token: int | None = None
-        self.widest: int | None = None
-        self._attempt_at = 0
-        self._attempt_started = 0
-        self._sent: Headers = ()
+        self.open: Note | None = None
         self.attempts: list[Attempt] = []
         self.spent: int | None = 0
         self.passed: tuple[str, ...] = ()
         self.tried: tuple[str, ...] = ()
-        self.model: Model | None = None
         self.number = 0
-        self.first_byte: int | None = None
         self.cost: int | None = None
         self.dropped: tuple[Dropped, ...] = ()
         self.waited = 0
         self.out: int | None = None
         self.own: int | None = None
 
-    def begin(self, model: Model, sent: Headers = (), dropped: tuple[Dropped, ...] = ()) -> None:
-        """An attempt starts now; of what is `sent` with it, credentials may not come back in an error's text.
-
-        `dropped` is what the request had to leave out for this model.
-        """
-        self._sent = sent
-        self._target = None
-        self._headers = ()
-        self._first_token = self.widest = None
+    def begin(self, model: Model, sent: Headers = (), dropped: tuple[Dropped, ...] = ()) -> Note:
+        """An attempt starts now; `dropped` is what the request had to leave out for this model."""
         self.dropped = dropped
         self.number += 1
-        self.model = model
-        self._attempt_started = self._clock.now()
-        self._attempt_at = self._clock.monotonic()
-        self.first_byte = None
+        self.open = note = Note(self.number, model, sent, self._clock.now(), self._clock.monotonic())
+        return note
 
-    def asks(self, target: Target, *, stream: bool) -> None:
-        """The health book has let the attempt that began through; it is told how it ends."""
-        self._target = target
-        self._stream = stream
-
-    def heard(self, headers: Headers) -> None:
+    def heard(self, note: Note, headers: Headers) -> None:
         """The first content of an answer is there, or all of a whole one."""
-        self._headers = headers
-        self._first_token = self._clock.monotonic() - self._attempt_at
+        now = self._clock.monotonic()
+        note.headers = headers
+        note.first_token = now - note.at
+        if note.target is not None and note.stream:
+            self._health.heard(note.target, note.at, now)
 
     def content(self, received: int) -> int:
         """Content goes out to the caller, whose call came at `received` (monotonic): note when, and our own part of it.
@@ -106,30 +115,30 @@ class Trail:
         Returns the nanoseconds since `received` that were not spent waiting for providers.
         """
         now = self._clock.monotonic()
-        self.first_byte = now - self._attempt_at
+        if self.open is not None:
+            self.open.first_byte = now - self.open.at
         self.out = now - received
         self.own = max(self.out - self.waited, 0)
         return self.own
 
-    def _tell(self, error: PointsmanError | None) -> None:
-        """Tell the health book of the attempt's end; what is no provider's failure tells nothing."""
-        target = self._target
+    def _tell(self, note: Note, error: PointsmanError | None) -> None:
+        """Tell the health book of an attempt's end; what is no provider's failure tells nothing."""
+        target = note.target
         if target is None:
             return
-        self._target = None
         failure = None
-        if isinstance(error, UpstreamError):
-            failure = kind_of(error, begun=self._first_token is not None)
+        if isinstance(error, UpstreamError) and not isinstance(error, Outpaced):
+            failure = kind_of(error, begun=note.first_token is not None)
         now = self._clock.monotonic()
         end = AttemptEnd(
             failure=failure,
             neutral=error is not None and failure is None,
             retry_after=error.retry_after if isinstance(error, UpstreamRefused) else None,
-            stream=self._stream,
-            first_token=self._first_token,
-            widest=self.widest,
-            duration=now - self._attempt_at,
-            headers=self._headers,
+            stream=note.stream,
+            first_token=note.first_token,
+            widest=note.widest,
+            duration=now - note.at,
+            headers=note.headers,
         )
         self._health.end(target, end, now)
 
@@ -143,47 +152,60 @@ class Trail:
 
     def finish(
         self,
+        ended: Ended,
         *,
-        status: int = 0,
         error: PointsmanError | None = None,
-        usage: Usage | None = None,
-        cost: int | None = None,
-        form: Form = "",
-        told: PointsmanError | None = None,
+        note: Note | None = None,
     ) -> None:
-        """The attempt that `begin` started is over; safe to call when none is open.
-
-        `told` is what the health book hears, where `error` is in words for the caller.
-        """
-        model = self.model
-        if model is None:
+        """An attempt is over, the open one where none is named; safe to call when none is open."""
+        note = note or self.open
+        if note is None:
             return
-        self.model = None
-        self._tell(told or error)
-        if isinstance(error, UpstreamRefused):
-            status = error.status
-        detail = ""
-        if cost is None:
+        if note is self.open:
+            self.open = None
+        self._tell(note, ended.told or error)
+        status = error.status if isinstance(error, UpstreamRefused) else ended.status
+        if ended.cost is None:
             self.spent = None
         elif self.spent is not None:
-            self.spent += cost
+            self.spent += ended.cost
+        detail = ""
         if error is not None:
-            detail = without_secrets(error.message[:_MAX_DETAIL], self._sent)
-            self._failed(model, f"{error.code}{f' ({status})' if status else ''}", brief(detail))
+            detail = without_secrets(error.message[:_MAX_DETAIL], note.sent)
+            if not isinstance(error, Outpaced):
+                self._failed(note.model, f"{error.code}{f' ({status})' if status else ''}", brief(detail))
         self.attempts.append(
             Attempt(
-                number=self.number,
-                provider=model.provider.name,
-                model=model.name,
-                upstream=model.upstream,
-                started=self._attempt_started,
-                duration=self._clock.monotonic() - self._attempt_at,
-                first_byte=self.first_byte,
+                number=note.number,
+                provider=note.model.provider.name,
+                model=note.model.name,
+                upstream=note.model.upstream,
+                started=note.started,
+                duration=self._clock.monotonic() - note.at,
+                first_byte=note.first_byte,
                 status=status,
                 error=error.code if error is not None else "",
                 detail=detail,
-                usage=usage,
-                cost=cost,
-                form=form,
+                usage=ended.usage,
+                cost=ended.cost,
+                form=ended.form,
             )
         )
+
+
+class Ended(NamedTuple):
+    """How an attempt ended.
+
+    Attributes:
+        status: HTTP status of the provider; 0 where none came.
+        usage: tokens, where known.
+        cost: nano-dollars; None is unpriced or unknown.
+        form: whether the JSON that was asked for is what came.
+        told: what the health book hears, where the caller is told in other words.
+    """
+
+    status: int = 0
+    usage: Usage | None = None
+    cost: int | None = None
+    form: Form = ""
+    told: PointsmanError | None = None

@@ -277,7 +277,7 @@ class Metrics:
         for attempt in attempts:
             self._attempt(attempt)
         if outcome.status == "ok" and attempts:
-            if len(attempts) > 1:
+            if len(attempts) > 1 and outcome.failed_over:
                 self.failovers.add((route,))
             if outcome.cost is None:
                 self.unpriced.add((attempts[-1].provider, attempts[-1].model))

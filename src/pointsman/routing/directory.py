@@ -14,7 +14,7 @@ import msgspec
 
 from pointsman.core.errors import NoCandidate, UnknownModel
 from pointsman.core.model import Model, Provider
-from pointsman.core.plan import Balance, OnCut
+from pointsman.core.plan import Balance, Hedge, OnCut
 from pointsman.routing.nearest import Nearest
 
 RouteKind = Literal["pool", "try", "model"]
@@ -34,6 +34,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     on_cut: OnCut = "continue"
     balance: Balance | Literal[""] = ""
     weights: Mapping[str, float] = msgspec.field(default_factory=dict)
+    hedge: Hedge | None = None
 
 
 class Facilities(Protocol):

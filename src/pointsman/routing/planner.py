@@ -183,6 +183,7 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
         patience=route.patience,
         on_cut=route.on_cut,
         balance=route.balance,
+        hedge=route.hedge,
         warnings=tuple(warnings),
     )
 

@@ -74,6 +74,6 @@ def left_behind(outcome: Outcome) -> str | None:
     if plan is None or not attempts:
         return None
     first = plan.preferred or plan.steps[0].model.name
-    if len(attempts) > 1 or attempts[0].model != first:
+    if outcome.failed_over or attempts[0].model != first:
         return first
     return None

@@ -1,0 +1,55 @@
+"""Hedging: a second request when the first takes unusually long, so that a slow tail is not the caller's.
+
+Dean and Barroso, The Tail at Scale, CACM 56(2), 2013: a second request after the 95th percentile costs about 5 % more
+load and takes most of the tail away. Here its cost is held to a share of what the route spends, in money where the
+models have prices, else in calls.
+"""
+
+from __future__ import annotations
+
+from pointsman.core.model import Model
+from pointsman.core.plan import Hedge, Needs
+
+SHARE = 0.95
+"""The second request starts when so many answers would have begun."""
+LEAST = 0.05
+"""Seconds that the first one has in any case."""
+_SAVED = 20.0
+"""The most that is saved up: so many hedges of the price of the last one."""
+_TYPICAL_OUTPUT = 400
+
+
+class Hedges:
+    """What routes may still spend on hedges. One for all configurations in force; bounded by the names of routes."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self._saved: dict[str, float] = {}
+        self._most = most
+
+    def earn(self, route: str, hedge: Hedge, price: float) -> None:
+        """A call of a route began whose first request will probably cost so much."""
+        if len(self._saved) >= self._most:
+            self._saved.clear()
+        self._saved[route] = min(self._saved.get(route, 0.0) + hedge.extra * price, _SAVED * max(price, 1e-12))
+
+    def spend(self, route: str, price: float) -> bool:
+        """Whether a hedge of that price may be sent; it is paid for then."""
+        saved = self._saved.get(route, 0.0)
+        if saved < price:
+            return False
+        self._saved[route] = saved - price
+        return True
+
+
+def worth(model: Model, needs: Needs, *, money: bool) -> float:
+    """What a request will probably cost: nano-dollars, or 1 for each call where not all models are priced."""
+    price = model.price
+    if not money or price is None:
+        return 1.0
+    output = min(needs.output_tokens or _TYPICAL_OUTPUT, _TYPICAL_OUTPUT)
+    return (needs.input_tokens * price.input + output * price.output + price.request) / 1000
+
+
+def allowed(hedge: Hedge, needs: Needs) -> bool:
+    """Whether a call may be sent twice: not one with tools, whose effects could come twice, unless that is allowed."""
+    return not needs.tools or hedge.tools
