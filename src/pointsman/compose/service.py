@@ -37,14 +37,25 @@ def handed_over(env: Mapping[str, str], said: Server) -> socket.socket | None:
     ):
         sock.close()
         raise ConfigError("What was handed over is no socket that listens for TCP", hint="`ListenStream=4545`")
-    address = sock.getsockname()[0]
-    if is_loopback(said.host) and not is_loopback(address):
+    try:
+        demand_fit(sock.getsockname()[0], said.host)
+    except ConfigError:
         sock.close()
+        raise
+    return sock
+
+
+def demand_fit(address: str, host: str) -> None:
+    """Whether keys are demanded is decided by `server.host`, so a socket may not be open to more than that says.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if is_loopback(host) and not is_loopback(address):
         raise ConfigError(
-            f"The socket that was handed over is bound to {address}, and `server.host` says {said.host}",
+            f"The socket that was handed over is bound to {address}, and `server.host` says {host}",
             hint=f"write the same into both: callers from elsewhere need keys, `server: {{host: {address}}}`",
         )
-    return sock
 
 
 def notify(env: Mapping[str, str], word: bytes) -> None:
