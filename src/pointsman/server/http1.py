@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import sys
 import termios
 import time
 from collections import deque
@@ -194,26 +195,28 @@ class Http1Protocol(asyncio.Protocol):
             return
         if self._incoming is not None and self._current is None and not self._closing:
             self._refuse(SlowSender("The request did not arrive in time", hint="send the whole request faster"))
-        elif self._current is not None or self._closing or not self._has_unread():
+        elif self._current is not None or self._closing or not self._in_socket(termios.FIONREAD):
+            # A request that lies unread would be answered with a reset.
             self.deadline = self.body_deadline = _NEVER
             self.close()
 
     def _look_whether_it_takes(self, now: float) -> None:
         """Let go of a caller that takes nothing of what waits for it; its call is cancelled with the connection."""
         since, size = self.stalled
-        waiting = self.transport.get_write_buffer_size()
+        # With what the system holds: it takes more only when a third of that is gone, and a slow reader needs long.
+        waiting = self.transport.get_write_buffer_size() + self._in_socket(termios.TIOCOUTQ)
         if since == _NEVER or waiting < size:
             self.stalled = (now, waiting)
         elif now - since >= self.limits.stall_seconds:
             self.abort()
 
-    def _has_unread(self) -> bool:
-        """Whether a request lies in the socket: closing would answer it with a reset."""
+    def _in_socket(self, queue: int) -> int:
+        """Bytes in the socket, unread (FIONREAD) or not yet taken by the caller (TIOCOUTQ); 0 where nobody can say."""
         sock = self.transport.get_extra_info("socket")
         try:
-            return sock is not None and any(fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)))
-        except OSError:  # it is gone
-            return False
+            return 0 if sock is None else int.from_bytes(fcntl.ioctl(sock.fileno(), queue, bytes(4)), sys.byteorder)
+        except OSError:  # it is gone, or the system counts no such thing
+            return 0
 
     # Bytes in
 
