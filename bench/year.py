@@ -112,11 +112,17 @@ class Result:
     def holds(self) -> bool:
         return stats.mean(self.shares).value >= self.scenario.least and not any(one.broken for one in self.tallies)
 
-    def as_dict(self) -> dict[str, object]:
+    @property
+    def causes(self) -> dict[str, float]:
+        """Shares of the time, by who could have answered and what the caller got; the largest first."""
         causes: Counter[str] = Counter()
-        requests: Counter[str] = Counter()
         for one in self.tallies:
             causes.update({f"{who}: {error}": weight / self.time for (who, error), weight in one.lost.items()})
+        return dict(causes.most_common())
+
+    def as_dict(self) -> dict[str, object]:
+        requests: Counter[str] = Counter()
+        for one in self.tallies:
             requests.update({f"{name} {trouble or 'well'}": n for (name, trouble), n in one.requests.items()})
         examples = [asdict(lost) for one in self.tallies for lost in one.examples]
         return {
@@ -124,7 +130,7 @@ class Result:
             "answered": stats.mean(self.shares).as_dict(),
             "seeds": self.shares,
             "nobody_could": self.alone,
-            "lost": dict(causes.most_common()),
+            "lost": self.causes,
             "late": sum(one.late for one in self.tallies) / self.time,
             "longest_s": max(one.longest for one in self.tallies),
             "broken": sum(one.broken for one in self.tallies),
@@ -147,12 +153,14 @@ def _lines(one: Result) -> list[str]:
     lost = {who: _percent(one.lost(who)) for who in ("well", "slow", "nobody")}
     late, longest = sum(t.late for t in one.tallies) / one.time, max(t.longest for t in one.tallies)
     broken, calls = sum(t.broken > 0 for t in one.tallies), sum(t.calls for t in one.tallies)
+    causes = ", ".join(f"{why} {share * 1e6:.1f}" for why, share in one.causes.items())
     uptimes = "/".join(f"{up * 100:.1f}" for up in scenario.uptimes)
     return [
         f"{scenario.name:<3}{uptimes}: {scenario.meaning}",
         f"   {verdict}answered {_percent(found.value)} ({interval}){wanted}",
         f"   timetables alone: nobody can answer for {_percent(one.alone)}, so at most {_percent(1 - one.alone)}",
         f"   lost while one was well {lost['well']}, while the best was slow {lost['slow']}, else {lost['nobody']}",
+        f"   lost, in millionths: {causes or 'none'}",
         f"   first word after more than 10 s {_percent(late)}, the longest {longest:.0f} s",
         f"   years with a broken answer that passes for whole {broken}; {calls:,} calls",
     ]
