@@ -287,7 +287,7 @@ async def test_store_false_and_conversations_elsewhere_are_not_kept(
 @pytest.mark.parametrize("fault", ["cut_reset", "cut_clean", "error_in_stream"])
 async def test_a_stream_that_breaks_is_not_kept(sim: Any, config: Any, serving: Any, ask: Any, fault: str) -> None:
     async with serving(config(sim, **ON)) as served:
-        sim.inject(fault, model="small-1", after=3)
+        sim.inject(fault, model="small-1", after=3, times=2)  # and whoever goes on with it breaks too
         body = {"model": "small", "input": "repeat: one two three four five six seven eight", "stream": True}
         answer = await ask(served, "POST", "/v1/responses", body)
         begun = json.loads(next(line for line in answer.body.splitlines() if line.startswith(b"data:"))[5:])

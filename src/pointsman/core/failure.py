@@ -176,7 +176,7 @@ RULES: dict[FailureKind, Rule] = {
             again="quick",
         ),
         Rule(kind="cut", meaning="the answer is cut, or ends without its end mark", again="quick"),
-        Rule(kind="stalled", meaning="the answer begins and stops coming", caller="504"),
+        Rule(kind="stalled", meaning="the answer begins and stops coming", again="quick", caller="504"),
         Rule(
             kind="not_asked",
             meaning="no key of ours, or a request that cannot be written for the model: nothing was sent",

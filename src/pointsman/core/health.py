@@ -137,10 +137,11 @@ class Health(Protocol):
         """
         ...
 
-    def begin(self, target: Target, now: int) -> float:
+    def begin(self, target: Target, now: int, *, anyway: bool = False) -> float:
         """An attempt wants to begin: 0.0 lets it, and it counts as in flight until `end`.
 
-        Otherwise nothing has begun, and it is the number of seconds after which asking again makes sense.
+        Otherwise nothing has begun, and it is the number of seconds after which asking again makes sense. `anyway`:
+        nobody else is left, and who rests since it failed may be asked before its time, one call at a time.
         """
         ...
 

@@ -66,7 +66,7 @@ class Book:
             self._states = {target: record.state for target, record in self._unwell.items()}
         return self._states
 
-    def begin(self, target: Target, now: int) -> float:
+    def begin(self, target: Target, now: int, *, anyway: bool = False) -> float:
         """See the port."""
         if now >= self._wake:
             self._due(now)
@@ -76,10 +76,11 @@ class Book:
         record.used = now
         if record.state != "closed":
             wait = record.wait(now)
-            if wait > 0.0:
+            gates = (record.provider, record.key, record.own)
+            if wait > 0.0 and not (anyway and all(gate.may_early(now) for gate in gates)):
                 return wait
-            for gate in (record.provider, record.key, record.own):
-                gate.enter(now)
+            for gate in gates:
+                gate.enter_early(now) if wait > 0.0 else gate.enter(now)
         record.in_flight += 1
         return 0.0
 

@@ -21,6 +21,9 @@ _LONGEST_PAUSE = 30.0
 _DOUBLINGS = 6
 _AGAIN = 1.0
 _SLACK = SECOND // 20
+_EARLY_EVERY = SECOND // 4
+_FAILED: frozenset[Cause] = frozenset({"failures", "errors", "unreachable", "slow"})
+"""Rests that nobody asked for: who rests so may be well again before its time."""
 
 
 class Gate:
@@ -42,6 +45,8 @@ class Gate:
 
     __slots__ = (
         "_draw",
+        "_earliest",
+        "_early",
         "_fresh",
         "_needed",
         "_openings",
@@ -71,6 +76,8 @@ class Gate:
         self.queued = 0
         self._fresh = now
         self._probe: int | None = None
+        self._early: int | None = None
+        self._earliest = 0
         self._row = 0
         self._openings = 0
         self._pauses = 0
@@ -96,6 +103,30 @@ class Gate:
         if self.state == "half_open":
             self._probe = self._fresh = now
 
+    def may_early(self, now: int) -> bool:
+        """Whether one call may be let through before the rest is over, since nobody else is left: one at a time."""
+        if self.state == "closed":
+            return True
+        if self._early is not None and now < self._early + PROBE_MAX:
+            return False
+        if self.state == "half_open":
+            return self._probe is None
+        return self.cause in _FAILED and now >= self._earliest
+
+    def enter_early(self, now: int) -> None:
+        """That call begins. Its failure changes nothing, its success ends the rest."""
+        self.enter(now)
+        if self.state == "open":
+            self._early = now
+
+    def _early_over(self, now: int, began: int) -> bool:
+        """Whether that call is the one that ended."""
+        if self._early is None or began < self._early - _SLACK:
+            return False
+        self._early = None
+        self._earliest = now + _EARLY_EVERY
+        return True
+
     def lapse(self, now: int) -> None:
         """Time has passed: a rest that is over makes way for a probe."""
         if self.state == "open" and now >= self.until:
@@ -113,7 +144,10 @@ class Gate:
         """An attempt went well."""
         if self.state == "closed":
             self._row = 0
-        elif self.state == "half_open" and self.fresh(began):
+        elif self.state == "open":
+            if self._early_over(now, began):
+                self._close(now)
+        elif self.fresh(began):
             self._probe = None
             self._wanted -= 1
             if self._wanted <= 0:
@@ -121,7 +155,7 @@ class Gate:
 
     def ill(self, now: int, began: int, cause: Cause, why: str) -> None:
         """An attempt failed: the third in a row opens it, and so does a probe."""
-        if not self.fresh(began):
+        if self._early_over(now, began) or not self.fresh(began):
             return
         if self.state == "half_open":
             self._open(now, self._rest(), cause, f"{why} when it was asked again")
@@ -152,6 +186,7 @@ class Gate:
 
     def free(self, began: int) -> None:
         """An attempt ended that tells nothing: if it was the probe, another may try."""
+        self._early_over(began, began)
         if self.state == "half_open" and self.fresh(began):
             self._probe = None
 
@@ -169,7 +204,8 @@ class Gate:
         self.cause, self.why = cause, why
         self.after = cause
         self._fresh = now
-        self._probe = None
+        self._probe = self._early = None
+        self._earliest = now + _EARLY_EVERY
         self._row = 0
         self._wanted = self._needed
 
@@ -177,7 +213,7 @@ class Gate:
         self.state = "closed"
         self.cause, self.why = "answered", "answered"
         self._fresh = now
-        self._probe = None
+        self._probe = self._early = None
         self._row = self._openings = self._pauses = 0
         self._needed = self._wanted = 1
 

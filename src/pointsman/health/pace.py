@@ -35,7 +35,7 @@ class Pace:
     __slots__ = ("_blocked", "_peak", "_usual", "first", "last", "slow")
 
     def __init__(self, *, stream: bool) -> None:
-        self.first = Samples(LEAST_STREAM) if stream else Samples(LEAST_WHOLE, tail=1.0, stretch=math.inf)
+        self.first = Samples(LEAST_STREAM) if stream else Samples(LEAST_WHOLE, tail=1.0, stretch=4.0)
         self.slow = False
         self.last = 0
         self._peak = 0.0

@@ -150,7 +150,9 @@ class Record:
 
     def limits(self, configured: TimeLimits, *, stream: bool, thinks: bool) -> TimeLimits:
         """See the port."""
-        first = (self._streams if stream else self._wholes).first.limit
+        samples = (self._streams if stream else self._wholes).first
+        # Of whole answers the limit is long, and whoever hangs has raised it: a probe may not cost a minute.
+        first = samples.limit if stream or self.state == "closed" else samples.usual
         between = self._widest.limit
         connect = self._connect.limit
         kept = self._kept.get((stream, thinks))

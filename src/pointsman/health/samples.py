@@ -76,6 +76,11 @@ class Samples:
         self._learn()
         return True
 
+    @property
+    def usual(self) -> float:
+        """The limit of what was answered alone, for a probe: who hangs may not make the next one wait longer."""
+        return min(self._usual, self.limit) if self._usual else self.limit
+
     def median_of_last(self, number: int) -> float:
         """The median of so many newest samples."""
         ring, count = self._ring, self.count

@@ -30,7 +30,7 @@ from pointsman.core.plan import Plan, Step
 from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.core.usage import Usage
 from pointsman.line.dressing import dressed
-from pointsman.line.failover import PATIENCE, Tried, following, kind_of
+from pointsman.line.failover import PATIENCE, Next, Tried, following, kind_of
 from pointsman.line.hedges import LEAST, SHARE, allowed, worth
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Ended, Note, Trail
@@ -82,16 +82,17 @@ class Hunt:
             UpstreamError: the only attempt's failure, or `AllAttemptsFailed`.
             CallerError: the request is wrong in itself.
         """
-        while (step := await self._next()) is not None:
-            found = await (self._race(step) if self._may_hedge() else self._ask(step))
+        while (due := await self._next()) is not None:
+            step, anyway = due.step, due.anyway
+            found = await (self._race(step) if self._may_hedge() else self._ask(step, anyway=anyway))
             if found is not None:
                 return self._take(found)
             if self._over():
                 break
         raise self._failure()
 
-    async def _next(self) -> Step | None:
-        """The step to be asked now, once the wait before it is over."""
+    async def _next(self) -> Next | None:
+        """Who is to be asked now, once the wait before it is over."""
         retries = self._call.wishes.retries
         patience = PATIENCE if self._plan.patience is None else self._plan.patience
         found = following(self._plan, self._tried, retries=retries, patience=patience)
@@ -103,7 +104,7 @@ class Hunt:
                 return None
             await asyncio.sleep(found.wait)
             self._trail.waited += int(found.wait * 1e9)
-        return found.step
+        return found
 
     def _take(self, found: _Found) -> Won:
         """This one answers."""
@@ -174,7 +175,7 @@ class Hunt:
         cost = price.cost(usage) if price is not None else None
         self._trail.finish(Ended(usage=usage, cost=cost), error=Outpaced("another attempt was quicker"), note=note)
 
-    async def _ask(self, step: Step) -> _Found | None:
+    async def _ask(self, step: Step, *, anyway: bool = False) -> _Found | None:
         """Ask one; None where it has no answer, and what came of it is noted."""
         parts, trail, model = self._parts, self._trail, step.model
         try:
@@ -185,7 +186,7 @@ class Hunt:
             trail.skip(model, error)
             return None
         target = step.target
-        rest = parts.health.begin(target, parts.clock.monotonic())
+        rest = parts.health.begin(target, parts.clock.monotonic(), anyway=anyway)
         if rest:
             self._last = self._resting(step, rest)
             return None

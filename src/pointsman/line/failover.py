@@ -7,7 +7,8 @@ What a failure means stands in `core.failure.RULES`; here stands only how the ro
    that cannot be reached, those of the model that broke. In a chain, the operator's own order, only the former do.
 3. A rate limit is waited for only where all that is left is the same provider or a lower tier, and the provider said a
    time within the route's patience.
-4. Where nobody is left, the first target whose failure allows it is asked once more.
+4. Where nobody is left, the first target whose failure allows it is asked once more; and if all that is left rests,
+   whoever is due first is asked before its time, one call at a time, while the route's patience lasts.
 5. A route's `retries` come before the next step, a caller's limit or extend all of it; never more than ten attempts.
 """
 
@@ -46,6 +47,8 @@ _KINDS: dict[str, FailureKind] = {
     "overloaded": "overloaded",
     "request_timeout": "server_error",
 }
+_PREFILL = ("prefill", "expected last role", "last message must be", "final assistant")
+"""What providers say of a conversation that ends with the assistant's turn, where they do not take that."""
 _STATUSES: dict[int, FailureKind] = {
     401: "bad_key",
     402: "out_of_credit",
@@ -60,6 +63,7 @@ _STATUSES: dict[int, FailureKind] = {
 _TIMEOUTS: dict[str, FailureKind] = {"connect": "connect_timeout", "total": "too_long"}
 _OF_ONE_KEY: frozenset[FailureKind] = frozenset({"rate_limited", "out_of_credit", "bad_key", "forbidden"})
 """What another key at the same provider may mend."""
+_MOST_RESTS = 3
 _UNSENT: frozenset[FailureKind] = frozenset({"not_asked", "resting"})
 
 
@@ -72,10 +76,11 @@ class Tried(NamedTuple):
 
 
 class Next(NamedTuple):
-    """Who is asked next, after so many seconds."""
+    """Who is asked next, after so many seconds; `anyway` even if it rests, since nobody else is left."""
 
     step: Step
     wait: float = 0.0
+    anyway: bool = False
 
 
 def kind_of(error: UpstreamError, *, begun: bool = False) -> FailureKind:
@@ -97,7 +102,7 @@ def _refusal(error: UpstreamRefused) -> FailureKind:
         return kind
     if error.status == 400:
         words = error.message.lower()
-        if "prefill" in words:
+        if any(said in words for said in _PREFILL):
             return "prefill_refused"
         if error.kind == "unsupported_parameter" or "unsupported" in words or "not supported" in words:
             return "unsupported_parameter"
@@ -126,7 +131,12 @@ def following(
     most = MAX_ATTEMPTS if retries is None else min(retries + 1, MAX_ATTEMPTS)
     if sent >= most or RULES[last.kind].elsewhere == "no":
         return None
-    return _at_once_again(plan, tried) or _elsewhere(plan, tried, patience) or _once_more(tried, retries, patience)
+    return (
+        _at_once_again(plan, tried)
+        or _elsewhere(plan, tried, patience)
+        or _once_more(tried, retries, patience)
+        or _last_resort(tried, patience)
+    )
 
 
 def _elsewhere(plan: Plan, tried: Sequence[Tried], patience: float) -> Next | None:
@@ -143,7 +153,7 @@ def _elsewhere(plan: Plan, tried: Sequence[Tried], patience: float) -> Next | No
 def _at_once_again(plan: Plan, tried: Sequence[Tried]) -> Next | None:
     """A further attempt on the same model, where the route says so and it makes sense."""
     last = tried[-1]
-    if not plan.retries or RULES[last.kind].again == "no":
+    if not plan.retries or last.kind in _UNSENT or RULES[last.kind].again == "no":
         return None
     times = _times(tried, last.step)
     if times > plan.retries:
@@ -212,12 +222,26 @@ def _once_more(tried: Sequence[Tried], retries: int | None, patience: float) -> 
     found: list[tuple[int, Tried, float]] = []
     for one in _latest(tried):
         wait = _told(one, patience)
-        if wait is not None:
+        if wait is not None and _rested(tried, one.step) < _MOST_RESTS:
             found.append((_times(tried, one.step), one, wait))
     if not found:
         return None
     times, one, wait = min(found, key=lambda each: each[0])
-    return Next(one.step, max(wait, _backoff(times) if retries is not None else 0.0))
+    return Next(one.step, max(wait, _backoff(times) if retries is not None and times else 0.0))
+
+
+def _rested(tried: Sequence[Tried], step: Step) -> int:
+    return sum(one.step.target == step.target and one.kind == "resting" for one in tried)
+
+
+def _last_resort(tried: Sequence[Tried], patience: float) -> Next | None:
+    """Of those that rest, whoever is due first, again and again while there is patience; nobody else is left."""
+    resting = [one for one in _latest(tried) if one.kind == "resting"]
+    looks = sum(one.kind == "resting" for one in tried) - len(resting)
+    if not resting or looks * _QUICK >= patience:
+        return None
+    one = min(resting, key=lambda each: each.retry_after or 0.0)
+    return Next(one.step, _QUICK if looks else 0.0, anyway=True)
 
 
 def _latest(tried: Sequence[Tried]) -> list[Tried]:
@@ -226,7 +250,8 @@ def _latest(tried: Sequence[Tried]) -> list[Tried]:
 
 
 def _times(tried: Sequence[Tried], step: Step) -> int:
-    return sum(one.step.target == step.target for one in tried)
+    """How often a target was asked."""
+    return sum(one.step.target == step.target and one.kind not in _UNSENT for one in tried)
 
 
 def _backoff(times: int) -> float:

@@ -74,7 +74,7 @@ class NoHealth:
         """See `core.health.Health.states`."""
         return {}
 
-    def begin(self, target: Target, now: int) -> float:  # noqa: ARG002 - the port's
+    def begin(self, target: Target, now: int, *, anyway: bool = False) -> float:  # noqa: ARG002 - the port's
         """See `core.health.Health.begin`."""
         return 0.0
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock
-from pointsman.core.errors import Outpaced, PointsmanError, UpstreamError, UpstreamRefused
-from pointsman.core.failure import Target
+from pointsman.core.errors import CallerGone, Outpaced, PointsmanError, UpstreamError, UpstreamRefused
+from pointsman.core.failure import FailureKind, Target
 from pointsman.core.health import AttemptEnd, Health
 from pointsman.core.model import Model
 from pointsman.core.outcome import Attempt, Form
@@ -17,6 +17,10 @@ from pointsman.line.failover import kind_of
 from pointsman.line.words import brief, without_secrets
 
 _MAX_DETAIL = 2_000
+_NEARLY_ALL = 0.95
+_LONG_SILENCE, _SHORT_SILENCE = 30.0, 5.0
+"""Seconds without a word after which a caller's leaving counts against the provider: where nothing is known of what is
+usual for it, and at least."""
 
 
 class Note:
@@ -126,10 +130,12 @@ class Trail:
         target = note.target
         if target is None:
             return
-        failure = None
+        failure: FailureKind | None = None
+        now = self._clock.monotonic()
         if isinstance(error, UpstreamError) and not isinstance(error, Outpaced):
             failure = kind_of(error, begun=note.first_token is not None)
-        now = self._clock.monotonic()
+        elif isinstance(error, CallerGone) and self._was_silent(note, now):
+            failure = "silent"
         end = AttemptEnd(
             failure=failure,
             neutral=error is not None and failure is None,
@@ -141,6 +147,13 @@ class Trail:
             headers=note.headers,
         )
         self._health.end(target, end, now)
+
+    def _was_silent(self, note: Note, now: int) -> bool:
+        """Whether a caller left who had waited long: else a provider that hangs is never found out by the impatient."""
+        if note.first_token is not None or note.target is None:
+            return False
+        usual = self._health.usual(note.target, _NEARLY_ALL, stream=note.stream)
+        return now - note.at >= (_LONG_SILENCE if usual is None else max(3 * usual, _SHORT_SILENCE)) * 1e9
 
     def skip(self, model: Model, error: PointsmanError) -> None:
         """A model could not even be asked: no attempt, for nothing was sent."""

@@ -23,6 +23,7 @@ from pointsman.core.errors import (
     Stopping,
     UpstreamError,
     UpstreamRefused,
+    UpstreamResting,
 )
 from pointsman.core.plan import Plan
 from pointsman.core.ports import STOPPING, Reply
@@ -175,7 +176,7 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
     if run.plan is not None:
         headers.append((b"x-pointsman-route", relay.header_value(run.plan.route)))
         headers.append((b"x-pointsman-attempts", b"%d" % run.trail.number))
-    if isinstance(error, (UpstreamRefused, AllAttemptsFailed)) and error.retry_after is not None:
+    if isinstance(error, (UpstreamRefused, UpstreamResting, AllAttemptsFailed)) and error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(0, -int(-error.retry_after // 1))))
     if not error.retryable:
         headers.append((b"x-should-retry", b"false"))
