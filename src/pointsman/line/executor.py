@@ -1,8 +1,7 @@
 """Runs any plan: steps one after the other, until one has an answer that may be delivered.
 
-Who is asked next, and after what wait, is decided in `failover`; here it is done. A whole answer is read and understood
-before it counts; a stream is read up to its first content. Until then nothing has reached the caller, so that a broken
-answer is a failed attempt, not a broken reply.
+Who is asked next, and after what wait, is decided in `failover`; here it is done, by one `attempt` after the other, or
+by two side by side where the route hedges.
 """
 
 from __future__ import annotations
@@ -20,28 +19,23 @@ from pointsman.core.errors import (
     Outpaced,
     PointsmanError,
     UpstreamError,
-    UpstreamGarbage,
     UpstreamRefused,
     UpstreamResting,
     UpstreamTimeout,
 )
-from pointsman.core.model import Ability, Model, TimeLimits
+from pointsman.core.model import Ability, TimeLimits
 from pointsman.core.plan import Plan, Step
-from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.core.usage import Usage
+from pointsman.line.attempt import Asking, attempt
 from pointsman.line.dressing import dressed
 from pointsman.line.failover import PATIENCE, Next, Tried, following, kind_of
 from pointsman.line.hedges import LEAST, SHARE, allowed, worth
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Ended, Note, Trail
-from pointsman.line.words import in_our_terms, in_plain_words
-from pointsman.wire.port import Passage
-from pointsman.wire.streams import Relay
+from pointsman.line.words import in_our_terms
 from pointsman.wire.told import Standing
-from pointsman.wire.trip import NO_FILES, AnswerFacts, Trip
+from pointsman.wire.trip import NO_FILES, Trip
 
-_MAX_ERROR_BODY = 256 * 1024
-_HELD_BYTES = 256 * 1024
 _NO_TIME = 1_000_000
 """Nanoseconds; with less than that left of the caller's own limit nobody is asked any more."""
 _MAX_TRIED = 100  # steps that are looked at, those that rest included
@@ -193,7 +187,7 @@ class Hunt:
         note = trail.begin(model, asking.request.headers, asking.trip.outgoing.dropped)
         note.target, note.stream = target, self._call.incoming.stream
         try:
-            return _Found(step, note, await _attempt(parts, asking, trail, note))
+            return _Found(step, note, await attempt(parts, asking, trail, note))
         except asyncio.CancelledError:
             if trail.open is not note or self._plan.hedge is not None:
                 self._outpaced(step, note)
@@ -215,7 +209,7 @@ class Hunt:
         self._trail.skip(model, error)
         return self._last if isinstance(self._last, UpstreamRefused) else error
 
-    async def _prepare(self, step: Step) -> _Asking:
+    async def _prepare(self, step: Step) -> Asking:
         """The request to a model. Nothing is sent yet, but files that the request names may be fetched.
 
         Raises:
@@ -237,7 +231,7 @@ class Hunt:
         trip = Trip(incoming=call.incoming, outgoing=outgoing, price=model.price, now=call.started)
         limits = self._limits(step)
         request = parts.sender.prepare(model, outgoing, call.arrival, limits, step.key)
-        return _Asking(model, way, trip, request)
+        return Asking(model, way, trip, request)
 
     def _limits(self, step: Step) -> TimeLimits:
         """What is configured, learned, and left of the caller's own time; the least of them."""
@@ -285,135 +279,6 @@ class _Found(NamedTuple):
     won: Won
 
 
-class _Asking(NamedTuple):
-    """An attempt that is ready: who is asked, by which way, with what."""
-
-    model: Model
-    way: Passage
-    trip: Trip
-    request: UpstreamRequest
-
-
 def _deadline(parts: Parts, call: Call) -> int | None:
     timeout = call.wishes.timeout
     return None if timeout is None else parts.clock.monotonic() + int(timeout * 1e9)
-
-
-async def _attempt(parts: Parts, asking: _Asking, trail: Trail, note: Note) -> Won:
-    monotonic = parts.clock.monotonic
-    asked = monotonic()
-    try:
-        won = await (_begin(parts, asking) if asking.trip.incoming.stream else _send(parts, asking))
-        trail.heard(note, won.response.headers)
-        return won
-    finally:
-        trail.waited += monotonic() - asked
-
-
-async def _begin(parts: Parts, asking: _Asking) -> Won:
-    """A stream up to its first content, within the time for that, whatever signs of life come before."""
-    limit = asking.request.limits.first_byte
-    try:
-        async with asyncio.timeout(limit):
-            return await _send(parts, asking)
-    except TimeoutError:
-        raise UpstreamTimeout(
-            f"{asking.model.provider.name} sent no content within {limit:g} s",
-            phase="first_byte",
-            hint="raise the provider's limit `first_byte` if this is usual for it",
-        ) from None
-
-
-async def _send(parts: Parts, asking: _Asking) -> Won:
-    response = await parts.carrier.send(asking.request)
-    try:
-        return await _hear(parts, asking, response)
-    except BaseException:
-        await response.aclose()
-        raise
-
-
-async def _hear(parts: Parts, asking: _Asking, response: UpstreamResponse) -> Won:
-    if not 200 <= response.status < 300:
-        raise await _refusal(asking.way, response, parts.clock.now())
-    if asking.trip.incoming.stream:
-        return await _open_stream(asking, response)
-    return await _read(asking, response)
-
-
-async def _read(asking: _Asking, response: UpstreamResponse) -> Won:
-    """A whole answer."""
-    body = await response.read()
-    try:
-        heard = asking.way.read_answer(body, asking.trip)
-    except UpstreamGarbage as error:
-        raise in_plain_words(error, response, body) from None
-    outgoing = asking.trip.outgoing
-    return Won(
-        model=asking.model,
-        response=response,
-        body=heard.body,
-        facts=heard.facts,
-        outgoing=outgoing,
-        dropped=outgoing.dropped + heard.dropped,
-    )
-
-
-async def _refusal(way: Passage, response: UpstreamResponse, now: int) -> UpstreamError:
-    """The provider's error answer in our words; `now` (nanoseconds since the epoch) helps to read dates in it."""
-    if 300 <= response.status < 400:
-        return UpstreamGarbage(
-            f"The provider answered with a redirect ({response.status}), which is not followed: is base_url right?"
-        )
-    try:
-        body = await response.read()
-    except UpstreamError:
-        body = b""  # the status alone says enough; a cut error page must not hide it
-    return way.read_error(response.status, response.headers, body[:_MAX_ERROR_BODY], now)
-
-
-async def _open_stream(asking: _Asking, response: UpstreamResponse) -> Won:
-    """Read a stream up to its first content."""
-    kind = response.header(b"content-type").lower()
-    way, trip = asking.way, asking.trip
-    if response.status == 204 or kind.startswith((b"application/json", b"text/html")):
-        # Some providers answer a request for a stream with a whole answer: the caller gets it as the stream it wants.
-        answer = await response.read()
-        try:
-            relay, body = way.relay_whole(answer, trip)
-        except UpstreamGarbage as error:
-            raise in_plain_words(error, response, answer) from None
-        held, ended = [body], True
-    else:
-        relay = way.relay(trip)
-        held, ended = await _first_content(relay, response)
-    return Won(
-        model=asking.model,
-        response=response,
-        body=b"".join(held),
-        facts=AnswerFacts(),
-        outgoing=trip.outgoing,
-        dropped=trip.outgoing.dropped,
-        relay=relay,
-        ended=ended,
-    )
-
-
-async def _first_content(relay: Relay, response: UpstreamResponse) -> tuple[list[bytes], bool]:
-    """What the caller gets of a stream up to its first content, and whether that was all."""
-    held: list[bytes] = []
-    size = 0
-    while not relay.has_content:
-        chunk = await response.next_chunk()
-        if not chunk:
-            held.append(relay.close())
-            return held, True
-        out = relay.feed(chunk)
-        size += len(out)
-        held.append(out)
-        if relay.done:
-            held.append(relay.close())
-            return held, True
-        if size > _HELD_BYTES:
-            break  # a stream of nothing but comments: let the caller see that it is alive
-    return held, False

@@ -1,0 +1,153 @@
+"""One attempt: a request goes out, and what comes back is heard until it may be delivered, or fails.
+
+A whole answer is read and understood before it counts; a stream is read up to its first content, within the time for
+that. Until then nothing has reached the caller, so that a broken answer is a failed attempt, not a broken reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from pointsman.core.errors import UpstreamError, UpstreamGarbage, UpstreamTimeout
+from pointsman.core.model import Model
+from pointsman.core.ports import UpstreamRequest, UpstreamResponse
+from pointsman.line.parts import Parts, Won
+from pointsman.line.trail import Note, Trail
+from pointsman.line.words import in_plain_words
+from pointsman.wire.port import Passage
+from pointsman.wire.streams import Relay
+from pointsman.wire.trip import AnswerFacts, Trip
+
+_MAX_ERROR_BODY = 256 * 1024
+_HELD_BYTES = 256 * 1024
+
+
+class Asking(NamedTuple):
+    """An attempt that is ready: who is asked, by which way, with what."""
+
+    model: Model
+    way: Passage
+    trip: Trip
+    request: UpstreamRequest
+
+
+async def attempt(parts: Parts, asking: Asking, trail: Trail, note: Note) -> Won:
+    """Ask, and hear what comes. Raises `UpstreamError`."""
+    monotonic = parts.clock.monotonic
+    asked = monotonic()
+    try:
+        won = await (_begin(parts, asking) if asking.trip.incoming.stream else _send(parts, asking))
+        trail.heard(note, won.response.headers)
+        return won
+    finally:
+        trail.waited += monotonic() - asked
+
+
+async def _begin(parts: Parts, asking: Asking) -> Won:
+    """A stream up to its first content, within the time for that, whatever signs of life come before."""
+    limit = asking.request.limits.first_byte
+    try:
+        async with asyncio.timeout(limit):
+            return await _send(parts, asking)
+    except TimeoutError:
+        raise UpstreamTimeout(
+            f"{asking.model.provider.name} sent no content within {limit:g} s",
+            phase="first_byte",
+            hint="raise the provider's limit `first_byte` if this is usual for it",
+        ) from None
+
+
+async def _send(parts: Parts, asking: Asking) -> Won:
+    response = await parts.carrier.send(asking.request)
+    try:
+        return await _hear(parts, asking, response)
+    except BaseException:
+        await response.aclose()
+        raise
+
+
+async def _hear(parts: Parts, asking: Asking, response: UpstreamResponse) -> Won:
+    if not 200 <= response.status < 300:
+        raise await _refusal(asking.way, response, parts.clock.now())
+    if asking.trip.incoming.stream:
+        return await _open_stream(asking, response)
+    return await _read(asking, response)
+
+
+async def _read(asking: Asking, response: UpstreamResponse) -> Won:
+    """A whole answer."""
+    body = await response.read()
+    try:
+        heard = asking.way.read_answer(body, asking.trip)
+    except UpstreamGarbage as error:
+        raise in_plain_words(error, response, body) from None
+    outgoing = asking.trip.outgoing
+    return Won(
+        model=asking.model,
+        response=response,
+        body=heard.body,
+        facts=heard.facts,
+        outgoing=outgoing,
+        dropped=outgoing.dropped + heard.dropped,
+    )
+
+
+async def _refusal(way: Passage, response: UpstreamResponse, now: int) -> UpstreamError:
+    """The provider's error answer in our words; `now` (nanoseconds since the epoch) helps to read dates in it."""
+    if 300 <= response.status < 400:
+        return UpstreamGarbage(
+            f"The provider answered with a redirect ({response.status}), which is not followed: is base_url right?"
+        )
+    try:
+        body = await response.read()
+    except UpstreamError:
+        body = b""  # the status alone says enough; a cut error page must not hide it
+    return way.read_error(response.status, response.headers, body[:_MAX_ERROR_BODY], now)
+
+
+async def _open_stream(asking: Asking, response: UpstreamResponse) -> Won:
+    """Read a stream up to its first content."""
+    kind = response.header(b"content-type").lower()
+    way, trip = asking.way, asking.trip
+    if response.status == 204 or kind.startswith((b"application/json", b"text/html")):
+        # Some providers answer a request for a stream with a whole answer: the caller gets it as the stream it wants.
+        answer = await response.read()
+        try:
+            relay, body = way.relay_whole(answer, trip)
+        except UpstreamGarbage as error:
+            raise in_plain_words(error, response, answer) from None
+        held, ended = [body], True
+    else:
+        relay = way.relay(trip)
+        held, ended = await _first_content(relay, response)
+    return Won(
+        model=asking.model,
+        response=response,
+        body=b"".join(held),
+        facts=AnswerFacts(),
+        outgoing=trip.outgoing,
+        dropped=trip.outgoing.dropped,
+        relay=relay,
+        ended=ended,
+    )
+
+
+async def _first_content(relay: Relay, response: UpstreamResponse) -> tuple[list[bytes], bool]:
+    """What the caller gets of a stream up to its first content, and whether that was all."""
+    held: list[bytes] = []
+    size = 0
+    while not relay.has_content:
+        chunk = await response.next_chunk()
+        if not chunk:
+            held.append(relay.close())
+            return held, True
+        out = relay.feed(chunk)
+        size += len(out)
+        held.append(out)
+        if relay.done:
+            held.append(relay.close())
+            return held, True
+        if size > _HELD_BYTES:
+            break  # a stream of nothing but comments: let the caller see that it is alive
+    return held, False
