@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import case, func, literal_column, select
+from sqlalchemy import case, exists, func, literal_column, select
 from sqlalchemy.engine import Connection
 
 from pointsman.core.advice import reconsider
@@ -151,7 +151,8 @@ def _asked(connection: Connection, since: int) -> tuple[_Asked, int | None]:
 def _failovers(connection: Connection, since: int, now: int) -> list[Failovers]:
     """Routes, most calls first. Calls that nobody was asked for, or that were refused or left, do not count."""
     row = calls.c
-    again = case((row.attempts > 1, 1), else_=0).label("again")
+    failed = exists().where(attempts.c.call_id == row.id, attempts.c.error.not_in(("", "outpaced")))
+    again = case((row.attempts == 1, "once"), (failed, "failed"), else_="hedged").label("again")
     query = (
         select(row.route, row.plan_digest, row.model, again, func.count())
         .where(row.id >= _first_id(since - _SLACK_NS), row.started_ns >= since)
@@ -163,7 +164,8 @@ def _failovers(connection: Connection, since: int, now: int) -> list[Failovers]:
     routes: dict[str, _Count] = {}
     for route, digest, model, more, count in groups:
         first = firsts.get(digest, "")
-        routes.setdefault(route, _Count()).add(int(count), first if more or model not in ("", first) else None)
+        left = more == "failed" or (more == "once" and model not in ("", first))
+        routes.setdefault(route, _Count()).add(int(count), first if left else None)
     length = _length(now - since)
     return [routes[name].told(name, length) for name in sorted(routes, key=lambda name: (-routes[name].calls, name))]
 

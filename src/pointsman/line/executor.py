@@ -109,13 +109,15 @@ class Hunt:
     def _may_hedge(self) -> bool:
         hedge = self._plan.hedge
         fresh = not self._tried and self._onward is None and len(self._plan.steps) > 1
-        return hedge is not None and fresh and allowed(hedge, self._call.incoming.needs)
+        once = self._call.wishes.retries == 0  # the caller wants one request and no more
+        return hedge is not None and fresh and not once and allowed(hedge, self._call.incoming.needs)
 
     async def _race(self, step: Step) -> _Found | None:
         """Ask one, and when that takes long, the next one too. The first answer counts; the other is called off."""
         first = asyncio.create_task(self._ask(step), name="first")
         running = {first}
         found: _Found | None = None
+        waited, began = self._trail.waited, self._parts.clock.monotonic()
         try:
             done, _ = await asyncio.wait(running, timeout=self._hedge_after(step))
             if not done and (other := self._hedge(step)) is not None:
@@ -129,6 +131,7 @@ class Hunt:
             return found
         finally:
             await self._stop(running)
+            self._trail.waited = waited + self._parts.clock.monotonic() - began  # once, though two were waited for
 
     def _hedge_after(self, step: Step) -> float | None:
         """Seconds before the second request; None where it is not known yet what is usual."""
@@ -144,7 +147,9 @@ class Hunt:
         """Who is asked besides; None where nobody else is well, or it would cost too much."""
         plan, needs = self._plan, self._call.incoming.needs
         states = self._parts.health.states(self._parts.clock.monotonic())
-        other = next((one for one in plan.steps if one.target != step.target and one.target not in states), None)
+        others = [one for one in plan.steps if one.target != step.target and one.target not in states]
+        others.sort(key=lambda one: one.target.provider == step.target.provider)
+        other = others[0] if others else None
         money = all(one.model.price is not None for one in plan.steps)
         if other is None or not self._parts.hedges.spend(plan.route, worth(other.model, needs, money=money)):
             return None
@@ -203,10 +208,12 @@ class Hunt:
 
     def _resting(self, step: Step, rest: float) -> UpstreamError:
         model = step.model
+        known = any(one.step.target == step.target and one.kind == "resting" for one in self._tried)
         self._tried.append(Tried(step, "resting", rest))
         where = f"{model.name} at {model.provider.name}"
         error = UpstreamResting(f"{where} rests for another {rest:.1f} s: it failed, or asked for it", retry_after=rest)
-        self._trail.skip(model, error)
+        if not known:
+            self._trail.skip(model, error)
         return self._last if isinstance(self._last, UpstreamRefused) else error
 
     async def _prepare(self, step: Step) -> Asking:

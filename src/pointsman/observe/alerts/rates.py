@@ -74,6 +74,7 @@ def left_behind(outcome: Outcome) -> str | None:
     if plan is None or not attempts:
         return None
     first = plan.preferred or plan.steps[0].model.name
-    if outcome.failed_over or attempts[0].model != first:
+    begun = min(attempts, key=lambda attempt: attempt.number)  # who was called off ended before who answered
+    if outcome.failed_over or begun.model != first:
         return first
     return None
