@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -117,6 +118,23 @@ def test_any_json_in_any_field_is_an_answer_or_a_400(value, field):
         assert got.split()[1] in {b"200", b"400"}
 
     asyncio.run(scenario())
+
+
+async def test_a_stream_over_a_kept_connection_is_not_held_back():
+    """With Nagle's algorithm its body waits some 40 ms for the client to acknowledge the head."""
+    body = json.dumps({"model": "sim-1", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    took = []
+    async with Simulator() as sim:
+        reader, writer = await asyncio.open_connection("127.0.0.1", sim.port)
+        for _ in range(8):
+            began = time.monotonic()
+            writer.write(head + body)
+            async with asyncio.timeout(3):
+                await reader.readuntil(b"0\r\n\r\n")
+            took.append(time.monotonic() - began)
+        writer.close()
+    assert min(took[-4:]) < 0.03
 
 
 async def test_pipelined_requests_are_answered_in_order():

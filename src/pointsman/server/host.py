@@ -199,7 +199,7 @@ def bind(binding: Binding) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in binding.host else socket.AF_INET
     where = f"{binding.host}:{binding.port}"
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if binding.shared:
