@@ -215,3 +215,25 @@ def test_long_whole_answers_do_not_make_a_target_slow(ward):
     for took in (0.5,) * 64 + (20.0,) * 32:
         ward.attempt(A, None, took, first_token=took)
     assert ward.state(A) == "closed"
+
+
+def test_who_was_called_off_after_more_than_the_usual_time_is_part_of_what_is_usual(ward):
+    quick = [0.01 * number for number in range(1, 21)]
+    for sample in quick:
+        ward.attempt(A, None, sample, stream=True, first_token=sample)
+    assert ward.book.usual(A, 0.95, stream=True) == pytest.approx(0.19)
+    for _ in range(20):
+        ward.attempt(A, None, 0.05, neutral=True, outpaced=True, stream=True)
+        ward.attempt(A, None, 0.5, neutral=True, stream=True)  # a caller who left
+    assert ward.book.usual(A, 0.95, stream=True) == pytest.approx(0.19), "had it had more time, it might have been slow"
+    for _ in range(2):
+        ward.attempt(A, None, 0.3, neutral=True, outpaced=True, stream=True)
+    assert ward.book.usual(A, 0.95, stream=True) == pytest.approx(0.3)
+    assert ward.state(A) == "closed"
+    assert ward.book.usual(A, 0.95, stream=False) is None
+
+
+def test_who_was_called_off_teaches_nothing_before_anything_is_usual(ward):
+    for _ in range(30):
+        ward.attempt(A, None, 0.3, neutral=True, outpaced=True, stream=True)
+    assert ward.book.usual(A, 0.95, stream=True) is None

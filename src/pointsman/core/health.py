@@ -23,7 +23,8 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         failure: what went wrong; None where it answered to its end.
-        neutral: nothing can be told, e.g. the caller left or another attempt was quicker.
+        neutral: nothing can be told of its health, e.g. the caller left or another attempt was quicker.
+        outpaced: another attempt was quicker: its first content would have taken longer than `duration`.
         retry_after: seconds that the provider asked for.
         stream: whether the answer was to be streamed.
         connect: nanoseconds until there was a connection, where a new one was made.
@@ -37,6 +38,7 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
 
     failure: FailureKind | None = None
     neutral: bool = False
+    outpaced: bool = False
     retry_after: float | None = None
     stream: bool = False
     connect: int | None = None

@@ -101,6 +101,8 @@ class Book:
                 tells = "pause"
         began = now - end.duration
         if end.neutral:
+            if end.outpaced:
+                record.outpaced(end, now)
             self._nothing(record, began)
         elif failure is None:
             self._well(record, end, now, began)

@@ -23,6 +23,7 @@ _BETTER = 0.1
 _FIRST_TOKEN = 10.0
 _THINKING = 60.0
 _BETWEEN = 30.0
+_TAIL = 0.95
 _LEAST_BETWEEN = 5.0
 _LEAST_CONNECT = 1.0
 
@@ -126,6 +127,18 @@ class Record:
         if end.failure == "stalled" and end.stream:
             limit = self._widest.limit or _BETWEEN
             self._widest.add(limit if end.widest is None else end.widest * _NANO, late=True)
+
+    def outpaced(self, end: AttemptEnd, now: int) -> None:
+        """An attempt was called off: what is known of its time counts where that was longer than usual.
+
+        Else those that are slow would be missing from what is usual, each second request would make the next one due
+        sooner, and soon there would be more of them than may be paid for. Who had less time than is usual says nothing.
+        """
+        pace = self._streams if end.stream else self._wholes
+        seconds = (end.duration if end.first_token is None else end.first_token) * _NANO
+        usual = pace.first.percentile(_TAIL) if pace.first.limit else None
+        if usual is not None and seconds >= usual:
+            pace.add(seconds, now)
 
     def too_many_failures(self) -> bool:
         """Whether so many attempts of the last half minute failed that the target should rest."""

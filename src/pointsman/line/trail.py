@@ -139,6 +139,7 @@ class Trail:
         end = AttemptEnd(
             failure=failure,
             neutral=error is not None and failure is None,
+            outpaced=isinstance(error, Outpaced),
             retry_after=error.retry_after if isinstance(error, UpstreamRefused) else None,
             stream=note.stream,
             first_token=note.first_token,
