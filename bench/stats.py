@@ -55,3 +55,15 @@ def mean(values: Sequence[float], seed: int = 7) -> Estimate:
     rng = random.Random(seed)
     means = [statistics.fmean(rng.choices(values, k=len(values))) for _ in range(DRAWS)]
     return Estimate(middle, percentile(means, 0.025), percentile(means, 0.975), len(values))
+
+
+def tails(ours: Sequence[float], theirs: Sequence[float], share: float, seed: int = 7) -> Estimate:
+    """One percentile of ours over the same of theirs, with its interval (bootstrap over calls, each side by itself)."""
+    rng = random.Random(seed)
+
+    def drawn(values: Sequence[float]) -> float:
+        return percentile(rng.choices(values, k=len(values)), share)
+
+    made = [drawn(ours) / drawn(theirs) for _ in range(DRAWS)]
+    value = percentile(ours, share) / percentile(theirs, share)
+    return Estimate(value, percentile(made, 0.025), percentile(made, 0.975), min(len(ours), len(theirs)))

@@ -39,3 +39,8 @@ def test_steady_rounds_give_a_narrow_interval():
 
 def test_ratios_go_round_by_round_and_skip_what_is_missing():
     assert stats.ratios([10.0, None, 30.0, 8.0], [5.0, 4.0, None, 0.0]) == [2.0]
+
+
+def test_tails_compare_a_percentile_of_both():
+    found = stats.tails([1.0] * 98 + [2.0] * 20, [1.0] * 98 + [4.0] * 20, 0.99)
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
