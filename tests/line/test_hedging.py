@@ -99,6 +99,26 @@ async def test_when_the_first_fails_before_the_second_the_second_answers(sim: Si
         assert [attempt.error for attempt in (await kept(served)).attempts] == ["upstream_refused", ""]
 
 
+async def test_when_the_caller_leaves_nobody_was_outpaced(sim: Simulator, serving: Serving) -> None:
+    for name in ("one", "two"):
+        sim.inject("slow_first", provider=name, times=1)
+    async with (
+        serving(config(sim)) as served,
+        openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="any", max_retries=0, timeout=0.7) as sdk,
+    ):
+        with pytest.raises(openai.APITimeoutError):
+            await sdk.chat.completions.create(model="auto", messages=ASK)
+        for _ in range(100):
+            if sum(entry.hung_up > 0 for entry in sim.journal) == 2:
+                break
+            await asyncio.sleep(0.02)
+        assert [entry.hung_up > 0 for entry in sim.journal] == [True, True]
+        await asyncio.sleep(0.1)
+        call = await kept(served)
+        assert call.call.status == "cancelled"
+        assert [(each.model, each.error) for each in call.attempts] == [("one", "caller_gone"), ("two", "caller_gone")]
+
+
 async def test_a_call_with_tools_is_not_sent_twice_unless_that_is_allowed(sim: Simulator, serving: Serving) -> None:
     for tools, model in ((False, "one"), (True, "two")):
         sim.queue(Injected(fault="slow_token", provider="one", times=1, seconds=1.5))

@@ -56,6 +56,7 @@ class Hunt:
         self._unasked: list[CallerError | NoCredentials] = []
         self._step: Step | None = None
         self._onward: tuple[Standing, int | None] | None = None
+        self._decided = False
 
     async def go_on(self, error: UpstreamError, standing: Standing, spent: int | None) -> Won:
         """Somebody who goes on with the stream that broke with `error`.
@@ -128,10 +129,12 @@ class Hunt:
                 found = next(iter(answered), None)
                 for late in answered[1:]:
                     await self._call_off(late)
+            self._decided = found is not None
             return found
         finally:
             await self._stop(running)
             self._trail.waited = waited + self._parts.clock.monotonic() - began  # once, though two were waited for
+            self._decided = False
 
     def _hedge_after(self, step: Step) -> float | None:
         """Seconds before the second request; None where it is not known yet what is usual."""
@@ -167,6 +170,13 @@ class Hunt:
         await late.won.response.aclose()
         self._outpaced(late.step, late.note)
 
+    def _called_off(self, step: Step, note: Note) -> None:
+        """Book an attempt that was cancelled; the open one of a caller who has left is booked with the call."""
+        if self._decided:
+            self._outpaced(step, note)
+        elif self._trail.open is not note:
+            self._trail.finish(Ended(), error=CallerGone("The caller left before the answer was complete"), note=note)
+
     def _outpaced(self, step: Step, note: Note) -> None:
         """Book an attempt that was called off: its prompt was read, and who reads it takes money for it."""
         usage = Usage(input=self._call.incoming.needs.input_tokens, estimated=True)
@@ -194,8 +204,7 @@ class Hunt:
         try:
             return _Found(step, note, await attempt(parts, asking, trail, note))
         except asyncio.CancelledError:
-            if trail.open is not note or self._plan.hedge is not None:
-                self._outpaced(step, note)
+            self._called_off(step, note)
             raise
         except UpstreamError as error:
             wait = error.retry_after if isinstance(error, UpstreamRefused) else None
