@@ -47,21 +47,26 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes: int = 0
 
 
+_NOBODY = Target("", "")
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One model in a plan, when it starts, and the dialect to ask it in.
 
-    `key` is the variable with the key to ask it with, where its provider has several.
+    `key` is the variable with the key to ask it with, where its provider has several. `target` is who is asked; it
+    follows from the others.
     """
 
     model: Model
     dialect: str
     start: StepStart = "after_failure"
     key: str = ""
+    target: Target = _NOBODY
 
-    @property
-    def target(self) -> Target:
-        """Who is asked."""
-        return Target(self.model.provider.name, self.model.upstream, self.key)
+    def __post_init__(self) -> None:
+        """Name the target once: it is looked at several times in each call."""
+        target = Target(self.model.provider.name, self.model.upstream, self.key)
+        msgspec.structs.force_setattr(self, "target", target)
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):

@@ -255,8 +255,7 @@ class Hunt:
         abilities = step.model.abilities
         thinks = provider.local or (abilities is not None and bool(int(abilities) & _THINKS))
         limits = provider.limits
-        others = len({one.step.target for one in self._tried} | {step.target}) < len(self._plan.steps)
-        if others or len(self._plan.steps) == 1:  # whoever is the last of several gets all the time there is
+        if not self._tried or not self._is_last(step):  # whoever is the last of several gets all the time there is
             limits = self._parts.health.limits(step.target, limits, stream=needs.stream, thinks=thinks)
         if self._deadline is None:
             return limits
@@ -267,6 +266,10 @@ class Hunt:
             first_byte=min(limits.first_byte, left),
             connect=min(limits.connect, left),
         )
+
+    def _is_last(self, step: Step) -> bool:
+        tried = {one.step.target for one in self._tried} | {step.target}
+        return len(tried) == len(self._plan.steps) > 1
 
     def _over(self) -> bool:
         """Whether the caller's own time has passed."""
