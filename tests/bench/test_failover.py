@@ -13,7 +13,7 @@ from bench.failover.rows import CALLERS, ROWS, cells
 
 from pointsman.core.failure import RULES
 
-SAMPLE = ("server_error", "rate_limit_far", "closed", "html", "content_filter", "closed_port", "usage_twice")
+SAMPLE = ("rate_limit_far", "content_filter", "closed_port", "usage_twice")
 BODY = {"choices": [{"message": {"content": "so it is"}, "finish_reason": "stop"}], "model": "two"}
 KEPT = {"provider": "c0b", "usage": {"input": 3, "output": 4, "cache_read": 0}, "cost": 29_000, "status": "ok"}
 

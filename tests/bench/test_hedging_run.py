@@ -59,6 +59,7 @@ def test_extra_cost_is_that_of_the_outpaced_beside_the_rest():
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 async def test_a_short_run_counts_every_call():
     sides, rows = await play(40, seed=1, warm=30)
     assert {name: len(side.took) for name, side in sides.items()} == {"hedged": 20, "plain": 20}

@@ -27,7 +27,7 @@ TOOL = {
     },
 }
 RECITED = "Tell me of the line."
-LAID_DOWN = {RECITED: recital(RECITED, 40)}
+LAID_DOWN = {RECITED: recital(RECITED, 14)}
 ASK = [{"role": "user", "content": "What is the capital of France?"}]
 
 
