@@ -76,8 +76,8 @@ def _statuses(cell: Cell) -> tuple[int, ...]:
     """Statuses that the table's words for the caller allow."""
     row = cell.row
     caller = RULES[row.kind].caller if row.kind else ""
-    if found := re.match(r"\d{3}", caller):
-        return (int(found[0]),)
+    if found := re.findall(r"\b\d{3}\b", caller):
+        return tuple(map(int, found))
     if "status" not in caller:
         return ()
     return (500, 502) if row.status in (0, 200) else (row.status,)

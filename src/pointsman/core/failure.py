@@ -92,10 +92,15 @@ RULES: dict[FailureKind, Rule] = {
             kind="out_of_credit",
             meaning="402, or a 429 that speaks of credit or quota used up",
             tells="key_pause",
-            caller="the provider's status and words",
+            caller="502 for 402, which is our account's; 429 with the provider's words",
         ),
         Rule(kind="bad_key", meaning="401: our key is unknown or revoked", tells="key_pause"),
-        Rule(kind="forbidden", meaning="403: our account may not use the model", tells="model_pause"),
+        Rule(
+            kind="forbidden",
+            meaning="403: our account may not use the model",
+            tells="model_pause",
+            caller="403 with the provider's words",
+        ),
         Rule(
             kind="model_gone",
             meaning="404: the model was retired, or never was",
