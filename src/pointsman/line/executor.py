@@ -120,21 +120,27 @@ class Hunt:
         found: _Found | None = None
         waited, began = self._trail.waited, self._parts.clock.monotonic()
         try:
-            done, _ = await asyncio.wait(running, timeout=self._hedge_after(step))
-            if not done and (other := self._hedge(step)) is not None:
-                running.add(asyncio.create_task(self._ask(other), name="hedge"))
-            while running and found is None:
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                answered = [one for task in done if (one := task.result()) is not None]
-                found = next(iter(answered), None)
-                for late in answered[1:]:
-                    await self._call_off(late)
-            self._decided = found is not None
-            return found
-        finally:
-            await self._stop(running)
-            self._trail.waited = waited + self._parts.clock.monotonic() - began  # once, though two were waited for
-            self._decided = False
+            try:
+                done, _ = await asyncio.wait(running, timeout=self._hedge_after(step))
+                if not done and (other := self._hedge(step)) is not None:
+                    running.add(asyncio.create_task(self._ask(other), name="hedge"))
+                while running and found is None:
+                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    answered = [one for task in done if (one := task.result()) is not None]
+                    found = next(iter(answered), None)
+                    for late in answered[1:]:
+                        await self._call_off(late)
+                self._decided = found is not None
+            finally:
+                await self._stop(running)
+                self._trail.waited = waited + self._parts.clock.monotonic() - began  # once, though two were waited for
+                self._decided = False
+        except BaseException:  # the caller left meanwhile, and nobody else knows of the answer that came
+            if found is not None:
+                await found.won.response.aclose()
+                self._called_off(found.step, found.note)
+            raise
+        return found
 
     def _hedge_after(self, step: Step) -> float | None:
         """Seconds before the second request; None where it is not known yet what is usual."""
