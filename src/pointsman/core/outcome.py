@@ -6,16 +6,13 @@ from typing import Literal
 
 import msgspec
 
+from pointsman.core.errors import Outpaced
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.usage import Usage
 
 Status = Literal["ok", "refused", "failed", "cancelled"]
 Form = Literal["", "ok", "broken"]
 """Whether an answer has the form that was asked for; empty where none was, or where nothing can be said."""
-
-
-_OUTPACED = "outpaced"
-"""The error of an attempt that was called off because another one was quicker."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +103,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def failed_over(self) -> bool:
         """Whether somebody failed before it was answered; who was only slower, did not."""
-        return any(attempt.error not in ("", _OUTPACED) for attempt in self.attempts[:-1])
+        return any(attempt.error not in ("", Outpaced.code) for attempt in self.attempts[:-1])
 
     @property
     def served_by(self) -> Attempt | None:

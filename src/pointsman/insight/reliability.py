@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from pointsman.core.advice import reconsider
 from pointsman.core.clock import encode_id
+from pointsman.core.errors import Outpaced
 from pointsman.core.failure import Target
 from pointsman.insight.answers import Failovers, Period, Reliability, Stretch, Uptime
 from pointsman.insight.incidents import Event, Incident, begun_in, downtime, incidents, mean_length
@@ -151,7 +152,7 @@ def _asked(connection: Connection, since: int) -> tuple[_Asked, int | None]:
 def _failovers(connection: Connection, since: int, now: int) -> list[Failovers]:
     """Routes, most calls first. Calls that nobody was asked for, or that were refused or left, do not count."""
     row = calls.c
-    failed = exists().where(attempts.c.call_id == row.id, attempts.c.error.not_in(("", "outpaced")))
+    failed = exists().where(attempts.c.call_id == row.id, attempts.c.error.not_in(("", Outpaced.code)))
     again = case((row.attempts == 1, "once"), (failed, "failed"), else_="hedged").label("again")
     query = (
         select(row.route, row.plan_digest, row.model, again, func.count())
