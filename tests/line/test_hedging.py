@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from pointsman.core.model import Model, Price, Provider
-from pointsman.core.plan import Hedge, Needs
+from pointsman.core.plan import Hedge, Needs, Plan, Step
 from pointsman.line.hedges import Hedges, allowed, worth
 from pointsman.testing import Pace, Script, SimModel, SimProvider, Simulator
 from pointsman.testing.temper import Injected
@@ -162,7 +162,12 @@ def test_what_a_request_is_worth():
     at = Provider(name="p", dialect="openai-chat", base_url="http://127.0.0.1:1/v1")
     priced = Model(name="m", provider=at, upstream="m", price=Price(input=1_000_000, output=2_000_000))
     needs = Needs(dialect="openai-chat", input_tokens=100, output_tokens=50)
-    assert worth(priced, needs, money=True) == 200_000, "nano-dollars"
-    assert worth(priced, needs, money=False) == 1.0
+    free = Model(name="f", provider=at, upstream="f")
+    paid, mixed = (
+        Plan(route="r", strategy="chain", steps=tuple(Step(model=one, dialect="openai-chat") for one in models))
+        for models in ((priced, priced), (priced, free))
+    )
+    assert worth(paid, priced, needs) == 200_000, "nano-dollars"
+    assert worth(mixed, priced, needs) == 1.0
     assert not allowed(Hedge(), Needs(dialect="openai-chat", tools=1))
     assert allowed(Hedge(tools=True), Needs(dialect="openai-chat", tools=1))

@@ -9,6 +9,7 @@ import msgspec
 
 from pointsman.core.failure import State, Target
 from pointsman.core.model import Ability, Model
+from pointsman.core.money import PICOS_PER_NANO
 
 Balance = Literal["round_robin", "shuffle", "weighted", "least_busy", "fastest", "sticky"]
 """Who of several equals is asked first."""
@@ -47,6 +48,8 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes: int = 0
 
 
+_TYPICAL_OUTPUT = 400
+"""Tokens of an answer where the caller set no limit: near the median of recorded chat answers; only ranks models."""
 _NOBODY = Target("", "")
 
 
@@ -143,3 +146,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     draw: float = 0.0
     unavailable: Mapping[str, str] = msgspec.field(default_factory=dict)
     states: Mapping[Target, State] = msgspec.field(default_factory=dict)
+
+
+def expected_cost(model: Model, needs: Needs) -> int | None:
+    """Nano-dollars that the request will probably cost on `model`; None if unpriced."""
+    price = model.price
+    if price is None:
+        return None
+    output = min(needs.output_tokens or _TYPICAL_OUTPUT, _TYPICAL_OUTPUT) * needs.choices
+    return (needs.input_tokens * price.input + output * price.output + price.request) // PICOS_PER_NANO

@@ -147,8 +147,7 @@ class Hunt:
         hedge, needs = self._plan.hedge, self._call.incoming.needs
         if hedge is None:
             return None
-        money = all(one.model.price is not None for one in self._plan.steps)
-        self._parts.hedges.earn(self._plan.route, hedge, worth(step.model, needs, money=money))
+        self._parts.hedges.earn(self._plan.route, hedge, worth(self._plan, step.model, needs))
         after = hedge.after or self._parts.health.usual(step.target, SHARE, stream=needs.stream)
         return None if after is None else max(after, LEAST)
 
@@ -159,8 +158,7 @@ class Hunt:
         others = [one for one in plan.steps if one.target != step.target and one.target not in states]
         others.sort(key=lambda one: one.target.provider == step.target.provider)
         other = others[0] if others else None
-        money = all(one.model.price is not None for one in plan.steps)
-        if other is None or not self._parts.hedges.spend(plan.route, worth(other.model, needs, money=money)):
+        if other is None or not self._parts.hedges.spend(plan.route, worth(plan, other.model, needs)):
             return None
         return other
 

@@ -8,7 +8,7 @@ models have prices, else in calls.
 from __future__ import annotations
 
 from pointsman.core.model import Model
-from pointsman.core.plan import Hedge, Needs
+from pointsman.core.plan import Hedge, Needs, Plan, expected_cost
 
 SHARE = 0.95
 """The second request starts when so many answers would have begun."""
@@ -16,7 +16,6 @@ LEAST = 0.05
 """Seconds that the first one has in any case."""
 _SAVED = 20.0
 """The most that is saved up: so many hedges of the price of the last one."""
-_TYPICAL_OUTPUT = 400
 
 
 class Hedges:
@@ -41,13 +40,11 @@ class Hedges:
         return True
 
 
-def worth(model: Model, needs: Needs, *, money: bool) -> float:
+def worth(plan: Plan, model: Model, needs: Needs) -> float:
     """What a request will probably cost: nano-dollars, or 1 for each call where not all models are priced."""
-    price = model.price
-    if not money or price is None:
+    if any(step.model.price is None for step in plan.steps):
         return 1.0
-    output = min(needs.output_tokens or _TYPICAL_OUTPUT, _TYPICAL_OUTPUT)
-    return (needs.input_tokens * price.input + output * price.output + price.request) / 1000
+    return float(expected_cost(model, needs) or 0)
 
 
 def allowed(hedge: Hedge, needs: Needs) -> bool:

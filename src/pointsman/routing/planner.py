@@ -19,16 +19,13 @@ from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, U
 from pointsman.core.failure import State, Target
 from pointsman.core.health import Health, Load
 from pointsman.core.model import Model
-from pointsman.core.money import PICOS_PER_NANO
-from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step
+from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step, expected_cost
 from pointsman.routing.balance import Toss
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking, spoken, window_limit
 from pointsman.routing.order import by_health, stand_ins
 from pointsman.routing.turns import Drawn, turned
 
-_TYPICAL_OUTPUT = 400
-"""Tokens of an answer where the caller set no limit: near the median of recorded chat answers; only ranks models."""
 _WARN_DAYS = 30
 _NANOS_PER_DAY = 86_400_000_000_000
 _MAX_MADE = 4096
@@ -195,15 +192,6 @@ def _steps(models: list[Model], needs: Needs) -> list[Step]:
         for model in models
         for key in model.provider.keys or ("",)
     ]
-
-
-def expected_cost(model: Model, needs: Needs) -> int | None:
-    """Nano-dollars that the request will probably cost on `model`; None if unpriced."""
-    price = model.price
-    if price is None:
-        return None
-    output = min(needs.output_tokens or _TYPICAL_OUTPUT, _TYPICAL_OUTPUT) * needs.choices
-    return (needs.input_tokens * price.input + output * price.output + price.request) // PICOS_PER_NANO
 
 
 def _cheapest(models: list[Model], needs: Needs) -> tuple[list[Model], str]:
