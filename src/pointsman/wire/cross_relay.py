@@ -29,45 +29,16 @@ from pointsman.wire.streams import StreamReader, StreamWriter, final_of, so_far_
 from pointsman.wire.trip import AnswerFacts
 
 
-class CrossRelay:
-    """`streams.Relay` across two dialects.
+class Between:
+    """What relays from one dialect to another know alike: whoever reads, whoever writes, and how much was written."""
 
-    Args:
-        reader, writer: of the provider's and of the caller's dialect.
-        price: of the model that answers.
-        made: time and id for a stream whose provider says none.
-    """
+    __slots__ = ("_has_content", "_reader", "_writer", "_written")
 
-    __slots__ = (
-        "_closed",
-        "_failure",
-        "_finish",
-        "_has_content",
-        "_id",
-        "_made",
-        "_model",
-        "_price",
-        "_reader",
-        "_usage",
-        "_writer",
-        "_written",
-    )
-
-    def __init__(self, reader: StreamReader, writer: StreamWriter, price: Price | None, made: AnswerStart) -> None:
+    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._price = price
-        self._made = made
-        self._usage: Usage | None = None
-        self._id = self._model = self._finish = ""
-        self._has_content = self._closed = False
-        self._failure: UpstreamRefused | UpstreamGarbage | None = None
         self._written = 0
-
-    @property
-    def facts(self) -> AnswerFacts:
-        """What is known so far."""
-        return AnswerFacts(id=self._id, model=self._model, finish=self._finish, usage=self._usage)
+        self._has_content = False
 
     @property
     def has_content(self) -> bool:
@@ -93,6 +64,41 @@ class CrossRelay:
     def so_far(self) -> bytes:
         """See `streams.so_far_of`."""
         return so_far_of(self._writer)
+
+
+class CrossRelay(Between):
+    """`streams.Relay` across two dialects.
+
+    Args:
+        reader, writer: of the provider's and of the caller's dialect.
+        price: of the model that answers.
+        made: time and id for a stream whose provider says none.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_failure",
+        "_finish",
+        "_id",
+        "_made",
+        "_model",
+        "_price",
+        "_usage",
+    )
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter, price: Price | None, made: AnswerStart) -> None:
+        super().__init__(reader, writer)
+        self._price = price
+        self._made = made
+        self._usage: Usage | None = None
+        self._id = self._model = self._finish = ""
+        self._closed = False
+        self._failure: UpstreamRefused | UpstreamGarbage | None = None
+
+    @property
+    def facts(self) -> AnswerFacts:
+        """What is known so far."""
+        return AnswerFacts(id=self._id, model=self._model, finish=self._finish, usage=self._usage)
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes, return events in the caller's dialect. Raises as `streams.Relay.feed`."""

@@ -24,10 +24,10 @@ from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.core.outcome import Form
 from pointsman.core.usage import Usage
-from pointsman.wire.cross_relay import foreign, headed, says_something
+from pointsman.wire.cross_relay import Between, foreign, headed, says_something
 from pointsman.wire.forms import Judge
 from pointsman.wire.seams import Seam
-from pointsman.wire.streams import Stand, StreamReader, final_of, so_far_of
+from pointsman.wire.streams import Stand, StreamReader
 from pointsman.wire.told import Standing
 from pointsman.wire.trip import AnswerFacts
 
@@ -44,12 +44,13 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     spent: int | None = 0
 
 
-class Resumed:
+class Resumed(Between):
     """`streams.Relay` for the rest of an answer.
 
-    Thoughts of the second model are not shown, its first text goes on where the told text stopped, and everything else
-    follows as it comes. `facts.usage` is what the second model used, to be booked for its attempt; what the caller
-    reads is `usage`: that and an estimate of what he had been told before.
+    Thoughts of the second model are not shown, its first text goes on where the told text stopped, and everything
+    else follows as it comes; what was told before is part of `final` and `so_far`. `facts.usage` is what the second
+    model used, to be booked for its attempt; what the caller reads is `usage`: that and an estimate of what he had
+    been told before.
 
     Args:
         reader: of the second provider's dialect.
@@ -72,9 +73,8 @@ class Resumed:
         made: AnswerStart,
         judge: Judge | None = None,
     ) -> None:
-        self._reader = reader
+        super().__init__(reader, stand.writer)
         self._stand = stand
-        self._writer = stand.writer
         self._seam = seam
         self._bill = bill
         self._made = made
@@ -89,8 +89,7 @@ class Resumed:
         self._id = standing.id
         self._model = self._finish = ""
         self._used: Usage | None = None
-        self._written = 0
-        self._has_content = self._closed = False
+        self._closed = False
         self._failure: UpstreamRefused | UpstreamGarbage | None = None
         self._judge = judge
         self._form: Form = ""
@@ -109,31 +108,6 @@ class Resumed:
         if used is None or not before:
             return used
         return msgspec.structs.replace(used, output=used.output + before, estimated=True)
-
-    @property
-    def has_content(self) -> bool:
-        """Whether something of the rest has been returned."""
-        return self._has_content
-
-    @property
-    def done(self) -> bool:
-        """Whether the provider has said that the stream is over."""
-        return self._reader.done
-
-    @property
-    def written(self) -> int:
-        """Characters of model text by the second model, thoughts that are not shown included."""
-        return self._written
-
-    @property
-    def final(self) -> bytes:
-        """See `streams.final_of`; the whole answer, what was told before included."""
-        return final_of(self._writer)
-
-    @property
-    def so_far(self) -> bytes:
-        """See `streams.so_far_of`; likewise."""
-        return so_far_of(self._writer)
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes, return events in the caller's dialect. Raises as `streams.Relay.feed`."""
