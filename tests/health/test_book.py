@@ -140,14 +140,14 @@ def test_a_flood_of_names_that_do_not_exist_stays_bounded(make_ward):
 
 def test_states_are_the_same_object_until_the_version_changes(ward):
     ward.attempt(A)
-    before, version = ward.book.states(ward.nanos), ward.book.version
+    before, version = ward.book.states(ward.nanos), ward.book.version(ward.nanos)
     for failure in (None, "cut", "bad_request"):
         ward.attempt(A, failure)
         ward.attempt(B, failure)
     assert ward.book.states(ward.nanos) is before
-    assert ward.book.version == version
+    assert ward.book.version(ward.nanos) == version
     for _ in range(2):
         ward.attempt(A, "cut")
-    assert ward.book.version > version
+    assert ward.book.version(ward.nanos) > version
     assert ward.book.states(ward.nanos) == {A: "open"}
     assert before == {}, "what was handed out does not change"

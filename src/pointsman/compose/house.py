@@ -43,6 +43,7 @@ from pointsman.line.opaque import OpaqueLine
 from pointsman.line.parts import Parts
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
+from pointsman.observe.together import Together
 from pointsman.observe.transitions import Transitions
 from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
@@ -95,6 +96,7 @@ class House:
 
     Attributes:
         transitions: whom the book of health tells of every change.
+        together: what hands outcomes on to those who watch for trouble.
         alerting: what is told to people.
     """
 
@@ -108,6 +110,7 @@ class House:
         self.alerting = Alerting(pieces.carrier, pieces.env, pieces.clock, pieces.metrics.alert)
         self._record = HealthRecord(pieces.ledger.note, pieces.ids, node=pieces.ids.new(pieces.clock.now()))
         self.transitions = pieces.transitions
+        self.together = Together(pieces.clock.now, self.transitions, self.alerting.engine)
         self.transitions.listen(pieces.metrics.transition, self._record.hear, self.alerting.engine.hear)
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory, pieces.health, pieces.clock.monotonic)
@@ -228,6 +231,7 @@ class House:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = self.pieces.clock.now()
+            self.together.hand_on()
             self.alerting.tick(now)
             self._record.tick(now)
 
@@ -324,7 +328,7 @@ class House:
             carrier=pieces.carrier,
             fetcher=self._fetcher,
             keys=pieces.keys,
-            recorder=Recorders(pieces.ledger, pieces.metrics, self.transitions, self.alerting.engine),
+            recorder=Recorders(pieces.ledger, pieces.metrics, self.together),
             clock=pieces.clock,
             ids=pieces.ids,
             draw=SystemDraw(),

@@ -127,16 +127,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Health(Protocol):
     """The book of health. `now` is always monotonic nanoseconds. Nothing here waits or raises."""
 
-    @property
-    def version(self) -> int:
+    def version(self, now: int) -> int:
         """Changes whenever `states` does."""
         ...
 
     def states(self, now: int) -> Mapping[Target, State]:
-        """Every target that is not well (`closed`). The same object as long as `version` is the same.
-
-        Rests end with time, so that asking can change `version`: read it afterwards.
-        """
+        """Every target that is not well (`closed`). The same object as long as `version` is the same."""
         ...
 
     def begin(self, target: Target, now: int, *, anyway: bool = False) -> float:
@@ -155,8 +151,15 @@ class Health(Protocol):
         """Seconds within which so large a share of answers begins (of whole ones: is there); None where unknown."""
         ...
 
+    def passed(self, target: Target, now: int) -> bool:
+        """Whether an attempt that was answered to its end is over with that: no `end` needs to tell of it.
+
+        It is where the target is well, its times are known, and one of its answers was looked at moments ago.
+        """
+        ...
+
     def end(self, target: Target, end: AttemptEnd, now: int) -> None:
-        """The attempt that `begin` let through is over."""
+        """The attempt that `begin` let through is over, unless `passed` said so."""
         ...
 
     def load(self, target: Target, now: int, *, stream: bool) -> Load:

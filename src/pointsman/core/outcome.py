@@ -71,6 +71,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         finish: the provider's finish reason.
         answer_id: the id inside the answer, for look-ups by callers.
         session, tags, user: as the caller labelled it.
+        smooth: it was answered by the plan's first step, at once.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
     tags: str = ""
     user: str = ""
+    smooth: bool = False
     request_body: bytes | None = None
     answer_body: bytes | None = None
 

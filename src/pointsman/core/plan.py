@@ -56,8 +56,8 @@ _NOBODY = Target("", "")
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One model in a plan, when it starts, and the dialect to ask it in.
 
-    `key` is the variable with the key to ask it with, where its provider has several. `target` is who is asked; it
-    follows from the others.
+    `key` is the variable with the key to ask it with, where its provider has several. `target` is who is asked, and
+    `thinks` whether it takes its time before it answers; both follow from the others.
     """
 
     model: Model
@@ -65,11 +65,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     start: StepStart = "after_failure"
     key: str = ""
     target: Target = _NOBODY
+    thinks: bool = False
 
     def __post_init__(self) -> None:
-        """Name the target once: it is looked at several times in each call."""
-        target = Target(self.model.provider.name, self.model.upstream, self.key)
+        """Say once what is looked at several times in each call."""
+        provider, abilities = self.model.provider, self.model.abilities
+        target = Target(provider.name, self.model.upstream, self.key)
         msgspec.structs.force_setattr(self, "target", target)
+        thinks = provider.local or (abilities is not None and bool(abilities & Ability.REASONING))
+        msgspec.structs.force_setattr(self, "thinks", thinks)
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,9 +35,6 @@ class Book:
         wall: nanoseconds since the epoch; for transitions, and for headers with dates.
         subscribers: are told of each transition, after the book is consistent again; one that raises is logged.
         most: targets kept; those that are well and were not asked for the longest time go first.
-
-    Attributes:
-        version: as in the port.
     """
 
     def __init__(
@@ -56,7 +53,13 @@ class Book:
         self._unwell: dict[Target, Record] = {}
         self._states: Mapping[Target, State] | None = {}
         self._untold: list[Transition] = []
-        self.version = 0
+        self._version = 0
+
+    def version(self, now: int) -> int:
+        """See the port."""
+        if now >= self._wake:
+            self._due(now)
+        return self._version
 
     def states(self, now: int) -> Mapping[Target, State]:
         """See the port."""
@@ -83,6 +86,16 @@ class Book:
                 gate.enter_early(now) if wait > 0.0 else gate.enter(now)
         record.in_flight += 1
         return 0.0
+
+    def passed(self, target: Target, now: int) -> bool:
+        """See the port."""
+        record = self._records.get(target)
+        if record is None or now >= record.counted_until or now >= self._wake:
+            return False
+        if record.in_flight:
+            record.in_flight -= 1
+        record.more += 1
+        return True
 
     def end(self, target: Target, end: AttemptEnd, now: int) -> None:
         """See the port."""
@@ -128,6 +141,9 @@ class Book:
         record = self._records.get(target)
         if record is None:
             return bounded(configured, stream=stream, thinks=thinks)
+        kept = record.kept_streams if stream else record.kept_wholes
+        if kept is not None and kept[0] is configured and kept[1] is thinks:
+            return kept[2]
         return record.limits(configured, stream=stream, thinks=thinks)
 
     def load(self, target: Target, now: int, *, stream: bool) -> Load:
@@ -152,6 +168,7 @@ class Book:
         record.provider.well(now, began)
         record.own.well(now, began)
         if record.state == "closed" and not (changed or rest):
+            record.calm_down(now, stream=end.stream)
             return
         record.key.well(now, began)
         if rest:
@@ -282,6 +299,7 @@ class Book:
         at = self._wall()
         change = Transition(target=record.target, before=record.state, after=state, at=at, why=why, cause=cause)
         record.state, record.cause, record.why, record.since = state, cause, why, at
+        record.look_again()
         record.timeline.append(change)
         self._untold.append(change)
         if state == "closed":
@@ -289,7 +307,7 @@ class Book:
         else:
             self._unwell[record.target] = record
         self._states = None
-        self.version += 1
+        self._version += 1
 
     def _tell(self) -> None:
         if not self._untold:

@@ -87,6 +87,11 @@ class Gate:
         """Whether an attempt that began then says something of the present state."""
         return began >= self._fresh - _SLACK
 
+    @property
+    def calm(self) -> bool:
+        """Whether it is closed and nothing failed since something went well."""
+        return self.state == "closed" and not self._row
+
     def wait(self, now: int) -> float:
         """Seconds after which asking makes sense; 0.0 is now."""
         if self.state == "closed":

@@ -15,7 +15,6 @@ _ANTHROPIC = b"anthropic-ratelimit-"
 _KINDS = {kind.encode(): kind for kind in ("requests", "tokens", "input-tokens", "output-tokens")}
 _PARTS = frozenset((b"limit", b"remaining", b"reset"))
 _PLAIN = re.compile(rb"[0-9]{1,15}(?:\.[0-9]{1,9})?")
-_UNREAD = 15
 _MANY = 64
 _MUCH = 0.25
 _LITTLE = 0.01
@@ -43,16 +42,17 @@ class Quotas:
     Where that was too soon, for an hour from then on, and where the form is another (`x-ratelimit-reset` alone), it
     rests until the reset.
 
-    Headers are read only now and then while much is left, as looking through them costs more than all the rest.
+    Attributes:
+        plenty: much is left of every budget, so that not every answer's headers have to be read.
     """
 
-    __slots__ = ("_budgets", "_read", "_skip", "_whole_until")
+    __slots__ = ("_budgets", "_read", "_whole_until", "plenty")
 
     def __init__(self) -> None:
         self._budgets: tuple[Budget, ...] = ()
         self._read = 0
-        self._skip = 0
         self._whole_until = 0
+        self.plenty = True
 
     def too_soon(self, now: int) -> None:
         """What the headers promised to be back by now was not: a 429 came after a rest."""
@@ -60,14 +60,11 @@ class Quotas:
 
     def take(self, end: AttemptEnd, now: int, wall: int) -> float:
         """Read an answer's headers: seconds for which the target should rest; 0.0 for none. `wall` since the epoch."""
-        if self._skip and end.failure is None:
-            self._skip -= 1
-            return 0.0
-        self._skip = _UNREAD
         came = now if end.first_token is None else now - max(end.duration - end.first_token, 0)
         if came < self._read or not (found := _found(end.headers)):
             return 0.0
         self._read = came
+        self.plenty = True
         budgets = []
         rest = 0.0
         for kind, parts in found.items():
@@ -87,7 +84,7 @@ class Quotas:
             )
             budgets.append(budget)
             if not _plenty(budget):
-                self._skip = 0
+                self.plenty = False
             if _used_up(budget):
                 rest = max(rest, self._rest(budget, came, now))
         self._budgets = tuple(budgets)

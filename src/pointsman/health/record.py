@@ -10,7 +10,7 @@ from pointsman.core.model import TimeLimits
 from pointsman.health.gate import SECOND, Gate
 from pointsman.health.pace import Pace
 from pointsman.health.quotas import Quotas
-from pointsman.health.samples import Samples
+from pointsman.health.samples import KEPT, Samples
 from pointsman.health.window import Window
 
 _TIMELINE = 200
@@ -26,9 +26,13 @@ _BETWEEN = 30.0
 _TAIL = 0.95
 _LEAST_BETWEEN = 5.0
 _LEAST_CONNECT = 1.0
+_NEXT_LOOK = SECOND // 200
+"""After an answer that told nothing new, the next ones are only counted for so long: a target that is asked thousands
+of times a second is known as well from two hundred of them."""
 
 Judged = tuple[State, Cause, str]
 """A state and its reason."""
+Kept = tuple[TimeLimits, bool, TimeLimits]
 
 
 class Record:
@@ -40,18 +44,24 @@ class Record:
         used: when an attempt last began.
         state, cause, why, since: as last told to others; `since` in nanoseconds since the epoch.
         erring: too many attempts of the last minute failed.
+        counted_until: until then answers that came to their end are only counted: `more` of them, so far.
+        kept_streams, kept_wholes: the time limits of the last attempt (as configured, whether it thinks, as made), as
+            long as they stand.
     """
 
     __slots__ = (
         "_connect",
-        "_kept",
         "_streams",
         "_wholes",
         "_widest",
         "cause",
+        "counted_until",
         "erring",
         "in_flight",
+        "kept_streams",
+        "kept_wholes",
         "key",
+        "more",
         "own",
         "provider",
         "quotas",
@@ -80,7 +90,10 @@ class Record:
         self._streams, self._wholes = Pace(stream=True), Pace(stream=False)
         self._widest = Samples(_LEAST_BETWEEN, tail=1.0)
         self._connect = Samples(_LEAST_CONNECT)
-        self._kept: dict[tuple[bool, bool], tuple[TimeLimits, float, float, float, TimeLimits]] = {}
+        self.counted_until = 0
+        self.more = 0
+        self.kept_streams: Kept | None = None
+        self.kept_wholes: Kept | None = None
 
     def wait(self, now: int) -> float:
         """Seconds until all gates let an attempt pass; 0.0 is now."""
@@ -102,6 +115,7 @@ class Record:
     def answered(self, end: AttemptEnd, now: int) -> bool:
         """An attempt was answered to its end; whether the target's state may have changed by it."""
         changed = False
+        self.look_again()
         if end.first_token is not None:
             pace = self._streams if end.stream else self._wholes
             changed = pace.add(end.first_token * _NANO, now)
@@ -115,6 +129,7 @@ class Record:
 
     def failed(self, end: AttemptEnd, now: int) -> None:
         """What the times of a failed attempt teach: those that ran into a limit count at that limit."""
+        self.look_again()
         pace = self._streams if end.stream else self._wholes
         if end.first_token is not None:
             pace.add(end.first_token * _NANO, now)
@@ -138,7 +153,26 @@ class Record:
         seconds = (end.duration if end.first_token is None else end.first_token) * _NANO
         usual = pace.first.percentile(_TAIL) if pace.first.limit else None
         if usual is not None and seconds >= usual:
+            self.look_again()
             pace.add(seconds, now)
+
+    def look_again(self) -> None:
+        """Something may have changed: the next answer is looked at, and time limits are made anew."""
+        self._count()
+        self.counted_until = 0
+        self.kept_streams = self.kept_wholes = None
+
+    def _count(self) -> None:
+        """Those that were only counted take their place in the window, where the last one before them is."""
+        if self.more:
+            self.window.more(self.more)
+            self.more = 0
+
+    def calm_down(self, now: int, *, stream: bool) -> None:
+        """An answer told nothing new: look at the next ones only now and then, unless there is still much to learn."""
+        pace = self._streams if stream else self._wholes
+        if pace.first.count >= KEPT and self.quotas.plenty and self.provider.calm and self.own.calm:
+            self.counted_until = now + _NEXT_LOOK
 
     def too_many_failures(self) -> bool:
         """Whether so many attempts of the last half minute failed that the target should rest."""
@@ -147,6 +181,7 @@ class Record:
 
     def look(self, now: int) -> None:
         """Whether it is prone to errors or slow: easier said than taken back, but not for ever."""
+        self._count()
         window = self.window
         window.pass_to(now)
         if self.erring:
@@ -168,11 +203,11 @@ class Record:
         first = samples.limit if stream or self.state == "closed" else samples.usual
         between = self._widest.limit
         connect = self._connect.limit
-        kept = self._kept.get((stream, thinks))
-        if kept is not None and kept[0] is configured and kept[1:4] == (first, between, connect):
-            return kept[4]
         made = bounded(configured, first, between, connect, stream=stream, thinks=thinks)
-        self._kept[stream, thinks] = (configured, first, between, connect, made)
+        if stream:
+            self.kept_streams = (configured, thinks, made)
+        else:
+            self.kept_wholes = (configured, thinks, made)
         return made
 
     def usual(self, share: float, *, stream: bool) -> float | None:
@@ -187,6 +222,7 @@ class Record:
     def standing(self, now: int) -> Standing:
         """Everything, for pages."""
         wait = self.wait(now)
+        self._count()
         self.window.pass_to(now)
         pace = self._streams if self._streams.first.count else self._wholes
         return Standing(

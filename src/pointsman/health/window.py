@@ -35,6 +35,11 @@ class Window:
             self._failed[place] += 1
             self.failed += 1
 
+    def more(self, count: int) -> None:
+        """So many more ended well, shortly after the last one that was added."""
+        self._all[self._slot % _SLOTS] += count
+        self.total += count
+
     def pass_to(self, now: int) -> None:
         """Drop what is older than 60 seconds."""
         slot = now // _SLOT

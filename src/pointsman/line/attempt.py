@@ -7,13 +7,13 @@ that. Until then nothing has reached the caller, so that a broken answer is a fa
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+
+import msgspec
 
 from pointsman.core.errors import UpstreamError, UpstreamGarbage, UpstreamTimeout
 from pointsman.core.model import Model
 from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.line.parts import Parts, Won
-from pointsman.line.trail import Note, Trail
 from pointsman.line.words import in_plain_words
 from pointsman.wire.port import Passage
 from pointsman.wire.streams import Relay
@@ -23,7 +23,7 @@ _MAX_ERROR_BODY = 256 * 1024
 _HELD_BYTES = 256 * 1024
 
 
-class Asking(NamedTuple):
+class Asking(msgspec.Struct, frozen=True):
     """An attempt that is ready: who is asked, by which way, with what."""
 
     model: Model
@@ -32,24 +32,16 @@ class Asking(NamedTuple):
     request: UpstreamRequest
 
 
-async def attempt(parts: Parts, asking: Asking, trail: Trail, note: Note) -> Won:
-    """Ask, and hear what comes. Raises `UpstreamError`."""
-    monotonic = parts.clock.monotonic
-    asked = monotonic()
-    try:
-        won = await (_begin(parts, asking) if asking.trip.incoming.stream else _send(parts, asking))
-        trail.heard(note, won.response.headers)
-        return won
-    finally:
-        trail.waited += monotonic() - asked
+async def begun(parts: Parts, asking: Asking) -> Won:
+    """A stream up to its first content, within the time for that, whatever signs of life come before.
 
-
-async def _begin(parts: Parts, asking: Asking) -> Won:
-    """A stream up to its first content, within the time for that, whatever signs of life come before."""
+    Raises:
+        UpstreamError: it failed.
+    """
     limit = asking.request.limits.first_byte
     try:
         async with asyncio.timeout(limit):
-            return await _send(parts, asking)
+            return await answered(parts, asking)
     except TimeoutError:
         raise UpstreamTimeout(
             f"{asking.model.provider.name} sent no content within {limit:g} s",
@@ -58,26 +50,24 @@ async def _begin(parts: Parts, asking: Asking) -> Won:
         ) from None
 
 
-async def _send(parts: Parts, asking: Asking) -> Won:
+async def answered(parts: Parts, asking: Asking) -> Won:
+    """A whole answer, or a stream up to its first content. Raises `UpstreamError`."""
     response = await parts.carrier.send(asking.request)
     try:
-        return await _hear(parts, asking, response)
+        if 200 <= response.status < 300:
+            if asking.trip.incoming.stream:
+                return await _open_stream(asking, response)
+            return _whole(asking, response, await response.read())
+        refusal = await _refusal(asking.way, response, parts.clock.now())
     except BaseException:
         await response.aclose()
         raise
+    await response.aclose()
+    raise refusal
 
 
-async def _hear(parts: Parts, asking: Asking, response: UpstreamResponse) -> Won:
-    if not 200 <= response.status < 300:
-        raise await _refusal(asking.way, response, parts.clock.now())
-    if asking.trip.incoming.stream:
-        return await _open_stream(asking, response)
-    return await _read(asking, response)
-
-
-async def _read(asking: Asking, response: UpstreamResponse) -> Won:
-    """A whole answer."""
-    body = await response.read()
+def _whole(asking: Asking, response: UpstreamResponse, body: bytes) -> Won:
+    """A whole answer that was understood."""
     try:
         heard = asking.way.read_answer(body, asking.trip)
     except UpstreamGarbage as error:

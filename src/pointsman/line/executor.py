@@ -7,7 +7,6 @@ by two side by side where the route hedges.
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
 
 import msgspec
 
@@ -23,10 +22,10 @@ from pointsman.core.errors import (
     UpstreamResting,
     UpstreamTimeout,
 )
-from pointsman.core.model import Ability, TimeLimits
-from pointsman.core.plan import Plan, Step
+from pointsman.core.model import TimeLimits
+from pointsman.core.plan import Hedge, Plan, Step
 from pointsman.core.usage import Usage
-from pointsman.line.attempt import Asking, attempt
+from pointsman.line.attempt import Asking, answered, begun
 from pointsman.line.dressing import dressed
 from pointsman.line.failover import PATIENCE, Next, Tried, following, kind_of
 from pointsman.line.hedges import LEAST, SHARE, allowed, worth
@@ -39,24 +38,22 @@ from pointsman.wire.trip import NO_FILES, Trip
 _NO_TIME = 1_000_000
 """Nanoseconds; with less than that left of the caller's own limit nobody is asked any more."""
 _MAX_TRIED = 100  # steps that are looked at, those that rest included
-_THINKS = int(Ability.REASONING)
 
 
-class Hunt:
+class Hunt(msgspec.Struct, eq=False):
     """One call's search for an answer: runs a plan until a step wins."""
 
-    def __init__(self, parts: Parts, call: Call, plan: Plan, trail: Trail) -> None:
-        self._parts = parts
-        self._call = call
-        self._plan = plan
-        self._trail = trail
-        self._deadline = _deadline(parts, call)
-        self._tried: list[Tried] = []
-        self._last: UpstreamError | None = None
-        self._unasked: list[CallerError | NoCredentials] = []
-        self._step: Step | None = None
-        self._onward: tuple[Standing, int | None] | None = None
-        self._decided = False
+    _parts: Parts
+    _call: Call
+    _plan: Plan
+    _trail: Trail
+    _deadline: int | None = None
+    _tried: list[Tried] = []
+    _last: UpstreamError | None = None
+    _unasked: list[CallerError | NoCredentials] = []
+    _step: Step | None = None
+    _onward: tuple[Standing, int | None] | None = None
+    _decided: bool = False
 
     async def go_on(self, error: UpstreamError, standing: Standing, spent: int | None) -> Won:
         """Somebody who goes on with the stream that broke with `error`.
@@ -77,13 +74,23 @@ class Hunt:
             UpstreamError: the only attempt's failure, or `AllAttemptsFailed`.
             CallerError: the request is wrong in itself.
         """
-        while (due := await self._next()) is not None:
-            step, anyway = due.step, due.anyway
-            found = await (self._race(step) if self._may_hedge() else self._ask(step, anyway=anyway))
+        timeout = self._call.wishes.timeout
+        if timeout is not None and self._deadline is None:
+            self._deadline = self._parts.clock.monotonic() + int(timeout * 1e9)
+        due = await self._next() if self._tried else None
+        step, anyway = (self._plan.steps[0], False) if due is None else (due.step, due.anyway)
+        hedge = self._plan.hedge
+        while due is not None or not self._tried:
+            found = await (
+                self._race(step) if hedge is not None and self._may_hedge(hedge) else self._ask(step, anyway)
+            )
             if found is not None:
-                return self._take(found)
-            if self._over():
-                break
+                self._step = found.step
+                self._trail.open = found.note
+                return found.won
+            due = None if self._over() else await self._next()
+            if due is not None:
+                step, anyway = due.step, due.anyway
         raise self._failure()
 
     async def _next(self) -> Next | None:
@@ -101,17 +108,10 @@ class Hunt:
             self._trail.waited += int(found.wait * 1e9)
         return found
 
-    def _take(self, found: _Found) -> Won:
-        """This one answers."""
-        self._step = found.step
-        self._trail.open = found.note
-        return found.won
-
-    def _may_hedge(self) -> bool:
-        hedge = self._plan.hedge
+    def _may_hedge(self, hedge: Hedge) -> bool:
         fresh = not self._tried and self._onward is None and len(self._plan.steps) > 1
         once = self._call.wishes.retries == 0  # the caller wants one request and no more
-        return hedge is not None and fresh and not once and allowed(hedge, self._call.incoming.needs)
+        return fresh and not once and allowed(hedge, self._call.incoming.needs)
 
     async def _race(self, step: Step) -> _Found | None:
         """Ask one, and when that takes long, the next one too. The first answer counts; the other is called off."""
@@ -188,7 +188,7 @@ class Hunt:
         cost = price.cost(usage) if price is not None else None
         self._trail.finish(Ended(usage=usage, cost=cost), error=Outpaced("another attempt was quicker"), note=note)
 
-    async def _ask(self, step: Step, *, anyway: bool = False) -> _Found | None:
+    async def _ask(self, step: Step, anyway: bool = False) -> _Found | None:
         """Ask one; None where it has no answer, and what came of it is noted."""
         parts, trail, model = self._parts, self._trail, step.model
         try:
@@ -203,21 +203,25 @@ class Hunt:
         if rest:
             self._last = self._resting(step, rest)
             return None
-        note = trail.begin(model, asking.request.headers, asking.trip.outgoing.dropped)
-        note.target, note.stream = target, self._call.incoming.stream
+        incoming, dropped = self._call.incoming, asking.trip.outgoing.dropped
+        note = trail.begin(model, asking.request.headers, dropped, target, stream=incoming.stream)
         try:
-            return _Found(step, note, await attempt(parts, asking, trail, note))
+            won = await (begun(parts, asking) if incoming.stream else answered(parts, asking))
         except asyncio.CancelledError:
+            trail.waited += parts.clock.monotonic() - note.at
             self._called_off(step, note)
             raise
         except UpstreamError as error:
+            trail.waited += parts.clock.monotonic() - note.at
             wait = error.retry_after if isinstance(error, UpstreamRefused) else None
             self._tried.append(Tried(step, kind_of(error), wait))
-            self._last = last = in_our_terms(error, model, self._call.incoming.model, asking.request.headers)
+            self._last = last = in_our_terms(error, model, incoming.model, asking.request.headers)
             status = error.status if isinstance(error, UpstreamRefused) else 0
             told = CallerGone("its own time has passed") if self._over() else error  # no fault of the provider's
             trail.finish(Ended(status=status, cost=0, told=told), error=last, note=note)
             return None
+        trail.heard(note, won.response.headers)
+        return _Found(step, note, won)
 
     def _resting(self, step: Step, rest: float) -> UpstreamError:
         model = step.model
@@ -249,18 +253,22 @@ class Hunt:
         if untold:
             outgoing = msgspec.structs.replace(outgoing, dropped=(*untold, *outgoing.dropped))
         trip = Trip(incoming=call.incoming, outgoing=outgoing, price=model.price, now=call.started)
-        limits = self._limits(step)
+        fresh = not self._tried and self._deadline is None  # as nearly all are
+        configured, stream = model.provider.limits, call.incoming.stream
+        limits = (
+            parts.health.limits(step.target, configured, stream=stream, thinks=step.thinks)
+            if fresh
+            else self._limits(step)
+        )
         request = parts.sender.prepare(model, outgoing, call.arrival, limits, step.key)
         return Asking(model, way, trip, request)
 
     def _limits(self, step: Step) -> TimeLimits:
         """What is configured, learned, and left of the caller's own time; the least of them."""
-        provider, needs = step.model.provider, self._call.incoming.needs
-        abilities = step.model.abilities
-        thinks = provider.local or (abilities is not None and bool(int(abilities) & _THINKS))
-        limits = provider.limits
+        limits = step.model.provider.limits
         if not self._tried or not self._is_last(step):  # whoever is the last of several gets all the time there is
-            limits = self._parts.health.limits(step.target, limits, stream=needs.stream, thinks=thinks)
+            stream = self._call.incoming.stream
+            limits = self._parts.health.limits(step.target, limits, stream=stream, thinks=step.thinks)
         if self._deadline is None:
             return limits
         left = max((self._deadline - self._parts.clock.monotonic()) / 1e9, 0.001)
@@ -294,14 +302,9 @@ class Hunt:
         return last if len(trail.tried) == 1 else AllAttemptsFailed(last, trail.tried, sent=len(trail.attempts))
 
 
-class _Found(NamedTuple):
+class _Found(msgspec.Struct, frozen=True):
     """An answer that may be delivered: of which step, with its notes."""
 
     step: Step
     note: Note
     won: Won
-
-
-def _deadline(parts: Parts, call: Call) -> int | None:
-    timeout = call.wishes.timeout
-    return None if timeout is None else parts.clock.monotonic() + int(timeout * 1e9)

@@ -68,7 +68,9 @@ class Sender(Protocol):
 class NoHealth:
     """Nobody's health is known: everybody may be asked, within the limits that are configured."""
 
-    version = 0
+    def version(self, now: int) -> int:  # noqa: ARG002 - the port's
+        """See `core.health.Health.version`."""
+        return 0
 
     def states(self, now: int) -> Mapping[Target, State]:  # noqa: ARG002 - the port's
         """See `core.health.Health.states`."""
@@ -84,6 +86,10 @@ class NoHealth:
     def usual(self, target: Target, share: float, *, stream: bool) -> float | None:  # noqa: ARG002 - the port's
         """See `core.health.Health.usual`."""
         return None
+
+    def passed(self, target: Target, now: int) -> bool:  # noqa: ARG002 - the port's
+        """See `core.health.Health.passed`."""
+        return True
 
     def end(self, target: Target, end: AttemptEnd, now: int) -> None:
         """See `core.health.Health.end`."""

@@ -14,6 +14,7 @@ from pointsman.line.conversations import Turn
 from pointsman.line.parts import NO_WISHES, Parts, Won
 from pointsman.line.trail import Ended, Trail
 from pointsman.wire.port import Spoken
+from pointsman.wire.streams import Relay
 from pointsman.wire.trip import COUNTING, AnswerFacts, Incoming, Surface
 
 _LABEL = 200
@@ -67,18 +68,14 @@ class Run:
                 cost = 0  # no provider takes anything for it
             trail.finish(Ended(won.response.status, facts.usage, cost, facts.form), error=error)
             self.cost = trail.spent
-            facts = self._whole(won, facts)
+            if won.relay is not None:
+                facts = _whole(won.relay, facts)
         else:
             self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
             trail.finish(Ended(cost=None if isinstance(error, CallerGone) else 0), error=error)
         self.parts.recorder.record(self._outcome(error, facts))
         if self.turn is not None and error is None and won is not None:
             self.turn.keep(self.id, self.started, won, self.sent)
-
-    def _whole(self, won: Won, facts: AnswerFacts) -> AnswerFacts:
-        """The facts of all that the caller has had, where several models wrote it."""
-        told = getattr(won.relay, "usage", None)
-        return facts if told is None else msgspec.structs.replace(facts, usage=told)
 
     def handed_over(self) -> bool:
         """Whether a stream was complete, its usage included, when it was interrupted."""
@@ -134,9 +131,16 @@ class Run:
             session=self.wishes.session,
             tags=self.wishes.tags,
             user=incoming.user if incoming is not None else "",
+            smooth=error is None and trail.number == 1 and not trail.passed,
             request_body=arrival.body if self.parts.keep_content else None,
             answer_body=won.body if won is not None and won.relay is None and self.parts.keep_content else None,
         )
+
+
+def _whole(relay: Relay, facts: AnswerFacts) -> AnswerFacts:
+    """The facts of all that the caller has had, where several models wrote it."""
+    told = getattr(relay, "usage", None)
+    return facts if told is None else msgspec.structs.replace(facts, usage=told)
 
 
 def status_of(error: PointsmanError | None) -> Status:

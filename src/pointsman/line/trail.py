@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock
@@ -23,42 +23,27 @@ _LONG_SILENCE, _SHORT_SILENCE = 30.0, 5.0
 usual for it, and at least."""
 
 
-class Note:
+class Note(msgspec.Struct, eq=False):
     """One attempt while it runs. Times are nanoseconds, `at` monotonic and `started` since the epoch.
 
     Of what is `sent` with it, credentials may not come back in an error's text. `widest` is the longest silence between
     two pieces of its answer.
     """
 
-    __slots__ = (
-        "at",
-        "first_byte",
-        "first_token",
-        "headers",
-        "model",
-        "number",
-        "sent",
-        "started",
-        "stream",
-        "target",
-        "widest",
-    )
-
-    def __init__(self, number: int, model: Model, sent: Headers, started: int, at: int) -> None:
-        self.number = number
-        self.model = model
-        self.sent = sent
-        self.started = started
-        self.at = at
-        self.target: Target | None = None
-        self.stream = False
-        self.headers: Headers = ()
-        self.first_token: int | None = None
-        self.first_byte: int | None = None
-        self.widest: int | None = None
+    number: int
+    model: Model
+    target: Target | None
+    sent: Headers
+    started: int
+    at: int
+    stream: bool = False
+    headers: Headers = ()
+    first_token: int | None = None
+    first_byte: int | None = None
+    widest: int | None = None
 
 
-class Trail:
+class Trail(msgspec.Struct, eq=False):
     """What happened so far. Times are nanoseconds.
 
     `waited` is the time spent on providers: asking, reading, pausing between attempts. `out` and `own` are the time
@@ -67,49 +52,45 @@ class Trail:
     last, or whose answer is being delivered; None where it has ended.
     """
 
-    __slots__ = (
-        "_clock",
-        "_health",
-        "attempts",
-        "cost",
-        "dropped",
-        "number",
-        "open",
-        "out",
-        "own",
-        "passed",
-        "spent",
-        "tried",
-        "waited",
-    )
+    _clock: Clock
+    _health: Health
+    open: Note | None = None
+    attempts: list[Attempt] = []
+    spent: int | None = 0
+    passed: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
+    number: int = 0
+    cost: int | None = None
+    dropped: tuple[Dropped, ...] = ()
+    waited: int = 0
+    out: int | None = None
+    own: int | None = None
 
-    def __init__(self, clock: Clock, health: Health) -> None:
-        self._clock = clock
-        self._health = health
-        self.open: Note | None = None
-        self.attempts: list[Attempt] = []
-        self.spent: int | None = 0
-        self.passed: tuple[str, ...] = ()
-        self.tried: tuple[str, ...] = ()
-        self.number = 0
-        self.cost: int | None = None
-        self.dropped: tuple[Dropped, ...] = ()
-        self.waited = 0
-        self.out: int | None = None
-        self.own: int | None = None
+    def begin(
+        self,
+        model: Model,
+        sent: Headers = (),
+        dropped: tuple[Dropped, ...] = (),
+        target: Target | None = None,
+        *,
+        stream: bool = False,
+    ) -> Note:
+        """An attempt starts now; `dropped` is what the request had to leave out for this model.
 
-    def begin(self, model: Model, sent: Headers = (), dropped: tuple[Dropped, ...] = ()) -> Note:
-        """An attempt starts now; `dropped` is what the request had to leave out for this model."""
+        `target` is whose health it tells of, where it does.
+        """
         self.dropped = dropped
-        self.number += 1
-        self.open = note = Note(self.number, model, sent, self._clock.now(), self._clock.monotonic())
+        self.number = number = self.number + 1
+        clock = self._clock
+        self.open = note = Note(number, model, target, sent, clock.now(), clock.monotonic(), stream)
         return note
 
     def heard(self, note: Note, headers: Headers) -> None:
-        """The first content of an answer is there, or all of a whole one."""
+        """The first content of an answer is there, or all of a whole one: from then on nobody waits for it."""
         now = self._clock.monotonic()
         note.headers = headers
-        note.first_token = now - note.at
+        note.first_token = took = now - note.at
+        self.waited += took
         if note.target is not None and note.stream:
             self._health.heard(note.target, note.at, now)
 
@@ -125,13 +106,12 @@ class Trail:
         self.own = max(self.out - self.waited, 0)
         return self.own
 
-    def _tell(self, note: Note, error: PointsmanError | None) -> None:
+    def _tell(self, note: Note, error: PointsmanError | None, now: int) -> None:
         """Tell the health book of an attempt's end; what is no provider's failure tells nothing."""
         target = note.target
         if target is None:
             return
         failure: FailureKind | None = None
-        now = self._clock.monotonic()
         if isinstance(error, UpstreamError) and not isinstance(error, Outpaced):
             failure = kind_of(error, begun=note.first_token is not None)
         elif isinstance(error, CallerGone) and self._was_silent(note, now):
@@ -177,7 +157,9 @@ class Trail:
             return
         if note is self.open:
             self.open = None
-        self._tell(note, ended.told or error)
+        now = self._clock.monotonic()
+        if error is not None or note.target is None or not self._health.passed(note.target, now):
+            self._tell(note, ended.told or error, now)
         status = error.status if isinstance(error, UpstreamRefused) else ended.status
         if ended.cost is None:
             self.spent = None
@@ -195,7 +177,7 @@ class Trail:
                 model=note.model.name,
                 upstream=note.model.upstream,
                 started=note.started,
-                duration=self._clock.monotonic() - note.at,
+                duration=now - note.at,
                 first_byte=note.first_byte,
                 status=status,
                 error=error.code if error is not None else "",
@@ -207,7 +189,7 @@ class Trail:
         )
 
 
-class Ended(NamedTuple):
+class Ended(msgspec.Struct, frozen=True):
     """How an attempt ended.
 
     Attributes:

@@ -13,6 +13,7 @@ from pointsman.core.failure import State, Target
 from pointsman.core.health import Transition
 from pointsman.core.outage import is_down
 from pointsman.core.outcome import Outcome
+from pointsman.core.plan import Plan
 
 _log = logging.getLogger("pointsman.health")
 _IN_USE_NS = 3_600_000_000_000
@@ -61,6 +62,12 @@ class Transitions:
             pair = (attempt.provider, attempt.upstream)
             if pair in asked or (not attempt.error and len(asked) < _MOST):
                 asked[pair] = attempt.started
+
+    def well(self, plan: Plan, count: int, at: int) -> None:  # noqa: ARG002 - the port's
+        """See `together.Watcher.well`."""
+        provider, upstream, _ = plan.steps[0].target
+        if (provider, upstream) in self._asked or len(self._asked) < _MOST:
+            self._asked[provider, upstream] = at
 
     def hear(self, transition: Transition) -> None:
         """Take a transition of a target; for the book of health, which sees to it that nothing raised here hurts."""

@@ -55,31 +55,26 @@ class Planner:
         shape = self._shapes.get(asked)
         if shape is None:
             shape = self._learn(asked)
-        made = self._usual(asked, shape, needs, now, draw)
+        health = self._health
+        if health is not None and (version := health.version(self._monotonic())) != self._version:
+            self._version = version
+            self._made.clear()
+        if shape.steady:
+            size = bisect_left(shape.windows, needs.input_tokens)
+            key = (asked, needs.dialect, int(needs.abilities), size, self._date(now))
+            made = self._made.get(key)
+            if made is None:
+                made = self._fresh(shape.route, needs, now, draw)
+                if len(self._made) >= _MAX_MADE:
+                    self._made.clear()
+                self._made[key] = made
+        else:
+            made = self._fresh(shape.route, needs, now, draw)
         if not shape.turns:
             return made
         self._turn += 1
         toss = Toss(Drawn(draw), self._turn, session)
         return turned(made, toss, partial(self._load, needs), self._states(), shape.route.weights)
-
-    def _usual(self, asked: str, shape: _Shape, needs: Needs, now: int, draw: float) -> Plan:
-        """The plan that all calls of a kind have in common."""
-        today = self._date(now)
-        if self._health is not None:
-            self._health.states(self._monotonic())  # rests may be over by now
-            if self._health.version != self._version:
-                self._version = self._health.version
-                self._made.clear()
-        if not shape.steady:
-            return self._fresh(shape.route, needs, now, draw)
-        key = (asked, needs.dialect, int(needs.abilities), bisect_left(shape.windows, needs.input_tokens), today)
-        made = self._made.get(key)
-        if made is None:
-            made = self._fresh(shape.route, needs, now, draw)
-            if len(self._made) >= _MAX_MADE:
-                self._made.clear()
-            self._made[key] = made
-        return made
 
     def _fresh(self, route: Route, needs: Needs, now: int, draw: float) -> Plan:
         facts = Facts(

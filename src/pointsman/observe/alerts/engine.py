@@ -9,6 +9,7 @@ from pointsman.core.failure import Target
 from pointsman.core.health import Transition
 from pointsman.core.outage import is_down
 from pointsman.core.outcome import Outcome
+from pointsman.core.plan import Plan
 from pointsman.observe.alerts.alert import Alert, Details, Kind, Thresholds, nanos
 from pointsman.observe.alerts.matter import Matter
 from pointsman.observe.alerts.rates import Rate, left_behind
@@ -79,12 +80,7 @@ class Alerts:
         if plan is None or route is None:
             return
         at = outcome.started + outcome.duration
-        if outcome.status == "ok":
-            first = plan.preferred or plan.steps[0].model.name
-            if len(attempts) == 1 and not route.unanswered and attempts[0].model == first:
-                route.rate.add(at, None)  # as nearly all are
-                return
-        elif outcome.status != "failed" or outcome.error in _OURS:
+        if outcome.status != "ok" and (outcome.status != "failed" or outcome.error in _OURS):
             return
         left = left_behind(outcome)
         if attempts:
@@ -92,6 +88,13 @@ class Alerts:
         self._answered(plan.route, route, outcome, at)
         if left is not None:
             self._rate(plan.route, at)
+
+    def well(self, plan: Plan, count: int, at: int) -> None:
+        """See `together.Watcher.well`."""
+        route = self._routes.get(plan.route)
+        if route is not None:
+            route.rate.add(at, None, count)
+            self._answers(plan.route, route, at)
 
     def tick(self, now: int) -> None:
         """Time has passed (nanoseconds since the epoch): recoveries, reminders. To be called every second or so."""
@@ -116,7 +119,11 @@ class Alerts:
             route.unanswered += 1
             if route.unanswered >= self._rules.down_after:
                 self._begin("route_down", name, at, *_unanswered(name, route.unanswered, outcome))
-        elif route.unanswered:
+        else:
+            self._answers(name, route, at)
+
+    def _answers(self, name: str, route: _Route, at: int) -> None:
+        if route.unanswered:
             route.unanswered = 0
             self._end("route_down", name, at)
 

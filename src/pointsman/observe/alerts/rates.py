@@ -24,11 +24,11 @@ class Rate:
         self._left: dict[str, int] = {}
         self._slots: deque[_Slot] = deque()  # those before it
 
-    def add(self, now: int, left: str | None) -> None:
-        """Count one call that ended at `now`; `left` is the model that it had to leave, None if it did not."""
+    def add(self, now: int, left: str | None, count: int = 1) -> None:
+        """Count calls that ended at `now`; `left` is the model that one had to leave, None if it did not."""
         if not self._start <= now < self._end:
             self._turn(now)
-        self._calls += 1
+        self._calls += count
         if left is not None:
             self._left[left] = self._left.get(left, 0) + 1
 
