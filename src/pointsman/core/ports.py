@@ -49,6 +49,11 @@ class UpstreamResponse(Protocol):
         """Header lines as received, names in lower case."""
         ...
 
+    @property
+    def connected(self) -> float | None:
+        """Seconds until there was a connection, where a new one was made for it and that was measured."""
+        ...
+
     def header(self, name: bytes) -> bytes:
         """First value of a header (name in lower case), or empty."""
         ...

@@ -26,9 +26,9 @@ _BETWEEN = 30.0
 _TAIL = 0.95
 _LEAST_BETWEEN = 5.0
 _LEAST_CONNECT = 1.0
-_NEXT_LOOK = SECOND // 200
+_NEXT_LOOK = SECOND // 50
 """After an answer that told nothing new, the next ones are only counted for so long: a target that is asked thousands
-of times a second is known as well from two hundred of them."""
+of times a second is known as well from fifty of them."""
 
 Judged = tuple[State, Cause, str]
 """A state and its reason."""

@@ -220,7 +220,7 @@ class Hunt(msgspec.Struct, eq=False):
             told = CallerGone("its own time has passed") if self._over() else error  # no fault of the provider's
             trail.finish(Ended(status=status, cost=0, told=told), error=last, note=note)
             return None
-        trail.heard(note, won.response.headers)
+        trail.heard(note, won.response)
         return _Found(step, note, won)
 
     def _resting(self, step: Step, rest: float) -> UpstreamError:

@@ -11,7 +11,7 @@ from pointsman.core.failure import FailureKind, Target
 from pointsman.core.health import AttemptEnd, Health
 from pointsman.core.model import Model
 from pointsman.core.outcome import Attempt, Form
-from pointsman.core.ports import Headers
+from pointsman.core.ports import Headers, UpstreamResponse
 from pointsman.core.usage import Usage
 from pointsman.line.failover import kind_of
 from pointsman.line.words import brief, without_secrets
@@ -37,7 +37,7 @@ class Note(msgspec.Struct, eq=False):
     started: int
     at: int
     stream: bool = False
-    headers: Headers = ()
+    response: UpstreamResponse | None = None
     first_token: int | None = None
     first_byte: int | None = None
     widest: int | None = None
@@ -85,10 +85,10 @@ class Trail(msgspec.Struct, eq=False):
         self.open = note = Note(number, model, target, sent, clock.now(), clock.monotonic(), stream)
         return note
 
-    def heard(self, note: Note, headers: Headers) -> None:
+    def heard(self, note: Note, response: UpstreamResponse) -> None:
         """The first content of an answer is there, or all of a whole one: from then on nobody waits for it."""
         now = self._clock.monotonic()
-        note.headers = headers
+        note.response = response
         note.first_token = took = now - note.at
         self.waited += took
         if note.target is not None and note.stream:
@@ -106,26 +106,26 @@ class Trail(msgspec.Struct, eq=False):
         self.own = max(self.out - self.waited, 0)
         return self.own
 
-    def _tell(self, note: Note, error: PointsmanError | None, now: int) -> None:
+    def _tell(self, target: Target, note: Note, error: PointsmanError | None, now: int) -> None:
         """Tell the health book of an attempt's end; what is no provider's failure tells nothing."""
-        target = note.target
-        if target is None:
-            return
         failure: FailureKind | None = None
         if isinstance(error, UpstreamError) and not isinstance(error, Outpaced):
             failure = kind_of(error, begun=note.first_token is not None)
         elif isinstance(error, CallerGone) and self._was_silent(note, now):
             failure = "silent"
+        response = note.response
+        connected = response.connected if response is not None else None
         end = AttemptEnd(
             failure=failure,
             neutral=error is not None and failure is None,
             outpaced=isinstance(error, Outpaced),
             retry_after=error.retry_after if isinstance(error, UpstreamRefused) else None,
             stream=note.stream,
+            connect=None if connected is None else int(connected * 1e9),
             first_token=note.first_token,
             widest=note.widest,
             duration=now - note.at,
-            headers=note.headers,
+            headers=response.headers if response is not None else (),
         )
         self._health.end(target, end, now)
 
@@ -158,8 +158,11 @@ class Trail(msgspec.Struct, eq=False):
         if note is self.open:
             self.open = None
         now = self._clock.monotonic()
-        if error is not None or note.target is None or not self._health.passed(note.target, now):
-            self._tell(note, ended.told or error, now)
+        target, response = note.target, note.response
+        if target is not None:
+            news = error is not None or response is None or response.connected is not None
+            if news or not self._health.passed(target, now):
+                self._tell(target, note, ended.told or error, now)
         status = error.status if isinstance(error, UpstreamRefused) else ended.status
         if ended.cost is None:
             self.spent = None

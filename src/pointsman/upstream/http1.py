@@ -94,15 +94,29 @@ class Http1Carrier:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         started = loop.time()
-        response = _begin(route.pool.take() or await self._open(route, request), request, head, started)
+        kept = route.pool.take()
+        if kept is not None:
+            response = _begin(kept, request, head, started)
+        else:
+            response = await self._anew(route, request, head, started)
         try:
             await response.head()
         except UpstreamCut:
             if not response.stale:
                 raise
             # The server closed the kept connection just as we wrote: nothing came back, so once more, on a new one.
-            response = _begin(await self._open(route, request), request, head, started)
+            response = await self._anew(route, request, head, started)
             await response.head()
+        return response
+
+    async def _anew(self, route: _Route, request: UpstreamRequest, head: bytes, started: float) -> Http1Response:
+        """Send over a new connection."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        connection = await self._open(route, request)
+        connected = now() - began
+        response = _begin(connection, request, head, started)
+        response.connected = connected
         return response
 
     def _route(self, request: UpstreamRequest) -> _Route:

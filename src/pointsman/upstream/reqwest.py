@@ -141,6 +141,8 @@ def _build(client: Client, request: UpstreamRequest, address: Address) -> Stream
 class ReqwestResponse:
     """An answer as it arrives; satisfies `core.ports.UpstreamResponse`."""
 
+    connected: float | None = None  # its connections are the library's own matter
+
     def __init__(
         self, stream: StreamRequest, response: Response, request: UpstreamRequest, address: Address, deadline: float
     ) -> None:

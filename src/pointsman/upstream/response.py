@@ -18,7 +18,11 @@ _HEAD, _SOME, _ALL = 0, 1, 2  # what the reader of an answer waits for
 
 
 class Http1Response:
-    """An answer as it arrives; satisfies `core.ports.UpstreamResponse`. One reader at a time."""
+    """An answer as it arrives; satisfies `core.ports.UpstreamResponse`. One reader at a time.
+
+    Attributes:
+        connected: as in the port.
+    """
 
     __slots__ = (
         "_active",
@@ -33,6 +37,7 @@ class Http1Response:
         "_unsent",
         "_waiter",
         "_wants",
+        "connected",
     )
 
     def __init__(self, connection: Connection, reader: AnswerReader, limits: TimeLimits, started: float) -> None:
@@ -43,6 +48,7 @@ class Http1Response:
         self._loop = loop = connection.loop
         self._active = loop.time()
         self._started = started
+        self.connected: float | None = None
         self._error: UpstreamError | None = None
         self._paused = False
         self._unsent = 0

@@ -211,3 +211,16 @@ def test_no_header_makes_more_than_one_line(name: bytes, value: bytes) -> None:
         return
     assert head.count(b"\n") == head.count(b"\r") == 3
     assert b"\r\n" + name + b": " + value + b"\r\n" in head
+
+
+async def test_it_says_how_long_a_new_connection_took_and_of_a_kept_one_nothing(carrier: Http1Carrier) -> None:
+    async with serving(answers(whole(b"abc"))) as server:
+        told = []
+        for _ in range(2):
+            response = await carrier.send(post(server.url))
+            told.append(response.connected)
+            await drain(response, "read")
+        first, second = told
+        assert first is not None
+        assert 0 < first < 5
+        assert second is None
