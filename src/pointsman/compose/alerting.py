@@ -12,7 +12,7 @@ from pointsman.config.schema import Alerts as Said
 from pointsman.core.clock import Clock
 from pointsman.core.errors import NotFound
 from pointsman.core.ports import Carrier
-from pointsman.observe.alerts.alert import Alert, Thresholds
+from pointsman.observe.alerts.alert import Alert, Thresholds, nanos
 from pointsman.observe.alerts.channel import Channel, Web
 from pointsman.observe.alerts.courier import Addressee, Count, Courier
 from pointsman.observe.alerts.engine import Alerts
@@ -20,9 +20,12 @@ from pointsman.observe.alerts.mail import Email, Post
 from pointsman.observe.alerts.pagerduty import EVENTS_URL, PagerDuty
 from pointsman.observe.alerts.slack import Slack
 from pointsman.observe.alerts.webhook import Webhook
+from pointsman.store.alert_claims import AlertClaims
 
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
 _LAST_WORD_SECONDS = 3.0
+_TOLD_SECONDS = 900.0
+"""For so long after one process has told of a trouble, the others that share its store leave it at that."""
 
 
 class Alerting:
@@ -32,17 +35,22 @@ class Alerting:
         engine: hears transitions and outcomes.
     """
 
-    def __init__(self, carrier: Carrier, env: Mapping[str, str], clock: Clock, count: Count) -> None:
+    def __init__(
+        self, carrier: Carrier, env: Mapping[str, str], clock: Clock, count: Count, claims: AlertClaims
+    ) -> None:
         self._carrier = carrier
         self._env = env
         self._clock = clock
-        self._courier = Courier(count)
+        self._claims = claims
+        self._hold = nanos(_TOLD_SECONDS)
+        self._courier = Courier(count, claim=self._claim)
         self._task: asyncio.Task[None] | None = None
         self.engine = Alerts(self._courier.put)
 
     def configure(self, said: Said, routes: Iterable[str]) -> None:
         """Put a configuration in force; what is under way goes on."""
         self.engine.configure(thresholds_of(said), routes)
+        self._hold = nanos(min(_TOLD_SECONDS, said.reminder / 2))
         source = socket.gethostname()
         self._courier.addressees = {
             name: Addressee(channel=channel_of(one, self._carrier, self._env, source), kinds=one.kinds)
@@ -66,6 +74,12 @@ class Alerting:
             await asyncio.wait_for(self._courier.drained(), _LAST_WORD_SECONDS)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(self._claims.close)
+
+    async def _claim(self, alert: Alert) -> bool:
+        """See `courier.Claim`: that a trouble lasts is the same news as that it began."""
+        state = "firing" if alert.state == "reminder" else alert.state
+        return await self._claims.take(f"{alert.kind} {alert.subject}", state, alert.at, self._hold)
 
     async def test(self, only: str = "") -> dict[str, str]:
         """Send a test to every channel, or to one; for each why it was not taken, empty if it was.

@@ -47,6 +47,7 @@ from pointsman.observe.together import Together
 from pointsman.observe.transitions import Transitions
 from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
+from pointsman.store.alert_claims import AlertClaims
 from pointsman.store.health_record import HealthRecord
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
@@ -107,8 +108,10 @@ class House:
         self.dialects = Dialects()
         self._sending = Sending(pieces.env, Tokens(pieces.clock))
         self._fetcher = Fetcher()
-        self.alerting = Alerting(pieces.carrier, pieces.env, pieces.clock, pieces.metrics.alert)
-        self._record = HealthRecord(pieces.ledger.note, pieces.ids, node=pieces.ids.new(pieces.clock.now()))
+        node = pieces.ids.new(pieces.clock.now())
+        claims = AlertClaims(pieces.url, pieces.clock, node)
+        self.alerting = Alerting(pieces.carrier, pieces.env, pieces.clock, pieces.metrics.alert, claims)
+        self._record = HealthRecord(pieces.ledger.note, pieces.ids, node)
         self.transitions = pieces.transitions
         self.together = Together(pieces.clock.now, self.transitions, self.alerting.engine)
         self.transitions.listen(pieces.metrics.transition, self._record.hear, self.alerting.engine.hear)

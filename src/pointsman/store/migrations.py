@@ -194,12 +194,23 @@ CREATE TABLE health_events (
 )""",
 )
 
+_TOLD = (
+    """
+CREATE TABLE alerts_told (
+    name {id} NOT NULL PRIMARY KEY,
+    state TEXT NOT NULL,
+    node TEXT NOT NULL,
+    at_ns BIGINT NOT NULL
+)""",
+)
+
 MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (1, "calls, attempts, plans, contents, keys", _FIRST),
     (2, "the order in which calls are written", _ORDER),
     (3, "responses that callers go on from", _RESPONSES),
     (4, "whether answers have the form that was asked for", _FORMS),
     (5, "the health of providers", _HEALTH),
+    (6, "which alerts were told, and by whom", _TOLD),
 )
 """Number, what it brings, statements."""
 

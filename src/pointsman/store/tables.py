@@ -199,4 +199,13 @@ health_events = Table(
     _text("why"),
 )
 
+alerts_told = Table(
+    "alerts_told",
+    METADATA,
+    _id("name", key=True),
+    _text("state"),
+    _text("node"),
+    _int("at_ns", null=False),
+)
+
 settings = Table("settings", METADATA, _id("name", key=True), _text("value"))

@@ -20,7 +20,9 @@ LOG = "log"
 """The channel that is always there."""
 
 Count = Callable[[str, str, str], None]
-"""Counts a kind, a channel and a result: `delivered`, `failed` or `dropped`."""
+"""Counts a kind, a channel and a result: `delivered`, `failed`, `dropped` or `elsewhere`."""
+Claim = Callable[[Alert], Awaitable[bool]]
+"""Whether this process tells it, and not another one that has told the same. Takes a few seconds at most."""
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,7 @@ class Courier:
         count: counts what became of each.
         patience: time limits.
         sleep: waits, in seconds.
+        claim: see `Claim`; None tells everything.
     """
 
     def __init__(
@@ -51,7 +54,9 @@ class Courier:
         count: Count,
         patience: Patience | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        claim: Claim | None = None,
     ) -> None:
+        self._claim = claim
         self.addressees: Mapping[str, Addressee] = {}
         self._count = count
         self._patience = patience or Patience()
@@ -105,6 +110,12 @@ class Courier:
     async def _tell(self, alert: Alert) -> None:
         """All channels at once, so that one that is down keeps the others waiting for one alert, not for all."""
         channels = self._addressed(alert)
+        if not channels:
+            return
+        if self._claim is not None and not await self._claim(alert):
+            for name in channels:
+                self._count(alert.kind, name, "elsewhere")
+            return
         await asyncio.gather(*(self._tell_one(name, channel, alert) for name, channel in channels.items()))
 
     async def _tell_one(self, name: str, channel: Channel, alert: Alert) -> None:
