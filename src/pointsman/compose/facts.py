@@ -11,7 +11,7 @@ import msgspec
 from pointsman.catalog import Catalog, ModelRow, ProviderRow
 from pointsman.compose.endpoints import endpoints
 from pointsman.config import schema
-from pointsman.core.model import Ability, Model, Price, Provider, Template, TimeLimits
+from pointsman.core.model import Ability, HealthCheck, Model, Price, Provider, Template, TimeLimits
 from pointsman.core.money import picos_per_token, usd
 
 T = TypeVar("T")
@@ -56,8 +56,18 @@ def provider_of(
         ca_file=said.ca_file or "",
         proxy=said.proxy or "",
         limits=limits_of(said.timeouts, TimeLimits()),
+        check=check_of(said.health_check),
     )
     return provider, lacking
+
+
+def check_of(said: schema.HealthCheck | None) -> HealthCheck | None:
+    """How a provider is asked whether it is well; None where nothing is said."""
+    if said is None:
+        return None
+    return HealthCheck(
+        when=said.when, kind=said.kind, interval=said.interval, timeout=said.timeout, path=said.path or ""
+    )
 
 
 def limits_of(said: schema.Timeouts, default: TimeLimits) -> TimeLimits:

@@ -19,6 +19,7 @@ from pointsman.access.keys import KeyRing
 from pointsman.catalog import Catalog
 from pointsman.compose.alerting import Alerting
 from pointsman.compose.certificates import check_certificates
+from pointsman.compose.checks import Checks
 from pointsman.compose.dialects import Dialects
 from pointsman.compose.local import Machine
 from pointsman.compose.names import Found, Names
@@ -99,6 +100,7 @@ class House:
         transitions: whom the book of health tells of every change.
         together: what hands outcomes on to those who watch for trouble.
         alerting: what is told to people.
+        checks: who is asked whether it is well.
     """
 
     def __init__(self, pieces: Pieces) -> None:
@@ -119,6 +121,7 @@ class House:
         self.planner = Planner(self.directory, pieces.health, pieces.clock.monotonic)
         self.line, self.own_line = self._lines(pieces.loaded)
         self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat)
+        self.checks = Checks(self._check_parts, pieces.health)
         self._found: tuple[Found, ...] = ()
         self._watcher: Watcher | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -193,6 +196,7 @@ class House:
             self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
         self.alerting.start()
         self._tasks.append(asyncio.create_task(self._watch_health(), name="health"))
+        self._tasks.append(asyncio.create_task(self.checks.run(), name="checks"))
         await pieces.machine.start(self._on_found)
         keeper = PriceKeeper(pieces.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
         self._tasks.append(asyncio.create_task(keeper.run(self.catalog, self._on_prices), name="prices"))
@@ -315,6 +319,7 @@ class House:
         }
         self.transitions.expect(targets, self.pieces.clock.now())
         self.alerting.configure(self.loaded.config.alerts, {*routes, *(model.name for model in models)})
+        self.checks.configure(models, self.directory.unavailable)
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces
@@ -341,6 +346,11 @@ class House:
             conversations=Conversations(pieces.responses, responses.days) if responses.store else None,
         )
         return Line(parts), Line(msgspec.structs.replace(parts, keys=Everybody(), conversations=None))
+
+    def _check_parts(self) -> Parts:
+        """For checks of ours: in ledger and metrics, but nothing that alerts or the use of a provider count."""
+        recorder = Recorders(self.pieces.ledger, self.pieces.metrics)
+        return msgspec.structs.replace(self.own_line.parts, recorder=recorder)
 
 
 def data_folder(env: Mapping[str, str]) -> Path:

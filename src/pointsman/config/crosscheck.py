@@ -10,7 +10,7 @@ import msgspec
 from pointsman.config.decode import Decoder
 from pointsman.config.names import MODEL_NAME, PROVIDER_NAME, carried, did_you_mean, find_model
 from pointsman.config.problems import KeyPath, Mark, Problems
-from pointsman.config.schema import AlertChannel, Config, Model, Route
+from pointsman.config.schema import AlertChannel, Config, Model, Provider, Route
 from pointsman.config.secret import looks_secret
 
 _NOT_PARAMS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
@@ -95,12 +95,22 @@ class CrossCheck:
                     # Who says where it is means a server of their own, whatever the catalogue has of a like name.
                     hint = "e.g. dialect: openai-chat" if lacking == ["dialect"] else did_you_mean(name, known)
                     self._add(path, f"the catalogue does not know it, so it needs {needs}", hint)
+            self._health_check((*path, "health_check"), provider)
             if provider.api_key_envs and provider.api_key_env is not None:
                 self._add((*path, "api_key_envs"), "`api_key_env` stands beside it", "keep one of the two")
             if dialects is not None and provider.dialect is not None and provider.dialect not in dialects:
                 words = ", ".join(f"`{word}`" for word in sorted(dialects))
                 hint = did_you_mean(provider.dialect, dialects) or f"known: {words}"
                 self._add((*path, "dialect"), f"no dialect `{provider.dialect}`", hint)
+
+    def _health_check(self, path: KeyPath, provider: Provider) -> None:
+        said = provider.health_check
+        if said is None or said.when == "never":
+            return
+        if provider.credentials == "caller":
+            self._add(path, "goes without a key, and only callers bring one", "leave it out")
+        if said.kind == "completion" and said.path is not None:
+            self._add((*path, "path"), "is for `kind: http`", "take it out")
 
     def _model(self, name: str, model: Model) -> None:
         path = ("models", name)

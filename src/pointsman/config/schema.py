@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from pointsman.config.values import (
     AbilityName,
     Address,
+    CheckInterval,
     Count,
     CountOrNone,
     EnvName,
@@ -34,6 +35,7 @@ from pointsman.config.values import (
     StoreUrl,
     Tokens,
     Url,
+    UrlPath,
     Usd,
     UsdPerRequest,
     Words,
@@ -52,6 +54,28 @@ class Timeouts(_Section, frozen=True, kw_only=True):
     first_byte: Annotated[Seconds | None, Meta(description="From the request sent to the answer's first byte.")] = None
     between_bytes: Annotated[Seconds | None, Meta(description="Between two pieces of an answer.")] = None
     total: Annotated[Seconds | None, Meta(description="The whole attempt.")] = None
+
+
+class HealthCheck(_Section, frozen=True, kw_only=True):
+    """The gateway itself asks whether the provider is well. `{}` does so while something of it rests."""
+
+    when: Annotated[
+        Literal["resting", "always", "never"],
+        Meta(description="Only while its breaker is open or half open; always; or never."),
+    ] = "resting"
+    kind: Annotated[
+        Literal["http", "completion"],
+        Meta(
+            description="`http`: a GET with its key, which costs nothing. `completion`: one token of each model in "
+            "question, which costs, and is booked under the surface `check`."
+        ),
+    ] = "http"
+    interval: Annotated[CheckInterval, Meta(description="Between two checks of it, each ± 20 %.")] = 10.0
+    timeout: Annotated[Seconds, Meta(description="For one of them.")] = 10.0
+    path: Annotated[
+        UrlPath | None,
+        Meta(description="What is asked for with `http`, of its host: `/health`. Otherwise the list of its models."),
+    ] = None
 
 
 class Provider(_Section, frozen=True, kw_only=True):
@@ -107,6 +131,10 @@ class Provider(_Section, frozen=True, kw_only=True):
     ] = None
     proxy: Annotated[ProxyUrl | None, Meta(description="Proxy for it; otherwise `$HTTPS_PROXY` and friends.")] = None
     timeouts: Annotated[Timeouts, Meta(description="Time limits for its attempts.")] = Timeouts()
+    health_check: Annotated[
+        HealthCheck | None,
+        Meta(description="Asking it whether it is well; without it only servers on this machine are, while they rest."),
+    ] = None
 
 
 class Price(_Section, frozen=True, kw_only=True):

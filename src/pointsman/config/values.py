@@ -111,6 +111,15 @@ Address = Annotated[
 Share = Annotated[float, Meta(gt=0, le=1, extra={"hint": "10 % is 0.1"})]
 Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"type": "seconds"})]
 Patience = Annotated[float, Meta(ge=0, le=86_400, extra={"type": "seconds"})]
+CheckInterval = Annotated[float, Meta(ge=5, le=86_400, extra={"type": "seconds"})]
+UrlPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^/[^\s#]*$",
+        max_length=1024,
+        extra={"type": "path", "expects": "a path such as /health", "hint": "without the host; a query may follow"},
+    ),
+]
 Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000, extra={"type": "tokens", "hint": "write it in digits: 128000"})]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000)]

@@ -34,6 +34,7 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
         duration: nanoseconds from `begin` to the end. Tells attempts that began before a breaker's last change, whose
             ends say nothing of now, from those that began since.
         headers: of the answer, names in lower case.
+        check: it was a check of ours, whose times teach nothing about answers.
     """
 
     failure: FailureKind | None = None
@@ -46,6 +47,7 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
     widest: int | None = None
     duration: int = 0
     headers: Headers = ()
+    check: bool = False
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):

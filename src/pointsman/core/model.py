@@ -87,6 +87,24 @@ class TimeLimits(msgspec.Struct, frozen=True, kw_only=True):
     total: float = 600.0
 
 
+class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """How the gateway itself asks a provider whether it is well, so that no caller's call has to find out.
+
+    Attributes:
+        when: only while something of it rests; always; never.
+        kind: `http` is a GET that costs nothing; `completion` asks the model for one token, which costs.
+        interval: seconds between two checks, before jitter.
+        timeout: seconds for each.
+        path: of the provider's host, for `http`; empty is the list of models below its URL.
+    """
+
+    when: Literal["resting", "always", "never"] = "resting"
+    kind: Literal["http", "completion"] = "http"
+    interval: float = 10.0
+    timeout: float = 10.0
+    path: str = ""
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where a provider takes a dialect, and how it wants its key there. As the fields of `Provider` of these names."""
 
@@ -118,6 +136,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         jurisdiction, regions, retention: where the data go, as far as known.
         local: discovered on this machine or embedded.
         ca_file, proxy: for the connection; empty means the system's.
+        check: how it is asked whether it is well; None leaves that to the gateway.
     """
 
     name: str
@@ -141,6 +160,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str = ""
     proxy: str = ""
     limits: TimeLimits = TimeLimits()
+    check: HealthCheck | None = None
 
     @property
     def endpoint(self) -> Endpoint:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pointsman.core.clock import Draw
-from pointsman.core.failure import RULES, State, Target, Tells
+from pointsman.core.failure import RULES, FailureKind, State, Target, Tells
 from pointsman.core.health import AttemptEnd, Cause, Load, Standing, Transition
 from pointsman.core.model import TimeLimits
 from pointsman.health.gate import SECOND, Gate
@@ -23,6 +23,9 @@ _SHORTEST_PAUSE = 1.0
 _RECHECK = 10 * SECOND
 _NEVER = 1 << 62
 _UNANSWERED = frozenset(("reset", "silent"))  # failures of a target that do not show that its provider can be reached
+
+_RESTS: frozenset[State] = frozenset(("open", "half_open"))
+_ILL: frozenset[Tells] = frozenset(("failure", "provider_failure"))
 
 Subscriber = Callable[[Transition], None]
 
@@ -162,6 +165,69 @@ class Book:
         record = self._records.get(target)
         return () if record is None else tuple(record.timeline)
 
+    def resting(self, now: int) -> list[Target]:
+        """Who is open or half open."""
+        states = self.states(now)
+        return [target for target, state in states.items() if state in _RESTS] if states else []
+
+    def askable(self, target: Target, now: int) -> bool:
+        """Whether `begin` would let a check that asks the model through, before its time where it failed."""
+        record = self._records.get(target)
+        return record is None or all(gate.may_early(now) for gate in (record.provider, record.key, record.own))
+
+    def disprovable(self, target: Target, now: int) -> bool:
+        """Whether a check that asks for no answer could say something of a target that rests."""
+        record = self._records.get(target)
+        return record is not None and any(gate.disprovable(now) for gate in (record.provider, record.key, record.own))
+
+    def check_passed(self, targets: Iterable[Target], now: int, *, key_taken: bool) -> None:
+        """A check that asks for no answer went well: who rested since it failed is half open at once.
+
+        `targets` are of one provider and key. Without `key_taken` all that is known is that it can be reached.
+        """
+        for target in targets:
+            record = self._records.get(target) or self._opened(target, now)
+            record.provider.vouch(now)
+            if key_taken:
+                record.key.vouch(now)
+                if record.own.state == "open":
+                    record.own.vouch(now)
+            self._settle(record, now)
+
+    def check_failed(
+        self, targets: Iterable[Target], failure: FailureKind, began: int, now: int, *, hold: float, counts: bool
+    ) -> None:
+        """Such a check failed: who rests does so for `hold` seconds more, who is half open rests again.
+
+        `targets` are of one provider and key. `counts`: it is one failure of those as well who do not rest.
+        """
+        tells, why = RULES[failure].tells, f"a check: {RULES[failure].meaning}"
+        shared = True  # what all of them share is told once
+        for target in targets:
+            record = self._records.get(target) or self._opened(target, now)
+            if tells == "key_pause":
+                if shared and (record.key.state == "half_open" or (counts and record.key.state == "closed")):
+                    record.key.rest(now, began, KEY_REST, "key", why)
+            elif tells in _ILL:
+                own: Cause = "unreachable" if tells == "provider_failure" else "failures"
+                pairs: list[tuple[Gate, Cause]] = [(record.own, own)]
+                if shared:
+                    pairs.append((record.provider, "unreachable"))
+                for gate, cause in pairs:
+                    if gate.concerned(now, counts=counts and gate is record.provider):
+                        gate.ill(now, began, cause, why)
+                    gate.hold(now, hold)
+            shared = False
+            record.look_again()
+            self._settle(record, now)
+
+    def hold(self, target: Target, now: int, seconds: float) -> None:
+        """A check that asked the model failed: it rests so much longer, where it rests since it failed."""
+        record = self._records.get(target)
+        if record is not None:
+            for gate in (record.provider, record.own):
+                gate.hold(now, seconds)
+
     def _well(self, record: Record, end: AttemptEnd, now: int, began: int) -> None:
         changed = record.answered(end, now)
         rest = record.quotas.take(end, now, self._wall()) if end.headers else 0.0
@@ -180,7 +246,8 @@ class Book:
         why = RULES[end.failure].meaning if end.failure is not None else ""
         if end.headers:
             record.quotas.take(end, now, self._wall())
-        record.failed(end, now)
+        if not end.check:
+            record.failed(end, now)
         if tells == "nothing":
             self._nothing(record, began)
             return
@@ -191,6 +258,8 @@ class Book:
         if tells == "key_pause":
             span = CREDIT_REST if end.failure == "out_of_credit" else KEY_REST
             key.rest(now, began, span, "key", why)
+            if end.failure == "out_of_credit":
+                key.firm()
         else:
             key.free(began)
         if tells in {"failure", "provider_failure"}:

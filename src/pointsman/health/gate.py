@@ -22,6 +22,7 @@ _DOUBLINGS = 6
 _AGAIN = 1.0
 _SLACK = SECOND // 20
 _EARLY_EVERY = SECOND // 4
+_LONGEST_HOLD = 90.0
 _FAILED: frozenset[Cause] = frozenset({"failures", "errors", "unreachable", "slow"})
 """Rests that nobody asked for: who rests so may be well again before its time."""
 
@@ -47,12 +48,14 @@ class Gate:
         "_draw",
         "_earliest",
         "_early",
+        "_firm",
         "_fresh",
         "_needed",
         "_openings",
         "_pauses",
         "_probe",
         "_row",
+        "_vouched",
         "_wanted",
         "after",
         "cause",
@@ -78,6 +81,7 @@ class Gate:
         self._probe: int | None = None
         self._early: int | None = None
         self._earliest = 0
+        self._firm = self._vouched = False
         self._row = 0
         self._openings = 0
         self._pauses = 0
@@ -189,6 +193,47 @@ class Gate:
             self._needed = 1
             self._open(now, told, cause, why)
 
+    def firm(self) -> None:
+        """The rest that has begun is one that only time or an answer ends: a check says nothing about its reason."""
+        self._firm = True
+
+    def probing(self, now: int) -> bool:
+        """Whether a call is under way that will show how it is."""
+        under_way = self._early if self.state == "open" else self._probe
+        return under_way is not None and now < under_way + PROBE_MAX
+
+    def disprovable(self, now: int) -> bool:
+        """Whether a check that asks for no answer could end this rest, or show that it should go on."""
+        if self.probing(now):
+            return False
+        if self.state == "half_open":
+            return self.after in _FAILED
+        failed = self.cause in _FAILED or (self.cause == "key" and not self._firm)
+        return self.state == "open" and failed and not self._vouched
+
+    def vouch(self, now: int) -> None:
+        """Such a check went well: one call may ask again at once.
+
+        Until it was answered no other check is believed: what is listed well and answers ill would else be asked by
+        a caller's call as often as it is checked.
+        """
+        if self.state == "closed":
+            self._row = 0
+        elif self.state == "open" and self.disprovable(now):
+            self._vouched = True
+            self.until = now
+            self.lapse(now)
+            self.why = "a check of it went well, one call at a time is let through to see"
+
+    def concerned(self, now: int, *, counts: bool) -> bool:
+        """Whether a failed check is a failure of it: half open, or closed where that `counts`."""
+        return (self.state == "half_open" and not self.probing(now)) or (self.state == "closed" and counts)
+
+    def hold(self, now: int, seconds: float) -> None:
+        """A check failed: rest on until the next one can have been, so that no caller's call has to be it."""
+        if self.state == "open" and self.cause in _FAILED:
+            self.until = max(self.until, now + _nanos(min(seconds, _LONGEST_HOLD)))
+
     def free(self, began: int) -> None:
         """An attempt ended that tells nothing: if it was the probe, another may try."""
         self._early_over(began, began)
@@ -211,6 +256,7 @@ class Gate:
         self._fresh = now
         self._probe = self._early = None
         self._earliest = now + _EARLY_EVERY
+        self._firm = False
         self._row = 0
         self._wanted = self._needed
 
@@ -219,6 +265,7 @@ class Gate:
         self.cause, self.why = "answered", "answered"
         self._fresh = now
         self._probe = self._early = None
+        self._vouched = False
         self._row = self._openings = self._pauses = 0
         self._needed = self._wanted = 1
 

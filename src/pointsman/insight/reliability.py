@@ -150,7 +150,7 @@ def _asked(connection: Connection, since: int) -> tuple[_Asked, int | None]:
 
 
 def _failovers(connection: Connection, since: int, now: int) -> list[Failovers]:
-    """Routes, most calls first. Calls that nobody was asked for, or that were refused or left, do not count."""
+    """Routes, most calls first. Calls that nobody was asked for, that were refused or left, or our own do not count."""
     row = calls.c
     failed = exists().where(attempts.c.call_id == row.id, attempts.c.error.not_in(("", Outpaced.code)))
     again = case((row.attempts == 1, "once"), (failed, "failed"), else_="hedged").label("again")
@@ -158,6 +158,7 @@ def _failovers(connection: Connection, since: int, now: int) -> list[Failovers]:
         select(row.route, row.plan_digest, row.model, again, func.count())
         .where(row.id >= _first_id(since - _SLACK_NS), row.started_ns >= since)
         .where(row.status.in_(("ok", "failed")), row.attempts > 0, row.plan_digest.is_not(None))
+        .where(row.surface != "check")
         .group_by(row.route, row.plan_digest, row.model, literal_column("again"))
     )
     groups = connection.execute(query).all()

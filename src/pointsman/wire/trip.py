@@ -29,8 +29,9 @@ Surface = Literal[
     "responses.input_tokens",
     "embeddings",
     "passthrough",
+    "check",
 ]
-"""What a caller called."""
+"""What a caller called; `check` is the gateway itself, that asks a model whether it answers."""
 COUNTING: frozenset[Surface] = frozenset({"messages.count_tokens", "gemini.count_tokens", "responses.input_tokens"})
 """Those that ask for a number of tokens and for nothing else."""
 

@@ -12,7 +12,7 @@ from pointsman.core.errors import UnsupportedParameter
 from pointsman.core.model import Model
 from pointsman.wire.trip import Incoming, Outgoing
 
-_PATHS = {"chat.completions": "/chat/completions", "completions": "/completions"}
+_PATHS = {"chat.completions": "/chat/completions", "check": "/chat/completions", "completions": "/completions"}
 _ASK_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _TRUE = msgspec.Raw(b"true")
