@@ -305,3 +305,18 @@ def test_exact_figures(browser, served):
         "unpriced",
         "$0",
     ]
+
+
+def test_providers_say_how_they_are(browser, fresh):
+    for model in ("small", *["broken"] * 4):
+        ask(fresh, model)
+    page = visit(browser, fresh)
+    page.wait("document.querySelector('#targets .mark:is(.open, .half_open)') !== null")
+    rows = dict(page.run("[...document.querySelectorAll('#targets tr')].map(r => [r.cells[0].innerText, r.innerText])"))
+    assert re.search(r"lab\s+degraded", rows["lab"])
+    assert re.search(r"small-1\s+well\s+\d+ s\s+1\s", rows["small-1"])
+    assert re.search(
+        r"broken-1\s+(open|half open)\s.* failed\s.*\s(3 failures in a row|one call at a)", rows["broken-1"]
+    )
+    assert re.search(r"openai\s+off\s+\$OPENAI_API_KEY is not set", rows["openai"])
+    assert page.complaints() == []

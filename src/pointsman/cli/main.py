@@ -21,6 +21,7 @@ VERBS = {
     "explain": "Say which model a request would go to, and why; sends nothing.",
     "models": "List routes, models and providers.",
     "check": "Check the configuration.",
+    "status": "Show how the providers are, as a running gateway knows it.",
     "logs": "Show recent calls, or one call with its decision.",
     "reliability": "Show uptime of providers and failovers of routes.",
     "alerts": "Try the channels that alerts go to.",

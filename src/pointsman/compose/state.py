@@ -12,6 +12,7 @@ from pointsman import __version__
 from pointsman.compose.house import House
 from pointsman.compose.peers import Peers
 from pointsman.compose.quotas import quotas_of
+from pointsman.compose.standing import providers_told, standings
 from pointsman.core.model import Model
 from pointsman.core.money import usd_per_million
 from pointsman.observe.merging import merge
@@ -51,10 +52,7 @@ class HouseState:
             "config": msgspec.to_builtins(watcher.status) if watcher else {"version": house.loaded.version},
             "restart_needed": list(house.restart_needed),
             "keys_demanded": house.pieces.keys.demanded,
-            "providers": [
-                {"name": name, "ready": name not in directory.unavailable, "lacks": directory.unavailable.get(name, "")}
-                for name in directory.providers
-            ],
+            "providers": self._providers(),
             "routes": [self._route(route) for route in directory.routes.values()],
             "models": [self._model(model) for model in house.listed()],
             "prices": {"date": house.catalog.date, "origin": house.catalog.origin},
@@ -110,6 +108,12 @@ class HouseState:
 
     def _lag(self) -> float:
         return self.app.pressure.lag if self.app is not None else 0.0
+
+    def _providers(self) -> list[dict[str, Any]]:
+        house, pieces = self._house, self._house.pieces
+        listed = {(model.provider.name, model.upstream) for model in house.listed()}
+        known = standings(pieces.health, pieces.clock.monotonic(), listed)
+        return providers_told(house.directory.providers, house.directory.unavailable, known, house.checks)
 
     def _model(self, model: Model) -> dict[str, Any]:
         house = self._house

@@ -154,11 +154,12 @@ class Book:
         record = self._records.get(target)
         return Load() if record is None else record.load(now, stream=stream)
 
-    def status(self, now: int) -> tuple[Standing, ...]:
-        """Every target that is known, sorted by name."""
+    def status(self, now: int, only: Callable[[Target], bool] | None = None) -> tuple[Standing, ...]:
+        """Every target that is known, or that `only` wants, sorted by name."""
         if now >= self._wake:
             self._due(now)
-        return tuple(self._records[target].standing(now) for target in sorted(self._records))
+        names = self._records if only is None else filter(only, self._records)
+        return tuple([self._records[target].standing(now) for target in sorted(names)])
 
     def timeline(self, target: Target) -> tuple[Transition, ...]:
         """The last 200 changes of a target's state, oldest first."""

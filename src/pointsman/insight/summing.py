@@ -21,6 +21,8 @@ SAMPLE = 20_000
 
 _STATUSES = ("ok", "refused", "failed", "cancelled")
 _NAMES = ("route", "model", "provider")
+_THEIRS = calls.c.surface != "check"
+"""Calls of callers. The gateway's own cost money, which counts, but nobody waited for them."""
 Where = Sequence[ColumnElement[bool]]
 
 
@@ -51,9 +53,9 @@ def series(connection: Connection, span: tuple[int, int], buckets: int, where: W
     query = (
         select(
             place,
-            func.count().label("calls"),
-            func.sum(case((calls.c.status == "ok", 1), else_=0)).label("ok"),
-            func.sum(case((calls.c.status == "failed", 1), else_=0)).label("failed"),
+            func.sum(case((_THEIRS, 1), else_=0)).label("calls"),
+            func.sum(case((_THEIRS & (calls.c.status == "ok"), 1), else_=0)).label("ok"),
+            func.sum(case((_THEIRS & (calls.c.status == "failed"), 1), else_=0)).label("failed"),
             func.coalesce(func.sum(calls.c.input_tokens + calls.c.output_tokens), 0).label("tokens"),
             func.coalesce(func.sum(calls.c.cost_nanousd), 0).label("cost"),
         )
@@ -102,8 +104,8 @@ def percentile(values: Sequence[int], share: float) -> int | None:
 def _sums_query(where: Where) -> Any:
     answered = calls.c.status == "ok"
     columns = {
-        "calls": func.count(),
-        **{status: func.sum(case((calls.c.status == status, 1), else_=0)) for status in _STATUSES},
+        "calls": func.sum(case((_THEIRS, 1), else_=0)),
+        **{status: func.sum(case((_THEIRS & (calls.c.status == status), 1), else_=0)) for status in _STATUSES},
         "input_tokens": func.coalesce(func.sum(calls.c.input_tokens), 0),
         "cached_tokens": func.coalesce(func.sum(calls.c.cache_read_tokens), 0),
         "output_tokens": func.coalesce(func.sum(calls.c.output_tokens), 0),
@@ -119,7 +121,7 @@ def _sums_query(where: Where) -> Any:
 def _sample_query(where: Where) -> Any:
     newest = (
         select(*[calls.c[name] for name in _NAMES], calls.c.duration_ns, calls.c.first_byte_ns)
-        .where(*where, calls.c.status == "ok")
+        .where(*where, calls.c.status == "ok", _THEIRS)
         .order_by(calls.c.id.desc())
         .limit(SAMPLE)
         .subquery()

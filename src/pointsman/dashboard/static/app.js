@@ -3,6 +3,7 @@
 import { forgetKey, get, keepKey, key, KeyNeeded } from "./api.js";
 import { loadCalls, startCalls } from "./calls.js";
 import { byId, el } from "./dom.js";
+import { showHealth } from "./health.js";
 import { showCall, startPanel } from "./panel.js";
 import { follow, read } from "./place.js";
 import { showEmpty, showStatus } from "./status.js";
@@ -54,6 +55,7 @@ async function paced(name, load) {
 async function loadStatus() {
   const status = await get("status");
   showStatus(status);
+  showHealth(status);
   showEmpty(status, read("status"));
 }
 

@@ -136,6 +136,8 @@ async function older() {
   }
 }
 
+const ours = () => el("span", { class: "note", title: "The gateway’s own: is it well?" }, " health check");
+
 function row(call) {
   const { text, iso } = moment(call.started);
   const price = cost(call);
@@ -147,7 +149,7 @@ function row(call) {
     { "data-id": call.id, "aria-current": read("call") === call.id ? "true" : null },
     el("td", {}, el("time", { datetime: iso, title: iso }, open)),
     el("td", { title: call.detail || null }, el("span", { class: `mark ${call.status}` }, call.status)),
-    el("td", { class: "wide1 name" }, call.asked || "–"),
+    el("td", { class: "wide1 name" }, call.asked || "–", call.surface === "check" ? ours() : null),
     el("td", { class: "name" }, call.model ? [call.model, el("span", { class: "note" }, ` ${call.provider}`)] : failed),
     number(tokens(call.usage), "wide2", call.usage?.estimated ? "Estimated: the provider reported none" : null),
     number(price.text, price.text === "unpriced" ? "warn" : "", price.title),

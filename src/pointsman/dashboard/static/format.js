@@ -5,6 +5,11 @@ const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle
 const clock = new Intl.DateTimeFormat(undefined, parts);
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const NANOS = 1_000_000_000n;
+const SPANS = [
+  ["d", 86_400, "h", 3600],
+  ["h", 3600, "min", 60],
+  ["min", 60, "s", 1],
+];
 
 /** All decimals of an amount, without trailing zeros: `$0.0000041`. */
 export function exactMoney(nanos) {
@@ -41,6 +46,17 @@ export function duration(nanos) {
   if (ms < 99_950) return `${(ms / 1000).toPrecision(3)} s`;
   const seconds = Math.round(ms / 1000);
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/** How long something lasts, in seconds, as people say it: `42 s`, `4 min 10 s`, `3 h 5 min`, `2 d 4 h`. */
+export function length(seconds) {
+  const all = Math.round(seconds);
+  for (const [unit, size, lesser, part] of SPANS) {
+    if (all < size) continue;
+    const rest = Math.floor((all % size) / part);
+    return `${Math.floor(all / size)} ${unit}${rest ? ` ${rest} ${lesser}` : ""}`;
+  }
+  return `${all} s`;
 }
 
 /** A moment in local time; the date too where that is not today's. */
