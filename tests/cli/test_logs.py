@@ -308,3 +308,20 @@ def test_estimated_tokens_and_cost_are_marked_in_the_list_and_in_full(invoke, la
     text = invoke("logs", made.id).out
     assert "  tokens       812 in, 31 out, estimated\n  cost         ≈$0.001\n" in text
     assert "812 in, 31 out, estimated  ≈$0.001" in text
+
+
+def test_the_key_that_was_used_is_named(invoke, lab, folder, monkeypatch):
+    monkeypatch.setenv("FIRST_OF_TWO", "secret-1")
+    monkeypatch.setenv("SECOND_OF_TWO", "secret-2")
+    path = folder / "pointsman.yaml"
+    text = path.read_text(encoding="utf-8").replace('api_key_env: ""', "api_key_envs: [FIRST_OF_TWO, SECOND_OF_TWO]", 1)
+    path.write_text(text, encoding="utf-8")
+    explained = invoke("explain", "-m", "small", "hi").out
+    assert "small ($FIRST_OF_TWO)" in explained
+    assert "small ($SECOND_OF_TWO)" in explained
+    steps = json.loads(invoke("explain", "-m", "small", "--json", "hi").out)["steps"]
+    assert sorted(step["key_env"] for step in steps) == ["FIRST_OF_TWO", "SECOND_OF_TWO"]
+    invoke("ask", "-m", "small", "hi")
+    said = invoke("logs", json.loads(invoke("logs", "--json").out)[0]["id"]).out
+    assert re.search(r"1\. small \(lab, \$(FIRST|SECOND)_OF_TWO\)", said)
+    assert "secret" not in said + explained

@@ -63,6 +63,7 @@ ATTEMPT = st.builds(
     usage=st.none() | USAGE,
     cost=st.none() | NANOS,
     form=st.sampled_from(["", "ok", "broken"]),
+    key_env=st.sampled_from(["", "KEY_A"]),
 )
 OUTCOME = st.builds(
     Outcome,

@@ -93,8 +93,9 @@ def _decided(decision: Decision, dialect: str) -> Iterator[str]:
 
 def _attempt(attempt: AttemptRow) -> str:
     said = f"HTTP {attempt.status}" if attempt.status else "no answer"
+    key = f", ${plain(attempt.key_env)}" if attempt.key_env else ""
     parts = [
-        f"  {attempt.number}. {plain(attempt.model)} ({plain(attempt.provider)})",
+        f"  {attempt.number}. {plain(attempt.model)} ({plain(attempt.provider)}{key})",
         said,
         _times(attempt.duration, attempt.first_byte),
     ]

@@ -18,7 +18,7 @@ from pointsman.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from pointsman.core.plan import Plan
+    from pointsman.core.plan import Plan, Step
 
 _HELP = described(
     "Say which model a request would go to, why, what follows if that fails, and which models were left out. Sends "
@@ -44,7 +44,7 @@ def command(question: str | None, model: str, body: BinaryIO | None, config: Pat
         print_json(view(plan))
         return
     rows = [
-        (f"{number}.", step.model.name, "chosen" if number == 1 else "fallback", plan.reason if number == 1 else "")
+        (f"{number}.", _name(step), "chosen" if number == 1 else "fallback", plan.reason if number == 1 else "")
         for number, step in enumerate(plan.steps, 1)
     ]
     rows += [("x", one.model, "dropped", one.detail) for one in plan.dropped]
@@ -54,6 +54,11 @@ def command(question: str | None, model: str, body: BinaryIO | None, config: Pat
         print(paint(line, "dim") if state == "dropped" else line)
     for warning in plan.warnings:
         say_warning(warning)
+
+
+def _name(step: Step) -> str:
+    """A step's model, and the variable of the key to ask it with where its provider has several."""
+    return f"{step.model.name} (${step.key})" if step.key else step.model.name
 
 
 def _request(question: str | None, model: str) -> bytes:
@@ -76,8 +81,14 @@ def view(plan: Plan) -> dict[str, Any]:
         "policy": plan.policy,
         "propensity": plan.propensity,
         "steps": [
-            {"model": s.model.name, "provider": s.model.provider.name, "upstream": s.model.upstream, "start": s.start}
-            for s in plan.steps
+            {
+                "model": step.model.name,
+                "provider": step.model.provider.name,
+                "upstream": step.model.upstream,
+                "key_env": step.key,
+                "start": step.start,
+            }
+            for step in plan.steps
         ],
         "dropped": [msgspec.to_builtins(one) for one in plan.dropped],
         "warnings": list(plan.warnings),

@@ -29,6 +29,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         usage: tokens, where known.
         cost: nano-dollars; None is unpriced or unknown.
         form: whether the JSON that was asked for is what came.
+        key_env: the variable of the key that it was asked with, where the provider has several.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     cost: int | None = None
     form: Form = ""
+    key_env: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,6 +104,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     cost: int | None
     usage: Usage | None
     form: Form = ""
+    key_env: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,7 @@ def attempt_row(row: Row) -> AttemptRow:
         cost=row["cost_nanousd"],
         usage=usage_of(row),
         form=row["form"] or "",
+        key_env=row["key_env"] or "",
     )
 
 

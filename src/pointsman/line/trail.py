@@ -188,6 +188,7 @@ class Trail(msgspec.Struct, eq=False):
                 usage=ended.usage,
                 cost=ended.cost,
                 form=ended.form,
+                key_env="" if note.target is None else note.target.key,
             )
         )
 

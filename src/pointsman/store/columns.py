@@ -72,6 +72,7 @@ ATTEMPTS = (
     "cost_nanousd",
     *_USAGE,
     "form",
+    "key_env",
 )
 
 PLANS = ("digest", "route", "strategy", "policy", "reason", "steps", "dropped", "warnings", "first_ns")

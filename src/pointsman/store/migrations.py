@@ -204,6 +204,8 @@ CREATE TABLE alerts_told (
 )""",
 )
 
+_KEYS = ("ALTER TABLE attempts ADD COLUMN key_env TEXT",)
+
 MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (1, "calls, attempts, plans, contents, keys", _FIRST),
     (2, "the order in which calls are written", _ORDER),
@@ -211,6 +213,7 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (4, "whether answers have the form that was asked for", _FORMS),
     (5, "the health of providers", _HEALTH),
     (6, "which alerts were told, and by whom", _TOLD),
+    (7, "which of a provider's keys an attempt was made with", _KEYS),
 )
 """Number, what it brings, statements."""
 

@@ -140,4 +140,5 @@ def _attempt(call_id: str, attempt: Attempt) -> Row:
         attempt.cost,
         *(_NO_USAGE if usage is None else astuple(usage)),
         attempt.form or None,
+        attempt.key_env or None,
     )

@@ -126,6 +126,7 @@ attempts = Table(
     _int("cost_nanousd"),
     *_usage(),
     Column("form", Text),
+    Column("key_env", Text),
     sqlite_with_rowid=False,
 )
 Index(

@@ -117,6 +117,7 @@ function attempted(one) {
       { class: "name" },
       `${one.model} `,
       note(one.provider),
+      one.key_env ? note(` $${one.key_env}`) : null,
       one.form === "ok" ? note(", JSON as asked") : null,
       one.form === "broken" ? el("div", { class: "bad" }, "not the JSON that was asked for") : null,
       one.error ? el("div", { class: "bad" }, one.error) : null,
