@@ -202,6 +202,8 @@ class Scene:
         pieces: of the body, each with the seconds until it comes after the one before.
     """
 
+    connected: float | None = None  # nobody connects to anything here
+
     def __init__(self, visit: Visit, status: int, headers: Headers, pieces: Sequence[tuple[float, bytes]]) -> None:
         self.status = status
         self.headers = headers
