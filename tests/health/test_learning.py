@@ -112,6 +112,26 @@ def test_a_hanging_provider_cannot_drive_its_limit_up_and_the_limit_comes_back(w
     assert limits(ward).first_byte == pytest.approx(5.0)
 
 
+def test_an_outage_that_is_over_does_not_lengthen_the_next(ward):
+    for _ in range(128):
+        assert ask(ward, 0.5, stream=False)
+    for _ in range(8):  # it hangs until it rests, and again when it is asked
+        assert not ask(ward, 1e9, stream=False)
+    assert limits(ward, stream=False).first_byte == 20.0, "for probes"
+    assert ask(ward, 0.5, stream=False)
+    assert ask(ward, 0.5, stream=False)
+    assert ward.state(A) == "closed"
+    assert limits(ward, stream=False).first_byte == 20.0, "for all"
+
+
+def test_what_is_usual_is_told_by_those_that_were_answered(ward):
+    for _ in range(64):
+        assert ask(ward, 0.5)
+    for _ in range(20):
+        assert not ask(ward, 1e9)
+    assert ward.book.usual(A, 0.95, stream=True) == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(("slower", "failures"), [(6.0, 2), (12.0, 8), (19.0, 8)])
 def test_a_model_that_has_become_slow_is_learned_again_soon(ward, slower, failures):
     for _ in range(128):

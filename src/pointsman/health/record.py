@@ -151,7 +151,7 @@ class Record:
         """
         pace = self._streams if end.stream else self._wholes
         seconds = (end.duration if end.first_token is None else end.first_token) * _NANO
-        usual = pace.first.percentile(_TAIL) if pace.first.limit else None
+        usual = pace.first.usually(_TAIL) if pace.first.limit else None
         if usual is not None and seconds >= usual:
             self.look_again()
             pace.add(seconds, now)
@@ -195,6 +195,8 @@ class Record:
         """It was asked again and is well: failures from before its rest say nothing of now."""
         self.window.clear()
         self.erring = False
+        for samples in (self._streams.first, self._wholes.first, self._widest, self._connect):
+            samples.returned()
 
     def limits(self, configured: TimeLimits, *, stream: bool, thinks: bool) -> TimeLimits:
         """See the port."""
@@ -213,7 +215,7 @@ class Record:
     def usual(self, share: float, *, stream: bool) -> float | None:
         """See the port; None before there are enough samples to learn from."""
         first = (self._streams if stream else self._wholes).first
-        return first.percentile(share) if first.limit else None
+        return first.usually(share) if first.limit else None
 
     def load(self, now: int, *, stream: bool) -> Load:
         """For a balancer."""

@@ -22,6 +22,9 @@ class Samples:
       twice that after six of them in a row;
     - beyond that only the median does, which moves once more than half of the samples are late.
 
+    What was late before a rest of its target hung, if after it the target answers as ever: then those samples count no
+    longer, and the next outage is not met with the double limit.
+
     A model that now takes up to four times its limit is thus learned within a few attempts, any other within 64; and
     what a provider that hangs costs each of its probes stays within four times the usual limit for the first 64.
 
@@ -35,7 +38,20 @@ class Samples:
         count: how many there were.
     """
 
-    __slots__ = ("_late", "_lates", "_least", "_ring", "_row", "_stretch", "_tail", "_usual", "count", "limit")
+    __slots__ = (
+        "_alert",
+        "_late",
+        "_lates",
+        "_least",
+        "_returned",
+        "_ring",
+        "_row",
+        "_stretch",
+        "_tail",
+        "_usual",
+        "count",
+        "limit",
+    )
 
     def __init__(self, least: float, tail: float = 0.99, stretch: float = 2.0) -> None:
         self._least = least
@@ -45,6 +61,8 @@ class Samples:
         self._late = bytearray()
         self._lates = 0
         self._row = 0
+        self._returned = False
+        self._alert = False
         self._usual = 0.0
         self.count = 0
         self.limit = 0.0
@@ -64,11 +82,11 @@ class Samples:
         if late:
             self._lates += 1
             self._row += 1
+            self._returned = False
+            self._alert = True
             self._learn()
-        elif self._row:
-            if seconds <= self._usual:  # else it is as slow as those that were late, and only had more time
-                self._row = 0
-            self._learn()
+        elif self._alert:
+            self._in_time(seconds)
         elif count == LEAST:
             self._learn()
         if count % _EVERY:
@@ -81,6 +99,11 @@ class Samples:
         """The limit of what was answered alone, for a probe: who hangs may not make the next one wait longer."""
         return min(self._usual, self.limit) if self._usual else self.limit
 
+    def returned(self) -> None:
+        """The target is back from a rest: what was late hung, if its next answer takes no longer than was usual."""
+        self._returned = self._lates > 0
+        self._alert = self._returned or self._row > 0
+
     def median_of_last(self, number: int) -> float:
         """The median of so many newest samples."""
         ring, count = self._ring, self.count
@@ -91,6 +114,38 @@ class Samples:
         """The smallest sample that so large a share does not exceed; None where there is none."""
         return _at(sorted(self._ring), share) if self._ring else None
 
+    def usually(self, share: float) -> float | None:
+        """As `percentile`, of those that were answered in time, if there are any."""
+        answered = self._answered()
+        return _at(answered, share) if answered else self.percentile(share)
+
+    def _answered(self) -> list[float]:
+        return sorted([value for value, late in zip(self._ring, self._late, strict=True) if not late])
+
+    def _in_time(self, seconds: float) -> None:
+        """An answer after some that were late."""
+        if self._returned:
+            self._back(seconds)
+        if seconds <= self._usual:  # else it is as slow as those that were late, and only had more time
+            self._row = 0
+        self._returned = False
+        self._alert = self._row > 0
+        self._learn()
+
+    def _back(self, seconds: float) -> None:
+        """The first answer after a rest: where it is as those before it, those that were late become so too."""
+        answered = self._answered()
+        answered.remove(seconds)
+        if not answered:
+            return
+        middle = answered[len(answered) // 2]
+        if seconds > max(10 * middle, 2 * _at(answered, self._tail), self._least):
+            return
+        for place, late in enumerate(self._late):
+            if late:
+                self._ring[place], self._late[place] = middle, 0
+        self._lates = 0
+
     def _learn(self) -> None:
         if self.count < LEAST:
             return
@@ -99,7 +154,7 @@ class Samples:
         if not self._lates:
             self.limit = self._usual = max(usual, 2 * _at(values, self._tail), self._least)
             return
-        answered = sorted([value for value, late in zip(self._ring, self._late, strict=True) if not late])
+        answered = self._answered()
         if answered:
             usual = max(usual, 2 * _at(answered, self._tail))
         self._usual = usual = max(usual, self._least)
