@@ -112,6 +112,17 @@ def test_a_pool_without_a_balance_recovers_from_its_plans_when_health_changes():
     assert world.plan().steps[0].model.name == "a", "half open: somebody has to find out"
 
 
+def test_a_plan_says_that_its_first_step_is_there_to_find_out():
+    for route in ({}, {"balance": "weighted", "weights": {"a": 1.0, "b": 0.0}}):
+        world = World(A, B, **route)
+        assert not world.plan().probe
+        world.fail(Target("at-a", "x"), times=3)
+        assert not world.plan().probe, "the first is well, and who rests comes last"
+        world.now += 3600 * SECOND
+        assert world.plan().steps[0].model.name == "a"
+        assert world.plan().probe
+
+
 def test_the_keys_of_a_provider_are_used_in_turn_and_one_that_is_refused_rests():
     many = World(model("m", keys=("K1", "K2", "K3")), B)
     keys = Counter(many.plan().steps[0].key for _ in range(600))

@@ -116,6 +116,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         on_cut: whether a stream that breaks is continued by another model, or ends with an error.
         preferred: the model that would be first if all were well; empty where that is the first step's.
         patience: most seconds to wait for a provider that asks for it; None leaves it to the executor.
+        probe: the first step is let through to see whether its target is well again.
     """
 
     route: str
@@ -132,6 +133,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     balance: Balance | Literal[""] = ""
     hedge: Hedge | None = None
     on_cut: OnCut = "continue"
+    probe: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

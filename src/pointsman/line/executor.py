@@ -7,6 +7,7 @@ by two side by side where the route hedges.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -22,13 +23,14 @@ from pointsman.core.errors import (
     UpstreamResting,
     UpstreamTimeout,
 )
+from pointsman.core.failure import State, Target
 from pointsman.core.model import TimeLimits
-from pointsman.core.plan import Hedge, Plan, Step
+from pointsman.core.plan import Plan, Step
 from pointsman.core.usage import Usage
 from pointsman.line.attempt import Asking, answered, begun
 from pointsman.line.dressing import dressed
-from pointsman.line.failover import PATIENCE, Next, Tried, following, kind_of
-from pointsman.line.hedges import LEAST, SHARE, allowed, worth
+from pointsman.line.failover import PATIENCE, Next, Tried, final, following, kind_of, room, untried
+from pointsman.line.hedges import LEAST, SHARE, UNLEARNED, allowed, in_doubt, worth
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.trail import Ended, Note, Trail
 from pointsman.line.words import in_our_terms
@@ -38,6 +40,8 @@ from pointsman.wire.trip import NO_FILES, Trip
 _NO_TIME = 1_000_000
 """Nanoseconds; with less than that left of the caller's own limit nobody is asked any more."""
 _MAX_TRIED = 100  # steps that are looked at, those that rest included
+_HURRIES = 1.5
+"""A call that may not be sent twice gives up who may well hang after so many times what is usual."""
 
 
 class Hunt(msgspec.Struct, eq=False):
@@ -54,6 +58,9 @@ class Hunt(msgspec.Struct, eq=False):
     _step: Step | None = None
     _onward: tuple[Standing, int | None] | None = None
     _decided: bool = False
+    _doubt: bool = False
+    _probe: Target | None = None
+    _hurry: float = 0.0
 
     async def go_on(self, error: UpstreamError, standing: Standing, spent: int | None) -> Won:
         """Somebody who goes on with the stream that broke with `error`.
@@ -79,11 +86,10 @@ class Hunt(msgspec.Struct, eq=False):
             self._deadline = self._parts.clock.monotonic() + int(timeout * 1e9)
         due = await self._next() if self._tried else None
         step, anyway = (self._plan.steps[0], False) if due is None else (due.step, due.anyway)
-        hedge = self._plan.hedge
+        special = self._plan.hedge is not None or self._plan.probe
         while due is not None or not self._tried:
-            found = await (
-                self._race(step) if hedge is not None and self._may_hedge(hedge) else self._ask(step, anyway)
-            )
+            race = (special or self._tried) and self._may_race(step, anyway)
+            found = await (self._race(step) if race else self._ask(step, anyway))
             if found is not None:
                 self._step = found.step
                 self._trail.open = found.note
@@ -108,29 +114,62 @@ class Hunt(msgspec.Struct, eq=False):
             self._trail.waited += int(found.wait * 1e9)
         return found
 
-    def _may_hedge(self, hedge: Hedge) -> bool:
-        fresh = not self._tried and self._onward is None and len(self._plan.steps) > 1
-        once = self._call.wishes.retries == 0  # the caller wants one request and no more
-        return fresh and not once and allowed(hedge, self._call.incoming.needs)
+    def _may_race(self, step: Step, anyway: bool) -> bool:
+        """Whether another may be asked besides: as the route says, or since this one may well hang."""
+        plan, tried, states = self._plan, self._tried, self._states()
+        self._hurry = 0.0
+        self._doubt = not anyway and in_doubt(step, tried, states) and bool(self._others((step,)))
+        self._probe = step.target if states.get(step.target) == "half_open" else None
+        hedge = plan.hedge if not tried and len(plan.steps) > 1 else None
+        needs = self._call.incoming.needs
+        if self._onward is not None or not (self._doubt or hedge) or not room(tried, 2, self._call.wishes.retries):
+            return False
+        if allowed(plan.hedge, needs):
+            if hedge is not None:
+                self._parts.hedges.earn(plan.route, hedge, worth(plan, step.model, needs))
+            return True
+        if self._doubt:
+            self._hurry = _HURRIES * (self._usual(step) or 0.0)
+        return False
+
+    def _states(self) -> Mapping[Target, State]:
+        return self._parts.health.states(self._parts.clock.monotonic())
+
+    def _usual(self, step: Step) -> float | None:
+        return self._parts.health.usual(step.target, SHARE, stream=self._call.incoming.stream)
+
+    def _others(self, asked: Collection[Step]) -> list[Step]:
+        """Who is well and may be asked beside those, other providers first."""
+        states, targets = self._states(), {step.target for step in asked}
+        left = untried(self._plan, self._tried)
+        others = [one for one in left if one.target not in targets and one.target not in states]
+        providers = {target.provider for target in targets}
+        return sorted(others, key=lambda one: one.target.provider in providers)
 
     async def _race(self, step: Step) -> _Found | None:
-        """Ask one, and when that takes long, the next one too. The first answer counts; the other is called off."""
-        first = asyncio.create_task(self._ask(step), name="first")
-        running = {first}
+        """Ask one, and when that takes long, another besides; in doubt, the next too when that one takes long.
+
+        The first answer counts; the others are called off.
+        """
+        asked = [step]
+        running = {asyncio.create_task(self._ask(step), name="first")}
         found: _Found | None = None
         waited, began = self._trail.waited, self._parts.clock.monotonic()
         try:
             try:
-                done, _ = await asyncio.wait(running, timeout=self._hedge_after(step))
-                if not done and (other := self._hedge(step)) is not None:
-                    running.add(asyncio.create_task(self._ask(other), name="hedge"))
-                while running and found is None:
-                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                after = self._hedge_after(step)
+                while running and found is None and not final(self._tried):
+                    done, running = await asyncio.wait(running, timeout=after, return_when=asyncio.FIRST_COMPLETED)
                     answered = [one for task in done if (one := task.result()) is not None]
                     found = next(iter(answered), None)
                     for late in answered[1:]:
                         await self._call_off(late)
-                self._decided = found is not None
+                    after = None
+                    if found is None and running and (other := self._hedge(asked, len(running))) is not None:
+                        asked.append(other)
+                        running.add(asyncio.create_task(self._ask(other), name="hedge"))
+                        after = self._hedge_after(other) if self._doubt else None
+                self._decided = True
             finally:
                 await self._stop(running)
                 self._trail.waited = waited + self._parts.clock.monotonic() - began  # once, though two were waited for
@@ -143,24 +182,27 @@ class Hunt(msgspec.Struct, eq=False):
         return found
 
     def _hedge_after(self, step: Step) -> float | None:
-        """Seconds before the second request; None where it is not known yet what is usual."""
-        hedge, needs = self._plan.hedge, self._call.incoming.needs
-        if hedge is None:
-            return None
-        self._parts.hedges.earn(self._plan.route, hedge, worth(self._plan, step.model, needs))
-        after = hedge.after or self._parts.health.usual(step.target, SHARE, stream=needs.stream)
-        return None if after is None else max(after, LEAST)
+        """Seconds before another is asked besides; None where it is not known yet what is usual."""
+        hedge = self._plan.hedge
+        after = (hedge.after if hedge is not None else None) or self._usual(step)
+        if after is None:
+            return UNLEARNED if self._doubt else None
+        return max(after, LEAST)
 
-    def _hedge(self, step: Step) -> Step | None:
-        """Who is asked besides; None where nobody else is well, or it would cost too much."""
-        plan, needs = self._plan, self._call.incoming.needs
-        states = self._parts.health.states(self._parts.clock.monotonic())
-        others = [one for one in plan.steps if one.target != step.target and one.target not in states]
-        others.sort(key=lambda one: one.target.provider == step.target.provider)
-        other = others[0] if others else None
-        if other is None or not self._parts.hedges.spend(plan.route, worth(plan, other.model, needs)):
+    def _hedge(self, asked: Collection[Step], running: int) -> Step | None:
+        """Who is asked besides; None where nobody else is well, or it would cost too much.
+
+        In doubt it costs next to nothing: it would be sent anyway, once those before it are given up.
+        """
+        if final(self._tried) or (len(asked) > 1 and not self._doubt):
             return None
-        return other
+        others = self._others(asked) if room(self._tried, running + 1, self._call.wishes.retries) else ()
+        other = next(iter(others), None)
+        if other is None or self._doubt:
+            return other
+        plan = self._plan
+        price = worth(plan, other.model, self._call.incoming.needs)
+        return other if self._parts.hedges.spend(plan.route, price) else None
 
     async def _stop(self, running: set[asyncio.Task[_Found | None]]) -> None:
         """Call off who is still being asked; what was sent to them is booked."""
@@ -182,7 +224,14 @@ class Hunt(msgspec.Struct, eq=False):
             self._trail.finish(Ended(), error=CallerGone("The caller left before the answer was complete"), note=note)
 
     def _outpaced(self, step: Step, note: Note) -> None:
-        """Book an attempt that was called off: its prompt was read, and who reads it takes money for it."""
+        """Book an attempt that was called off: its prompt was read, and who reads it takes money for it.
+
+        One that was to show whether its target is well has failed: else call after call would have to be helped out.
+        """
+        if step.target == self._probe and note.first_token is None:
+            late = UpstreamTimeout("still silent after its usual time; another has answered", phase="first_byte")
+            self._trail.finish(Ended(cost=0), error=late, note=note)
+            return
         usage = Usage(input=self._call.incoming.needs.input_tokens, estimated=True)
         price = step.model.price
         cost = price.cost(usage) if price is not None else None
@@ -253,7 +302,7 @@ class Hunt(msgspec.Struct, eq=False):
         if untold:
             outgoing = msgspec.structs.replace(outgoing, dropped=(*untold, *outgoing.dropped))
         trip = Trip(incoming=call.incoming, outgoing=outgoing, price=model.price, now=call.started)
-        fresh = not self._tried and self._deadline is None  # as nearly all are
+        fresh = not self._tried and self._deadline is None and not self._hurry  # as nearly all are
         configured, stream = model.provider.limits, call.incoming.stream
         limits = (
             parts.health.limits(step.target, configured, stream=stream, thinks=step.thinks)
@@ -269,6 +318,8 @@ class Hunt(msgspec.Struct, eq=False):
         if not self._tried or not self._is_last(step):  # whoever is the last of several gets all the time there is
             stream = self._call.incoming.stream
             limits = self._parts.health.limits(step.target, limits, stream=stream, thinks=step.thinks)
+            if self._hurry:
+                limits = msgspec.structs.replace(limits, first_byte=min(limits.first_byte, self._hurry))
         if self._deadline is None:
             return limits
         left = max((self._deadline - self._parts.clock.monotonic()) / 1e9, 0.001)

@@ -126,10 +126,7 @@ def following(
     """
     if not tried:
         return Next(plan.steps[0])
-    last = tried[-1]
-    sent = sum(one.kind not in _UNSENT for one in tried)
-    most = MAX_ATTEMPTS if retries is None else min(retries + 1, MAX_ATTEMPTS)
-    if sent >= most or RULES[last.kind].elsewhere == "no":
+    if not room(tried, 1, retries) or final(tried):
         return None
     return (
         _at_once_again(plan, tried)
@@ -139,10 +136,21 @@ def following(
     )
 
 
+def final(tried: Sequence[Tried]) -> bool:
+    """Whether the last failure is one that nobody can mend."""
+    return bool(tried) and RULES[tried[-1].kind].elsewhere == "no"
+
+
+def room(tried: Sequence[Tried], more: int, retries: int | None) -> bool:
+    """Whether so many more requests may be sent, by the caller's wish and in all."""
+    sent = sum(one.kind not in _UNSENT for one in tried)
+    return sent + more <= (MAX_ATTEMPTS if retries is None else min(retries + 1, MAX_ATTEMPTS))
+
+
 def _elsewhere(plan: Plan, tried: Sequence[Tried], patience: float) -> Next | None:
     """A step that was not tried; before a poorer one, the same again where it said when."""
     last = tried[-1]
-    left = _left(plan, tried)
+    left = untried(plan, tried)
     if last.kind == "rate_limited" and last.retry_after is not None and _times(tried, last.step) < 2:
         wait = _told(last, patience)
         if wait is not None and not any(_as_good(step, last.step) for step in left):
@@ -162,12 +170,12 @@ def _at_once_again(plan: Plan, tried: Sequence[Tried]) -> Next | None:
     return Next(last.step, wait) if wait <= _LONGEST else None
 
 
-def _left(plan: Plan, tried: Sequence[Tried]) -> list[Step]:
-    """The steps that were not tried, those of which a failure speaks as well at the end."""
+def untried(plan: Plan, tried: Sequence[Tried]) -> list[Step]:
+    """The steps that were not tried and may help, those of which a failure speaks as well at the end."""
     done = [one.step.target for one in tried]
     left = [step for step in plan.steps if step.target not in done and not any(_useless(step, one) for one in tried)]
     chain = plan.strategy == "chain"
-    return sorted(left, key=lambda step: max(_doubt(step, one, chain=chain) for one in tried))
+    return sorted(left, key=lambda step: max((_doubt(step, one, chain=chain) for one in tried), default=0))
 
 
 def _useless(step: Step, one: Tried) -> bool:

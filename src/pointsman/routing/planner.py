@@ -176,6 +176,7 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
         on_cut=route.on_cut,
         balance=route.balance,
         hedge=route.hedge,
+        probe=facts.states.get(steps[0].target) == "half_open",
         warnings=tuple(warnings),
     )
 

@@ -48,7 +48,7 @@ def turned(plan: Plan, toss: Toss, load: LoadOf, states: Mapping[Target, State],
         steps.sort(key=lambda step: place[step.model.name])
     head = msgspec.structs.replace(steps[0], start="at_once")
     rest = [msgspec.structs.replace(step, start="after_failure") if step.start == "at_once" else step for step in steps]
-    return msgspec.structs.replace(plan, steps=(head, *rest[1:]))
+    return msgspec.structs.replace(plan, steps=(head, *rest[1:]), probe=states.get(head.target) == "half_open")
 
 
 def _ordered(
