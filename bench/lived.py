@@ -28,13 +28,13 @@ from pointsman.health.book import Book
 from pointsman.line.parts import NoHealth
 from pointsman.line.walk import Line
 from pointsman.routing.planner import Planner
-from pointsman.testing.spells import Timetable
+from pointsman.testing.spells import Spell, Timetable
 from pointsman.testing.virtual import VirtualClock, run_virtual
 from pointsman.testing.world import SAID, World
 from pointsman.wire.openai_chat import OpenAIChat
 
 ROUTE = "route"
-WHOLE, STREAMED = request(ROUTE), request(ROUTE, stream=True)
+TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
 SHOWN = 12
 LATE = 10.0
 """Seconds; an answer whose first word takes longer counts as a late one."""
@@ -58,9 +58,10 @@ class Lost:
 class Tally:
     """Seconds of time for which calls stood, by what became of them.
 
-    `lost` is keyed by who could have answered (see `able`) and by the error; `broken` are answers that pass for whole
-    ones and are not; `late` are answers whose first word took longer than `LATE`; `lost_able` are the lost calls that
-    were made at a moment when somebody could answer.
+    `lost` is keyed by who could have answered (see `able`) and by the error, `troubles` by what was the matter with the
+    providers; `broken` are answers that pass for whole ones and are not; `late` are answers whose first word took more
+    than `LATE`; `lost_able` are the lost calls that were made at a moment when somebody could answer. `back` has, for
+    each outage of the first provider, the seconds from its end to the first call that it answered.
     """
 
     calls: int = 0
@@ -72,6 +73,8 @@ class Tally:
     longest: float = 0.0
     left_open: int = 0
     lost: Counter[tuple[str, str]] = field(default_factory=Counter)
+    troubles: Counter[str] = field(default_factory=Counter)
+    back: list[float] = field(default_factory=list)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: list[Lost] = field(default_factory=list)
 
@@ -96,7 +99,13 @@ def able(tables: Mapping[str, Timetable], start: float, end: float) -> str:
 
 
 def live(
-    tables: Mapping[str, Timetable], calls: Iterable[Moment], *, seed: int, patience: float, remembers: bool = True
+    tables: Mapping[str, Timetable],
+    calls: Iterable[Moment],
+    *,
+    seed: int,
+    patience: float,
+    remembers: bool = True,
+    tools: bool = False,
 ) -> Tally:
     """Make the calls, every third one streamed, over a route that tries the providers in the tables' order.
 
@@ -106,8 +115,9 @@ def live(
         seed: of latencies and decisions.
         patience: seconds after which a caller hangs up.
         remembers: with the book of health; else nothing is learned from one call for the next.
+        tools: the calls offer a tool: such a call is never sent to two providers at once.
     """
-    return run_virtual(_live(tables, calls, seed, Callers(patience), remembers=remembers))
+    return run_virtual(_live(tables, calls, seed, Callers(patience, tools=tools), remembers=remembers))
 
 
 async def _live(
@@ -150,16 +160,25 @@ def _house(names: tuple[str, ...]) -> House:
     )
 
 
+def _body(*, stream: bool, tools: bool) -> bytes:
+    body = request(ROUTE, stream=stream)
+    return msgspec.json.encode(msgspec.json.decode(body) | {"tools": [TOOL]}) if tools else body
+
+
 class Callers:
     """Makes calls, judges what comes back and keeps the tally; hears of each call's outcome as a recorder."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, *, tools: bool = False) -> None:
         self.tally = Tally()
+        self._bodies = {stream: _body(stream=stream, tools=tools) for stream in (False, True)}
         self._patience = patience
         self._outcome: Outcome | None = None
+        self._away: list[Spell] = []
 
     def begin(self, world: World, line: Line, dialect: OpenAIChat) -> None:
         self._world, self._line, self._dialect = world, line, dialect
+        self._first = next(iter(world.tables))
+        self._away = [one for one in reversed(world.tables[self._first].spells) if one.trouble == "down"]
 
     def record(self, outcome: Outcome) -> None:
         self._outcome = outcome
@@ -167,13 +186,12 @@ class Callers:
     async def call(self, moment: Moment, *, stream: bool) -> None:
         begun = self._world.now()
         reply = Heard(self._world)
-        body = STREAMED if stream else WHOLE
         arrival = Arrival(
             method="POST",
             path="/v1/chat/completions",
             headers=_HEADERS,
             lookup=dict(_HEADERS),
-            body=body,
+            body=self._bodies[stream],
             received=self._line.parts.clock.monotonic(),
         )
         error = "gave up waiting"
@@ -183,6 +201,16 @@ class Callers:
                 error = "" if failed is None else failed.code
         outcome, self._outcome = self._outcome, None  # this call's: nothing else ran since the line took it down
         self._judge(moment, reply, begun, error, outcome, stream=stream)
+        if outcome is not None:
+            self._look_back(begun, outcome)
+
+    def _look_back(self, begun: float, outcome: Outcome) -> None:
+        """Whether it is the first call that the first provider answers after an outage."""
+        answered = any(one.provider == self._first and not one.error for one in outcome.attempts)
+        while answered and self._away and self._away[-1].end <= begun:
+            spell = self._away.pop()
+            if not self._away or self._away[-1].end > begun:  # else it was away again before anybody was answered
+                self.tally.back.append(begun - spell.end)
 
     def _judge(
         self, moment: Moment, reply: Heard, begun: float, error: str, outcome: Outcome | None, *, stream: bool
@@ -205,6 +233,9 @@ class Callers:
         if able(self._world.tables, begun, begun) != "nobody":
             tally.lost_able += weight
         tally.lost[who, error] += weight
+        tally.troubles[f"{who}, {'streamed' if stream else 'whole'}: {_troubles(self._world.tables, begun, now)}"] += (
+            weight
+        )
         if len(tally.examples) < SHOWN and who != "nobody":
             troubles = {name: _said(table, begun, now) for name, table in self._world.tables.items()}
             attempts = (
@@ -216,6 +247,15 @@ class Callers:
                 ]
             )
             tally.examples.append(Lost(begun, now - begun, stream, who, error, troubles, attempts))
+
+
+def _troubles(tables: Mapping[str, Timetable], start: float, end: float) -> str:
+    """What was the matter with whom meanwhile, in the route's order and without times: `silent, well, errors`."""
+    found = []
+    for table in tables.values():
+        spells = [spell for spell in table.spells if spell.start <= end and spell.end > start]
+        found.append(next((one.way if one.trouble == "down" else one.trouble for one in spells), "well"))
+    return ", ".join(found)
 
 
 def _said(table: Timetable, start: float, end: float) -> str:

@@ -1,11 +1,17 @@
 """A simulated year of failing providers before the real line: what share of calls is answered.
 
-python -m bench.year [--seeds 20] [--days 365] [--patience 60] [--forgetful] [--only NAME] [--json FILE]
+python -m bench.year [--seeds 20] [--days 365] [--patience 60] [--forgetful] [--tools] [--only NAME] [--json FILE]
 
 Providers fail as their timetables say (`pointsman.testing.spells`), on a virtual clock, so that a year takes seconds.
 Calls are made often while something is the matter and rarely while nothing is, and each weighs as much as the time that
 it stands for (`bench/sampling.py`). Beside each figure stands what the timetables allow: nobody can answer while every
 provider of the route is down.
+
+A call is answered if its caller has the whole and right answer before it hangs up, after `--patience` seconds. What no
+gateway can give: an answer while all are down, or while the only one that is not fails one request in three (each is
+asked twice, no more); and, to a caller with less patience than one provider's time limit, an answer after that provider
+has fallen silent with the call in its hands. A whole answer is given up after 20 s at the earliest, as long answers
+among short ones look like silence too; so 60 s are enough for one such, and 10 s are not.
 """
 
 from __future__ import annotations
@@ -30,6 +36,7 @@ from bench import stats
 from pointsman.testing.spells import Habits, steps, timetables
 
 DAY = 86_400.0
+SHOWN = 8
 ALONE = 50
 """Years of timetables alone, for each year with calls, from which the share is counted in which nobody can answer."""
 BROWN = {"slow": 0.003, "slow_for": 1800.0, "limited": 1 / 7, "limited_for": 60.0}
@@ -70,11 +77,12 @@ class Job:
     seconds: float
     patience: float
     remembers: bool = True
+    tools: bool = False
 
     def run(self) -> Tally:
         tables = timetables(self.scenario.habits, seed=self.seed, seconds=self.seconds, shared=self.scenario.shared)
         calls = moments(tables, self.seconds, random.Random(f"{self.seed}/calls"), Rates())
-        return live(tables, calls, seed=self.seed, patience=self.patience, remembers=self.remembers)
+        return live(tables, calls, seed=self.seed, patience=self.patience, remembers=self.remembers, tools=self.tools)
 
 
 def nobody(scenario: Scenario, years: int) -> float:
@@ -113,6 +121,19 @@ class Result:
         return stats.mean(self.shares).value >= self.scenario.least and not any(one.broken for one in self.tallies)
 
     @property
+    def troubles(self) -> dict[str, float]:
+        """Shares of the time, by who could have answered and what was the matter with each; the largest first."""
+        found: Counter[str] = Counter()
+        for one in self.tallies:
+            found.update({what: weight / self.time for what, weight in one.troubles.items()})
+        return dict(found.most_common())
+
+    @property
+    def back(self) -> list[float]:
+        """Seconds from the end of each outage of the first provider to the first call that it answered, in order."""
+        return sorted(seconds for one in self.tallies for seconds in one.back)
+
+    @property
     def causes(self) -> dict[str, float]:
         """Shares of the time, by who could have answered and what the caller got; the largest first."""
         causes: Counter[str] = Counter()
@@ -131,6 +152,8 @@ class Result:
             "seeds": self.shares,
             "nobody_could": self.alone,
             "lost": self.causes,
+            "troubles": self.troubles,
+            "back_s": self.back,
             "late": sum(one.late for one in self.tallies) / self.time,
             "longest_s": max(one.longest for one in self.tallies),
             "broken": sum(one.broken for one in self.tallies),
@@ -154,6 +177,9 @@ def _lines(one: Result) -> list[str]:
     late, longest = sum(t.late for t in one.tallies) / one.time, max(t.longest for t in one.tallies)
     broken, calls = sum(t.broken > 0 for t in one.tallies), sum(t.calls for t in one.tallies)
     causes = ", ".join(f"{why} {share * 1e6:.1f}" for why, share in one.causes.items())
+    ways = "; ".join(f"{what} {share * 1e6:.2f}" for what, share in list(one.troubles.items())[:SHOWN])
+    back = one.back or [0.0]
+    middle, most = back[len(back) // 2], back[len(back) * 95 // 100]
     uptimes = "/".join(f"{up * 100:.1f}" for up in scenario.uptimes)
     return [
         f"{scenario.name:<3}{uptimes}: {scenario.meaning}",
@@ -161,6 +187,8 @@ def _lines(one: Result) -> list[str]:
         f"   timetables alone: nobody can answer for {_percent(one.alone)}, so at most {_percent(1 - one.alone)}",
         f"   lost while one was well {lost['well']}, while the best was slow {lost['slow']}, else {lost['nobody']}",
         f"   lost, in millionths: {causes or 'none'}",
+        f"   what was the matter with each then: {ways or 'nothing'}",
+        f"   after an outage the first provider answers again: median {middle:.0f} s, 95 % within {most:.0f} s",
         f"   first word after more than 10 s {_percent(late)}, the longest {longest:.0f} s",
         f"   years with a broken answer that passes for whole {broken}; {calls:,} calls",
     ]
@@ -186,12 +214,24 @@ def _example(results: Sequence[Result]) -> list[str]:
     return list(seen.values())
 
 
+def _job(scenario: Scenario, seed: int, options: argparse.Namespace) -> Job:
+    return Job(
+        scenario,
+        seed,
+        seconds=options.days * DAY,
+        patience=options.patience,
+        remembers=not options.forgetful,
+        tools=options.tools,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--days", type=float, default=365.0)
     parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a caller hangs up")
     parser.add_argument("--forgetful", action="store_true", help="without the book of health")
+    parser.add_argument("--tools", action="store_true", help="calls offer tools, and are sent to one at a time")
     parser.add_argument("--only", action="append", default=[], help="a scenario's name")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="write everything there")
@@ -201,11 +241,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.workers) as pool:
         alone = {one.name: pool.submit(nobody, one, ALONE * options.seeds) for one in chosen}
         years = {
-            one.name: [
-                pool.submit(Job(one, seed, options.days * DAY, options.patience, not options.forgetful).run)
-                for seed in range(options.seeds)
-            ]
-            for one in chosen
+            one.name: [pool.submit(_job(one, seed, options).run) for seed in range(options.seeds)] for one in chosen
         }
         for done, _ in enumerate(as_completed(job for jobs in years.values() for job in jobs), 1):
             print(f"\r{done} of {len(chosen) * options.seeds} years", end="", file=sys.stderr, flush=True)

@@ -72,3 +72,17 @@ def test_a_caller_who_gives_up_is_lost() -> None:
     tally = live(tables, [Moment(10.0, 2.0)], seed=1, patience=5.0, remembers=False)
     assert dict(tally.lost) == {("well", "gave up waiting"): 2.0}
     assert tally.examples[0].troubles["p2"] == "well"
+    assert dict(tally.troubles) == {"well, streamed: silent, well": 2.0}
+
+
+@pytest.mark.parametrize("tools", [False, True])
+def test_while_a_provider_hangs_few_callers_wait_and_none_does_afterwards(*, tools: bool) -> None:
+    tables = {"p1": Timetable([Spell(3600, 7200, "down", "silent")]), "p2": Timetable([])}
+    calls = [Moment(5.0 * number, 5.0) for number in range(1, 2160)]
+    tally = live(tables, calls, seed=1, patience=60.0, tools=tools)
+    assert tally.answered == tally.time
+    assert tally.late < 60, "only those that were under way before its breaker opened"
+    assert tally.longest < 40
+    assert len(tally.back) == 1
+    assert tally.back[0] < 30, "its first choice again within a rest and a call"
+    assert tally.requests["p1", "down"] < 250, "three probes a minute"
