@@ -33,6 +33,7 @@ class Answered:
 
     status = 200
     headers: Headers = ((b"content-type", b"application/json"),)
+    connected: float | None = None
 
     def header(self, name: bytes) -> bytes:
         return b"application/json" if name == b"content-type" else b""
