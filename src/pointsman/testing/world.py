@@ -207,7 +207,6 @@ class Scene:
     def __init__(self, visit: Visit, status: int, headers: Headers, pieces: Sequence[tuple[float, bytes]]) -> None:
         self.status = status
         self.headers = headers
-        self.connected: float | None = None
         self._visit = visit
         self._pieces = iter(pieces)
         self._closed = False
