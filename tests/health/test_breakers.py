@@ -83,6 +83,22 @@ def test_a_probe_that_tells_nothing_makes_way_for_the_next(ward):
     assert ward.begin(A) == 0.0
 
 
+def test_a_probe_that_another_overtook_has_failed_if_its_target_had(ward):
+    for _ in range(3):
+        ward.attempt(A, "server_error")
+    ward.rest(A)
+    ward.attempt(A, None, neutral=True, outpaced=True)
+    assert (ward.state(A), ward.told[-1].cause) == ("open", "failures")
+    assert "when it was asked again" in ward.told[-1].why
+    assert 8 <= ward.rest(A) <= 12
+    ward.attempt(A)
+    assert ward.state(A) == "closed"
+    ward.attempt(A, "rate_limited", retry_after=5)
+    ward.rest(A)
+    ward.attempt(A, None, neutral=True, outpaced=True)
+    assert ward.state(A) == "half_open", "it asked for its rest, and never failed"
+
+
 def test_a_probe_that_never_ends_does_not_lock_for_ever_and_its_late_end_does_not_free_the_next(ward):
     for _ in range(3):
         ward.attempt(A, "server_error")

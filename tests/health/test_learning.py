@@ -124,6 +124,24 @@ def test_an_outage_that_is_over_does_not_lengthen_the_next(ward):
     assert limits(ward, stream=False).first_byte == 20.0, "for all"
 
 
+@pytest.mark.parametrize("slower", [0.8, 1.0])
+def test_a_model_that_comes_back_slower_is_found_to_be_back(ward, slower):
+    for _ in range(128):
+        assert ask(ward, 0.5)
+    for _ in range(3):
+        ward.attempt(A, "server_error")
+    began = ward.now
+    while ward.state(A) != "closed":
+        ward.rest(A)
+        given = ward.book.usual(A, 0.95, stream=True) + 0.1  # then another has answered
+        if slower <= given:
+            ward.attempt(A, None, slower, stream=True, first_token=slower)
+        else:
+            ward.attempt(A, None, given, stream=True, neutral=True, outpaced=True)
+        assert ward.now - began < 3600
+    assert ward.now - began > 20, "it was not at once"
+
+
 def test_what_is_usual_is_told_by_those_that_were_answered(ward):
     for _ in range(64):
         assert ask(ward, 0.5)

@@ -117,6 +117,9 @@ class Book:
                 tells = "pause"
         began = now - end.duration
         if end.neutral:
+            if end.outpaced and end.first_token is None and record.state == "half_open":
+                self._overtaken(record, end, now, began)
+                return
             if end.outpaced:
                 record.outpaced(end, now)
             self._nothing(record, began)
@@ -292,6 +295,13 @@ class Book:
     def _nothing(self, record: Record, began: int) -> None:
         for gate in (record.provider, record.key, record.own):
             gate.free(began)
+
+    def _overtaken(self, record: Record, end: AttemptEnd, now: int, began: int) -> None:
+        """A probe did not answer before another did, which was asked when it had had its usual time."""
+        record.overtaken(end, now)
+        for gate in (record.provider, record.key, record.own):
+            gate.overtaken(now, began)
+        self._settle(record, now)
 
     def _opened(self, target: Target, now: int) -> Record:
         """A target that nobody has asked before: well, unless its provider or its key is not."""

@@ -240,6 +240,16 @@ class Gate:
         if self.state == "half_open" and self.fresh(began):
             self._probe = None
 
+    def overtaken(self, now: int, began: int) -> None:
+        """Another answered before an attempt did: where that was the probe of one that had failed, it failed again.
+
+        Else whoever hangs would be asked by call after call, and each would have to be helped out.
+        """
+        if self.state == "half_open" and self.after in _FAILED:
+            self.ill(now, began, self.after, "silent after its usual time")
+        else:
+            self.free(began)
+
     def _rest(self) -> float:
         rest = min(_FIRST_REST * 2.0**self._openings, _LONGEST_REST) * self._jitter()
         self._openings = min(self._openings + 1, _DOUBLINGS)

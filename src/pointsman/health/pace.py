@@ -42,7 +42,7 @@ class Pace:
         self._usual = 0.0
         self._blocked = 0
 
-    def add(self, seconds: float, now: int, *, late: bool = False) -> bool:
+    def add(self, seconds: float, now: int, *, late: bool = False, overtaken: bool = False) -> bool:
         """Take a sample; whether `slow` has changed."""
         peak = self._peak
         if seconds >= peak:
@@ -51,7 +51,7 @@ class Pace:
             weight = math.exp((self.last - now) / _FADES) if now > self.last else 1.0
             self._peak = peak * weight + seconds * (1.0 - weight)
         self.last = now
-        return self.first.add(seconds, late=late) and self._block(now)
+        return self.first.add(seconds, late=late, overtaken=overtaken) and self._block(now)
 
     def peak(self, now: int) -> float:
         """The mean that goes up at once and comes down with time, also while nobody asks."""

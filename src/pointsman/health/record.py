@@ -156,6 +156,13 @@ class Record:
             self.look_again()
             pace.add(seconds, now)
 
+    def overtaken(self, end: AttemptEnd, now: int) -> None:
+        """A probe had its usual time and more, and no answer: late, and yet part of what is usual (see `Samples`)."""
+        pace = self._streams if end.stream else self._wholes
+        if pace.first.limit:
+            self.look_again()
+            pace.add(end.duration * _NANO, now, late=True, overtaken=True)
+
     def look_again(self) -> None:
         """Something may have changed: the next answer is looked at, and time limits are made anew."""
         self._count()

@@ -9,6 +9,7 @@ KEPT = 128
 LEAST = 20
 _EVERY = 16
 _PATIENT = 6
+_WIDER = 2.0
 
 
 class Samples:
@@ -21,6 +22,10 @@ class Samples:
     - of what was answered the limit is made, and those that were late raise it to its double (`stretch`) at most, to
       twice that after six of them in a row;
     - beyond that only the median does, which moves once more than half of the samples are late.
+
+    `usually` is for those who look for another when one takes longer than it usually does. Probes that were `overtaken`
+    then are late too, but count there, up to twice what was usual of those that were answered: a model that has
+    come back slower is given more time bit by bit, or it would never be found to be back.
 
     What was late before a rest of its target hung, if after it the target answers as ever: then those samples count no
     longer, and the next outage is not met with the double limit.
@@ -67,17 +72,17 @@ class Samples:
         self.count = 0
         self.limit = 0.0
 
-    def add(self, seconds: float, *, late: bool = False) -> bool:
-        """Take a sample; `late` where it ran into its limit. Whether a block of 16 is full."""
+    def add(self, seconds: float, *, late: bool = False, overtaken: bool = False) -> bool:
+        """Take a sample; `late` where it ran into its limit, or was `overtaken`. Whether a block of 16 is full."""
         count = self.count
         if count < KEPT:
             self._ring.append(seconds)
-            self._late.append(late)
+            self._late.append(late + overtaken)
         else:
             place = count % KEPT
-            self._lates -= self._late[place]
+            self._lates -= self._late[place] > 0
             self._ring[place] = seconds
-            self._late[place] = late
+            self._late[place] = late + overtaken
         self.count = count = count + 1
         if late:
             self._lates += 1
@@ -115,9 +120,12 @@ class Samples:
         return _at(sorted(self._ring), share) if self._ring else None
 
     def usually(self, share: float) -> float | None:
-        """As `percentile`, of those that were answered in time, if there are any."""
+        """As `percentile`, of those that were answered in time and, within bounds, those that were overtaken."""
         answered = self._answered()
-        return _at(answered, share) if answered else self.percentile(share)
+        if not self._lates or not answered:
+            return self.percentile(share)
+        known = sorted([value for value, late in zip(self._ring, self._late, strict=True) if late != 1])
+        return min(_at(known, share), _WIDER * _at(answered, share))
 
     def _answered(self) -> list[float]:
         return sorted([value for value, late in zip(self._ring, self._late, strict=True) if not late])

@@ -185,8 +185,9 @@ class Hunt(msgspec.Struct, eq=False):
         """Seconds before another is asked besides; None where it is not known yet what is usual."""
         hedge = self._plan.hedge
         after = (hedge.after if hedge is not None else None) or self._usual(step)
-        if after is None:
-            return UNLEARNED if self._doubt else None
+        if after is None:  # a stream is given up soon enough, and who thinks may do so for long
+            whole = not self._call.incoming.stream and not step.thinks
+            return UNLEARNED if self._doubt and whole else None
         return max(after, LEAST)
 
     def _hedge(self, asked: Collection[Step], running: int) -> Step | None:
@@ -230,7 +231,7 @@ class Hunt(msgspec.Struct, eq=False):
         """
         if step.target == self._probe and note.first_token is None:
             late = UpstreamTimeout("still silent after its usual time; another has answered", phase="first_byte")
-            self._trail.finish(Ended(cost=0), error=late, note=note)
+            self._trail.finish(Ended(cost=0, told=Outpaced("its usual time has passed")), error=late, note=note)
             return
         usage = Usage(input=self._call.incoming.needs.input_tokens, estimated=True)
         price = step.model.price
@@ -266,11 +267,18 @@ class Hunt(msgspec.Struct, eq=False):
             self._tried.append(Tried(step, kind_of(error), wait))
             self._last = last = in_our_terms(error, model, incoming.model, asking.request.headers)
             status = error.status if isinstance(error, UpstreamRefused) else 0
-            told = CallerGone("its own time has passed") if self._over() else error  # no fault of the provider's
+            told = self._told(error)
             trail.finish(Ended(status=status, cost=0, told=told), error=last, note=note)
             return None
         trail.heard(note, won.response)
         return _Found(step, note, won)
+
+    def _told(self, error: UpstreamError) -> PointsmanError:
+        """What the health book hears of a failure: who had less time than its limit is not blamed as for all of it."""
+        if self._over():
+            return CallerGone("its own time has passed")
+        hurried = self._hurry and isinstance(error, UpstreamTimeout) and error.phase == "first_byte"
+        return Outpaced("its usual time has passed") if hurried else error
 
     def _resting(self, step: Step, rest: float) -> UpstreamError:
         model = step.model

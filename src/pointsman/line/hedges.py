@@ -21,8 +21,8 @@ SHARE = 0.95
 """The second request starts when so many answers would have begun."""
 LEAST = 0.05
 """Seconds that the first one has in any case."""
-UNLEARNED = 5.0
-"""Seconds that one has which may hang, where it is not known yet what is usual for it."""
+UNLEARNED = 30.0
+"""Seconds that one has for a whole answer which may hang, where it is not known yet what is usual for it."""
 _HANGS: frozenset[FailureKind] = frozenset({"silent", "stalled", "too_long", "connect_timeout"})
 """Failures that took a call's time: the next one may not take as much again."""
 _SAVED = 20.0
