@@ -44,13 +44,14 @@ def config(sim: Simulator, **route: Any) -> dict[str, Any]:
     }
 
 
-def teach(served: Any, name: str, *, failed: bool = False) -> Target:
-    """Its answers took a tenth of a second; where it failed, that was half a minute ago, and its rest is over."""
+def teach(served: Any, name: str, *, failed: bool = False, took: float = 0.1) -> Target:
+    """How long its answers took (seconds); where it failed, that was half a minute ago, and its rest is over."""
     health, target = served.house.pieces.health, Target(name, "m-1")
     then = time.monotonic_ns() - 60 * SECOND
+    nanos = round(took * SECOND)
     for stream in (False, True) * 25:
         health.begin(target, then)
-        health.end(target, AttemptEnd(stream=stream, first_token=SECOND // 10, duration=SECOND // 10), then)
+        health.end(target, AttemptEnd(stream=stream, first_token=nanos, duration=nanos), then)
     for _ in range(3 * failed):
         health.begin(target, then + 30 * SECOND)
         health.end(target, AttemptEnd(failure="server_error"), then + 30 * SECOND)
@@ -104,7 +105,7 @@ async def test_who_hangs_when_it_is_asked_again_costs_the_caller_no_more_than_it
 
 async def test_who_is_back_is_asked_again_and_nobody_else(sim: Simulator, serving: Serving) -> None:
     async with serving(config(sim)) as served:
-        one = teach(served, "one", failed=True)
+        one = teach(served, "one", failed=True, took=LONG / 2)
         assert (await asked(served))[0] == "one"
         assert state(served, one) == "closed"
         assert [entry.provider for entry in sim.journal] == ["one"]
