@@ -50,6 +50,19 @@ Fault = Literal["caller", "gateway", "upstream"]
 Phase = Literal["connect", "first_byte", "between_bytes", "total"]
 
 
+def forget_frames(error: BaseException) -> None:
+    """Let go of the frames that an error passed through, and of the errors that it came of.
+
+    Whoever keeps an error keeps them, and they keep all that the failed call knew: its request, what was answered so
+    far, and mostly the error itself. Without this all of it would stay until the next garbage collection.
+    """
+    last: BaseException | None = error
+    while last is not None:
+        earlier = last.__cause__ or last.__context__
+        last.__traceback__ = last.__cause__ = last.__context__ = None
+        last = earlier
+
+
 class PointsmanError(Exception):
     """Root of the tree; never raised itself."""
 

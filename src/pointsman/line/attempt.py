@@ -10,7 +10,7 @@ import asyncio
 
 import msgspec
 
-from pointsman.core.errors import UpstreamError, UpstreamGarbage, UpstreamTimeout
+from pointsman.core.errors import UpstreamError, UpstreamGarbage, UpstreamTimeout, forget_frames
 from pointsman.core.model import Model
 from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 from pointsman.line.parts import Parts, Won
@@ -72,14 +72,12 @@ def _whole(asking: Asking, response: UpstreamResponse, body: bytes) -> Won:
         heard = asking.way.read_answer(body, asking.trip)
     except UpstreamGarbage as error:
         raise in_plain_words(error, response, body) from None
-    outgoing = asking.trip.outgoing
     return Won(
         model=asking.model,
         response=response,
         body=heard.body,
         facts=heard.facts,
-        outgoing=outgoing,
-        dropped=outgoing.dropped + heard.dropped,
+        dropped=asking.trip.outgoing.dropped + heard.dropped,
     )
 
 
@@ -91,7 +89,8 @@ async def _refusal(way: Passage, response: UpstreamResponse, now: int) -> Upstre
         )
     try:
         body = await response.read()
-    except UpstreamError:
+    except UpstreamError as error:
+        forget_frames(error)
         body = b""  # the status alone says enough; a cut error page must not hide it
     return way.read_error(response.status, response.headers, body[:_MAX_ERROR_BODY], now)
 
@@ -116,7 +115,6 @@ async def _open_stream(asking: Asking, response: UpstreamResponse) -> Won:
         response=response,
         body=b"".join(held),
         facts=AnswerFacts(),
-        outgoing=trip.outgoing,
         dropped=trip.outgoing.dropped,
         relay=relay,
         ended=ended,

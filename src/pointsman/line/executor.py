@@ -22,6 +22,7 @@ from pointsman.core.errors import (
     UpstreamRefused,
     UpstreamResting,
     UpstreamTimeout,
+    forget_frames,
 )
 from pointsman.core.failure import State, Target
 from pointsman.core.model import TimeLimits
@@ -244,6 +245,7 @@ class Hunt(msgspec.Struct, eq=False):
         try:
             asking = await self._prepare(step)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
+            forget_frames(error)
             self._unasked.append(error)
             self._tried.append(Tried(step, "not_asked"))
             trail.skip(model, error)
@@ -262,6 +264,7 @@ class Hunt(msgspec.Struct, eq=False):
             self._called_off(step, note)
             raise
         except UpstreamError as error:
+            forget_frames(error)
             trail.waited += parts.clock.monotonic() - note.at
             wait = error.retry_after if isinstance(error, UpstreamRefused) else None
             self._tried.append(Tried(step, kind_of(error), wait))

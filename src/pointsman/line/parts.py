@@ -165,7 +165,6 @@ class Won(msgspec.Struct, frozen=True, kw_only=True):
         relay: the stream's relay; None for a whole answer.
         ended: the stream's body is already at its end.
         warnings: what the caller is to be told besides.
-        outgoing: what was sent.
         dropped: what could not be said, of the request and of the answer.
     """
 
@@ -173,7 +172,6 @@ class Won(msgspec.Struct, frozen=True, kw_only=True):
     response: UpstreamResponse
     body: bytes
     facts: AnswerFacts
-    outgoing: Outgoing
     dropped: tuple[Dropped, ...] = ()
     relay: Relay | None = None
     ended: bool = False

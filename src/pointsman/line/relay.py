@@ -7,13 +7,12 @@ can only be told: the stream gets the dialect's error event, never a clean end.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from pointsman.core.chat import Dropped
 from pointsman.core.dialects import MESSAGES
-from pointsman.core.errors import PointsmanError, UpstreamError
+from pointsman.core.errors import PointsmanError, UpstreamError, forget_frames
 from pointsman.core.model import Model
 from pointsman.core.money import usd_text
 from pointsman.core.plan import Plan
@@ -104,6 +103,7 @@ async def _flow(call: Call, won: Won, run: Delivery) -> Won | None:
     try:
         await _pass_on(won, relay, run)
     except UpstreamError as error:
+        forget_frames(error)
         begun = told.begun
         rescued = await _rescued(error, run)
         if isinstance(rescued, Won):
@@ -127,6 +127,7 @@ async def _rescued(error: UpstreamError, run: Delivery) -> Won | bytes | Upstrea
     try:
         return await run.rescue(error, run.told)
     except UpstreamError as failed:
+        forget_frames(failed)
         return failed
 
 
@@ -196,9 +197,11 @@ class Delivery(NamedTuple):
 
 async def _linger(response: UpstreamResponse) -> None:
     """Wait a moment for the end of a body whose stream is over; whoever keeps it open longer loses the connection."""
-    with contextlib.suppress(UpstreamError, TimeoutError):
+    try:
         async with asyncio.timeout(_LINGER):
             await response.next_chunk()
+    except (UpstreamError, TimeoutError) as error:
+        forget_frames(error)
 
 
 _FIRST = (b"x-pointsman-attempts", b"1")

@@ -24,6 +24,7 @@ from pointsman.core.errors import (
     UpstreamError,
     UpstreamRefused,
     UpstreamResting,
+    forget_frames,
 )
 from pointsman.core.plan import Plan
 from pointsman.core.ports import STOPPING, Reply
@@ -60,6 +61,7 @@ class Line:
         try:
             await self._serve(run, reply)
         except PointsmanError as error:
+            forget_frames(error)
             run.settle(error)
             await refuse(error, run, reply)
             return error

@@ -132,6 +132,12 @@ class Http1Protocol(asyncio.Protocol):
             self.write_paused.cancel()
         if self._worker is not None and (self._idle is not None or (self._current and not self._current.done)):
             self._worker.cancel("caller gone")
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop what holds this protocol in its turn, or all of it would stay until the next garbage collection."""
+        self._worker = self._current = self._refusal = None  # a task that was cancelled keeps its frames
+        del self.parser
 
     def write(self, data: bytes) -> None:
         """Send bytes to the caller: everything that goes out goes this way, or it would overtake what waits."""
@@ -370,7 +376,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def _arrival(self, exchange: Exchange) -> Arrival:
         path, query = self._shared.target(exchange.url)
-        body = exchange.body
+        body, exchange.body = exchange.body, []  # it may be large, and the exchange stays until the next one begins
         return Arrival(
             method=exchange.method,
             path=path,

@@ -134,6 +134,7 @@ class AnswerReader:
 
     def feed_eof(self, reason: str = "") -> None:
         """The connection has ended."""
+        self._parser = None
         if self.complete or self.error is not None:
             return
         if self.head_done and self._until_eof and not reason:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from pointsman.core.errors import ConnectFailed, UpstreamCut
+from pointsman.core.errors import ConnectFailed, UpstreamCut, forget_frames
 from pointsman.core.outbox import Outbox
 from pointsman.core.ports import UpstreamRequest
 from pointsman.upstream.address import Address, Proxy, behind, build_head, finish_head, parse_proxy, parse_url
@@ -101,9 +101,10 @@ class Http1Carrier:
             response = await self._anew(route, request, head, started)
         try:
             await response.head()
-        except UpstreamCut:
+        except UpstreamCut as error:
             if not response.stale:
                 raise
+            forget_frames(error)
             # The server closed the kept connection just as we wrote: nothing came back, so once more, on a new one.
             response = await self._anew(route, request, head, started)
             await response.head()

@@ -185,7 +185,9 @@ class Http1Response:
             if self._connection is not None:
                 self._connection.watch(self.due())
             return
-        self._end(self._timeout(), reusable=False)
+        error = self._timeout()
+        self._reader.feed_eof()  # nothing more will come of it
+        self._end(error, reusable=False)
 
     def _total_passed(self) -> bool:
         return self._loop.time() + EARLY >= self._started + self._limits.total

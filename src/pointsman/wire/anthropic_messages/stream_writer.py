@@ -81,7 +81,7 @@ class MessagesWriter:
         for event in events:
             if isinstance(event, Delta):
                 if event.index == self._current and not event.choice and self._open is not None:
-                    self._open.delta(event, out)
+                    self._open.delta(self, event, out)
                 elif not event.choice:
                     self._wait(event)
                 continue
@@ -112,7 +112,7 @@ class MessagesWriter:
         self._begun, self._written, self._said = begun, written, said
         if place >= 0:
             self._current = place
-            self._open = _Block(self, BlockStart(index=place, block=Text(text="")))
+            self._open = _Block(BlockStart(index=place, block=Text(text="")))
             self._open.go_on(place)
 
     def _begin(self, event: AnswerStart) -> bytes:
@@ -146,13 +146,13 @@ class MessagesWriter:
         """What comes next of the one block that is open, or opens it."""
         if isinstance(event, BlockStart):
             self._current = event.index
-            self._open = _Block(self, event)
-            self._open.start(out)
+            self._open = _Block(event)
+            self._open.start(self, out)
         elif self._open is not None:
             if isinstance(event, Delta):
-                self._open.delta(event, out)
+                self._open.delta(self, event, out)
             else:
-                self._open.end(event, out)
+                self._open.end(self, event, out)
                 self._open, self._current = None, -1
 
     def begin(self, value: Any, out: list[bytes]) -> int:
@@ -224,12 +224,14 @@ class MessagesWriter:
 
 
 class _Block:
-    """The open block. It is shown from its first content on: clients know no empty text."""
+    """The open block. It is shown from its first content on: clients know no empty text.
 
-    __slots__ = ("_at", "_block", "_encrypted", "_head", "_id", "_place", "_signature", "_writer")
+    Its writer is handed to it each time: if it held it, the two would hold each other after a stream that broke.
+    """
 
-    def __init__(self, writer: MessagesWriter, event: BlockStart) -> None:
-        self._writer = writer
+    __slots__ = ("_at", "_block", "_encrypted", "_head", "_id", "_place", "_signature")
+
+    def __init__(self, event: BlockStart) -> None:
         self._block = event.block
         self._at = event.index
         self._place = -1
@@ -237,22 +239,22 @@ class _Block:
         self._id = ""
         self._signature = self._encrypted = ""
 
-    def start(self, out: list[bytes]) -> None:
-        block, writer = self._block, self._writer
+    def start(self, writer: MessagesWriter, out: list[bytes]) -> None:
+        block = self._block
         match block:
             case Text(text=text) | Refusal(text=text):
                 if text:
-                    self._text(text, out)
+                    self._text(writer, text, out)
             case Reasoning(text=text):
                 self._signature, self._encrypted = block.signature, block.encrypted
                 if text:
-                    self._text(text, out)
+                    self._text(writer, text, out)
             case ToolCall():
                 self._id = writer.call_id(block, self._at)
                 for sealed in sealed_call(block, self._id):
                     writer.whole(sealed, out)
                 value = {"type": "tool_use", "id": self._id, "name": block.name, "input": {}}
-                self._show(value, b"input_json_delta", b"partial_json", out)
+                self._show(writer, value, b"input_json_delta", b"partial_json", out)
                 if block.arguments:
                     out.append(self._head + _encode(block.arguments) + _END)
             case Opaque(dialect=dialect, raw=raw) if dialect == MESSAGES:
@@ -265,61 +267,61 @@ class _Block:
         self._place = place
         self._head = _DELTA % (place, b"text_delta", b"text")
 
-    def _show(self, value: Any, kind: bytes, field: bytes, out: list[bytes]) -> None:
-        self._place = self._writer.begin(value, out)
+    def _show(self, writer: MessagesWriter, value: Any, kind: bytes, field: bytes, out: list[bytes]) -> None:
+        self._place = writer.begin(value, out)
         self._head = _DELTA % (self._place, kind, field)
 
-    def _text(self, text: str, out: list[bytes]) -> None:
+    def _text(self, writer: MessagesWriter, text: str, out: list[bytes]) -> None:
         if not self._head:
             if isinstance(self._block, Reasoning):
                 value = {"type": "thinking", "thinking": "", "signature": ""}
-                self._show(value, b"thinking_delta", b"thinking", out)
+                self._show(writer, value, b"thinking_delta", b"thinking", out)
             else:
-                self._show({"type": "text", "text": ""}, b"text_delta", b"text", out)
+                self._show(writer, {"type": "text", "text": ""}, b"text_delta", b"text", out)
                 if isinstance(self._block, Refusal):
-                    self._writer.refuse()
+                    writer.refuse()
         out.append(self._head + _encode(text) + _END)
 
-    def delta(self, event: Delta, out: list[bytes]) -> None:
+    def delta(self, writer: MessagesWriter, event: Delta, out: list[bytes]) -> None:
         text = event.text
         if event.field not in _SEALS:
             if self._head:
                 out.append(self._head + _encode(text) + _END)
             elif text and isinstance(self._block, Text | Refusal | Reasoning):
-                self._text(text, out)
+                self._text(writer, text, out)
         elif event.field == "signature":
             self._signature += text
         else:
             self._encrypted += text
 
-    def end(self, event: BlockEnd, out: list[bytes]) -> None:
+    def end(self, writer: MessagesWriter, event: BlockEnd, out: list[bytes]) -> None:
         block = self._block
         if isinstance(block, Reasoning):
-            self._end_reasoning(block, out)
+            self._end_reasoning(writer, block, out)
         elif isinstance(block, Text):
-            self._cite((*block.citations, *event.citations), out)
+            self._cite(writer, (*block.citations, *event.citations), out)
             lost = dropped((*block.extras, *event.extras), MESSAGES, f"content[{self._at}]")
-            self._writer.lose(*(loss.path for loss in lost))
+            writer.lose(*(loss.path for loss in lost))
         if self._place >= 0:
-            self._writer.finish(self._place, out)
+            writer.finish(self._place, out)
         if isinstance(block, ToolCall) and event.extras:
             for sealed in sealed_call(msgspec.structs.replace(block, extras=event.extras), self._id):
-                self._writer.whole(sealed, out)
+                writer.whole(sealed, out)
 
-    def _end_reasoning(self, block: Reasoning, out: list[bytes]) -> None:
+    def _end_reasoning(self, writer: MessagesWriter, block: Reasoning, out: list[bytes]) -> None:
         """The seal; thinking without a word that could be shown waits for what it led to."""
         shown = self._place >= 0
         whole = msgspec.structs.replace(block, text="", signature=self._signature, encrypted=self._encrypted)
         if shown:
             out.append(signature_delta(self._place, signature_of(whole)))
         elif (value := write_reasoning(whole)) is not None:
-            self._writer.hold(value)
+            writer.hold(value)
 
-    def _cite(self, citations: tuple[Citation, ...], out: list[bytes]) -> None:
+    def _cite(self, writer: MessagesWriter, citations: tuple[Citation, ...], out: list[bytes]) -> None:
         if not citations or self._place < 0:
             return
         lost: list[Dropped] = []
         head = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":' % self._place
         written = write_citations(citations, lost, self._place)
         out += [head + _encode({"type": "citations_delta", "citation": one}) + b"}\n\n" for one in written]
-        self._writer.lose(*(loss.path for loss in lost))
+        writer.lose(*(loss.path for loss in lost))

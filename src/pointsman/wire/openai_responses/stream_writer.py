@@ -70,6 +70,7 @@ class ResponsesWriter:
         self._begun: dict[str, Any] = {}
         self._output: list[Any] = []  # finished items, in the order in which they began
         self._message: Message | None = None
+        self._messages: dict[int, Message] = {}  # by their indexes
         self._open: dict[int, Part | Thought | Call] = {}
         self._held: tuple[Call, tuple[Extras, ...]] | None = None  # a call that is over, until it is known how it ended
         self._cited: dict[int, Text] = {}  # texts that came with citations
@@ -90,7 +91,7 @@ class ResponsesWriter:
             return b""
         output = list(self._output)
         opened = [*self._open.values(), *([] if self._held is None else [self._held[0]])]
-        messages = [part.message for part in opened if isinstance(part, Part)]
+        messages = [self._messages[part.item] for part in opened if isinstance(part, Part)]
         for message in (*messages, *([] if self._message is None else [self._message])):
             output[message.index] = message.item(INCOMPLETE)
         for one in opened:
@@ -148,7 +149,10 @@ class ResponsesWriter:
             number: of the next event.
         """
         self._ids, self._begun, self._output, self._message, self._number = ids, begun, output, message, number
-        last = message.parts[-1] if message is not None and message.parts else None
+        if message is None:
+            return
+        self._messages[message.index] = message
+        last = message.parts[-1] if message.parts else None
         if last is not None and last.is_text and not last.told:
             last.writers = 1
             self._open[0] = last
@@ -220,7 +224,7 @@ class ResponsesWriter:
         message = self._message
         if message is None:
             at = len(self._output)
-            message = self._message = Message(self._ids.item("msg", at), at)
+            message = self._message = self._messages[at] = Message(self._ids.item("msg", at), at)
             self._add(out, message_item(message.id, [], IN_PROGRESS))
         last = message.parts[-1] if message.parts else None
         if last is not None and last.is_text and isinstance(block, Text) and not last.writers and not last.told:
@@ -290,8 +294,9 @@ class ResponsesWriter:
         opened = self._open.pop(event.index, None)
         if isinstance(opened, Part):
             self._cite(opened, event, out)
-            if opened.message is not self._message and not opened.message.grows:
-                self._end_message(opened.message, COMPLETED, out)
+            message = self._messages[opened.item]
+            if message is not self._message and not message.grows:
+                self._end_message(message, COMPLETED, out)
         elif isinstance(opened, Thought):
             self._stop_thought(opened, out)
         elif isinstance(opened, Call):

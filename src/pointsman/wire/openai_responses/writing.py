@@ -48,7 +48,7 @@ class Part:
     """A part of a message: neighbouring texts, or a refusal.
 
     Attributes:
-        message: that it is a part of.
+        item: the index of the message that it is a part of; with the message itself, the two would hold each other.
         writers: blocks that are still growing in it.
         start: characters before the block that grows.
         told: how much of its end has been told: nothing, its text's (1), all of it (2).
@@ -59,9 +59,9 @@ class Part:
         "_texts",
         "head",
         "is_text",
+        "item",
         "kind",
         "logprobs",
-        "message",
         "notes",
         "start",
         "tail",
@@ -71,7 +71,7 @@ class Part:
     )
 
     def __init__(self, message: Message, place: int, *, is_text: bool) -> None:
-        self.message = message
+        self.item = message.index
         self.where = {"item_id": message.id, "output_index": message.index, "content_index": place}
         self.is_text = is_text
         name = "response.output_text.delta" if is_text else "response.refusal.delta"
