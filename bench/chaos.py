@@ -4,12 +4,19 @@
 
 Every stream asks something else and its text is known beforehand, so that the caller checks each to the letter. The
 chaos is drawn from the seed and ends before the run does, so that the return to the first provider is seen too.
+
+Memory is that of the gateway's process as the system counts it (resident), once a second. In the first quarter of the
+run it fills what is filled once and stays: pages of the database, pools of connections, plans and learned times, the
+allocator's arenas for so many streams at a time. What counts is what follows: the median of the last quarter beside
+that of the second. What is lost with every stream grows on, so the difference is also told for each stream that ended
+between. In a run of less than two minutes the first quarter is too short for that.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sqlite3
 import sys
 import time
@@ -35,7 +42,9 @@ LIMITS = {"connect": 1, "first_byte": 2, "between_bytes": 1, "total": 60}
 LONGEST = 60.0  # seconds; beyond it a call hangs
 _CALM = 0.85  # the part of the run after which nothing goes wrong any more
 _ENOUGH = 0.95  # of the streams that were cut have to finish
-_FLAT = 1.15  # memory at the end, as a part of that in the middle
+_FLAT = 1.05  # memory in the last quarter of a run, as a part of that in the second
+_QUARTERS = 4
+_KB = 1e3  # in a MB
 _NS = 1e9
 MISHAPS = (
     Mishap(fault="refused", weight=2.0),
@@ -74,10 +83,10 @@ class Stream:
 
 @dataclass
 class Run:
-    """What came of it all. `memory`: seconds since the start and MB of the gateway."""
+    """What came of it all. `memory`: seconds since the start, MB of the gateway, streams that have ended by then."""
 
     streams: list[Stream] = field(default_factory=list)
-    memory: list[tuple[float, float]] = field(default_factory=list)
+    memory: list[tuple[float, float, int]] = field(default_factory=list)
     calls: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     healed: list[int] = field(default_factory=list)
@@ -145,7 +154,7 @@ async def _caller(run: Run, served: Running, number: int, count: int, end: float
 
 async def _watch(run: Run, pid: int, since: float) -> None:
     while True:
-        run.memory.append((time.monotonic() - since, machine.memory_mb(pid)))
+        run.memory.append((time.monotonic() - since, machine.memory_mb(pid), len(run.streams)))
         await asyncio.sleep(1.0)
 
 
@@ -195,7 +204,7 @@ def judged(run: Run) -> tuple[list[str], list[str]]:
     missing = [stream for stream in streams if stream.id not in run.calls]
     typed = [stream for stream in streams if stream.got.error]
     share = len(finished) / len(cut) if cut else 1.0
-    start, middle, end = _memory(run)
+    memory = _memory(run)
     back = returns(run)
     lines = [
         f"streams: {len(streams)}, exact to the letter: {sum(stream.exact for stream in streams)}",
@@ -205,7 +214,7 @@ def judged(run: Run) -> tuple[list[str], list[str]]:
         f"clean truncations: {len(truncated)}; text repeated, lost or changed: {len(changed)}",
         f"ended without an error or an end: {len(untyped)} {_counted(stream.ending for stream in untyped)}",
         f"missing from the ledger: {len(missing)} of {len(streams)}",
-        f"memory of the gateway: {start:.0f} MB at the start, {middle:.0f} in the middle, {end:.0f} at the end",
+        f"memory of the gateway: {memory}",
         f"first provider healed {len(run.healed)} times; seconds to a good answer there: {_spread(back)}",
     ]
     wrong = {
@@ -214,18 +223,41 @@ def judged(run: Run) -> tuple[list[str], list[str]]:
         "streams without an end": untyped,
         "rows missing": missing,
         f"fewer than {_ENOUGH:.0%} of the cut streams finished": share < _ENOUGH,
-        "memory grows": end > _FLAT * middle,
+        "memory grows": not memory.flat,
     }
     return lines, [name for name, found in wrong.items() if found]
 
 
-def _memory(run: Run) -> tuple[float, float, float]:
-    """MB after the first tenth, in the middle and at the end; the median of a tenth each."""
-    values = [megabytes for _, megabytes in run.memory]
-    tenth = max(len(values) // 10, 1)
-    places = (tenth, len(values) // 2, max(len(values) - tenth, 0))
-    found = [stats.percentile(values[at : at + tenth], 0.5) for at in places if values[at : at + tenth]]
-    return (found[0], found[len(found) // 2], found[-1]) if found else (0.0, 0.0, 0.0)
+@dataclass(frozen=True)
+class Memory:
+    """The gateway's memory in each quarter of a run: medians in MB; and the streams from the second to the last."""
+
+    quarters: tuple[float, ...] = ()
+    streams: int = 0
+
+    @property
+    def flat(self) -> bool:
+        return not self.quarters or self.quarters[-1] <= _FLAT * self.quarters[1]
+
+    def __str__(self) -> str:
+        if not self.quarters:
+            return "-"
+        told = ", ".join(f"{megabytes:.1f}" for megabytes in self.quarters)
+        grown = (self.quarters[-1] - self.quarters[1]) * _KB
+        return f"{told} MB in the quarters of the run; {grown / max(self.streams, 1):+.2f} kB a stream since the second"
+
+
+def _memory(run: Run) -> Memory:
+    count = len(run.memory)
+    if count < _QUARTERS:
+        return Memory()
+    bounds = [count * number // _QUARTERS for number in range(_QUARTERS + 1)]
+    parts = [run.memory[since:until] for since, until in itertools.pairwise(bounds)]
+    streams = [int(stats.percentile([float(ended) for _, _, ended in part], 0.5)) for part in parts]
+    return Memory(
+        quarters=tuple(stats.percentile([megabytes for _, megabytes, _ in part], 0.5) for part in parts),
+        streams=streams[-1] - streams[1],
+    )
 
 
 def _counted(names: Iterator[str]) -> str:

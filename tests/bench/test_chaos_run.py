@@ -44,11 +44,23 @@ def test_all_well_is_nothing_wrong():
         (run(stream(text="so so it is", error="upstream_cut")), "changed texts"),
         (run(stream(text="so", ended=False, ending="closed")), "streams without an end"),
         (run(stream(), calls={}), "rows missing"),
-        (run(stream(), memory=[(at, 50.0 + at) for at in range(100)]), "memory grows"),
+        (run(stream(), memory=[(at, 50.0 + at, at) for at in range(100)]), "memory grows"),
     ],
 )
 def test_what_must_never_be_is_wrong(made, word):
     assert word in "; ".join(chaos.judged(made)[1])
+
+
+def test_memory_that_fills_up_and_stays_is_flat_and_what_grows_is_told_for_each_stream():
+    filled = [(float(at), min(50.0 + at, 70.0), at * 10) for at in range(100)]
+    lines, wrong = chaos.judged(run(stream(), memory=filled))
+    assert not wrong
+    told = "62.0, 70.0, 70.0, 70.0 MB in the quarters of the run; +0.00 kB a stream since the second"
+    assert f"memory of the gateway: {told}" in lines
+    grows = [(float(at), 50.0 + at / 5, at * 10) for at in range(100)]
+    lines, wrong = chaos.judged(run(stream(), memory=grows))
+    assert wrong == ["memory grows"]
+    assert any(line.endswith("+20.00 kB a stream since the second") for line in lines)
 
 
 def test_streams_that_were_cut_have_to_finish_elsewhere():
