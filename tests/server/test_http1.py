@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -233,6 +234,26 @@ async def test_an_idle_connection_that_goes_leaves_nothing_behind() -> None:
                 break
             await asyncio.sleep(0.01)
         assert len(asyncio.all_tasks()) <= before
+
+
+async def test_an_idle_connection_holds_nothing_of_the_request_before() -> None:
+    size = 8_000_000
+
+    async def count(arrival: Arrival, reply: Exchange) -> None:
+        await reply.whole(200, [], b"%d bytes" % len(arrival.body))
+
+    async with serving(count, Limits(max_body=2 * size)) as port:
+        tracemalloc.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(request(b"x" * size))
+            await asyncio.wait_for(reader.readuntil(b"%d bytes" % size), 10)
+            held = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+            writer.close()
+            await writer.wait_closed()
+    assert held < size / 4
 
 
 async def test_a_head_is_measured_by_its_own_bytes_when_it_comes_behind_another_request() -> None:

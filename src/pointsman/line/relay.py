@@ -36,6 +36,8 @@ _LINGER = 0.05
 _MAX_HEADER = 512
 _MAX_NAMES = 2048
 _MAX_KNOWN = 1024
+_MAX_PLANS = 256
+"""Each holds a plan, and a change of health makes new ones."""
 _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
 
 
@@ -225,7 +227,7 @@ class Heads:
         key = (id(plan), id(model), trail.passed)
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= _MAX_KNOWN:
+            if len(self._known) >= _MAX_PLANS:
                 self._known.clear()
             known = self._known[key] = (plan, model, _constant(plan, won, trail.passed))
         number = trail.number

@@ -131,7 +131,8 @@ class Line:
         keeper = Keeper(reply, head, lambda begun: speak(begun=begun), parts.patience)
         hunt = Hunt(parts, call, plan, trail)
         rescue = Rescue(run, hunt, call.dialect.name) if plan.on_cut == "continue" else None
-        delivery = relay.Delivery(trail, reply, keeper, Told(), parts.clock.monotonic, rescue)
+        told = Told() if rescue is not None else Told(0)
+        delivery = relay.Delivery(trail, reply, keeper, told, parts.clock.monotonic, rescue)
         try:
             run.won = won = await hunt.run()
             if run.turn is not None:

@@ -31,11 +31,12 @@ _OTHER_HALF = re.compile(rb'"\\u[dD][c-fC-F]')
 
 
 class Told:
-    """What went out to a caller, remembered as long as it is not too much."""
+    """What went out to a caller, remembered as long as it is not too much: `most` bytes, 0 where nobody will ask."""
 
-    __slots__ = ("_parts", "_size", "begun", "over")
+    __slots__ = ("_most", "_parts", "_size", "begun", "over")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self._parts: list[bytes] = []
         self._size = 0
         self.begun = False  # something went out
@@ -47,7 +48,7 @@ class Told:
             return
         self.begun = True
         self._size += len(out)
-        if self._size > MOST:
+        if self._size > self._most:
             self.over = True
             self._parts.clear()
         else:

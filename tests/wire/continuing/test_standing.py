@@ -116,6 +116,15 @@ def test_more_than_is_remembered_is_not_continued():
     assert "have been told" in PASSAGES.standing("openai-chat", memory, asking("openai-chat")).reason
 
 
+def test_where_nobody_will_ask_it_is_only_known_that_something_was_told():
+    memory = Told(0)
+    memory.add(b"")
+    assert not memory.begun
+    memory.add(b"x")
+    assert memory.begun
+    assert memory.whole() == b""
+
+
 def test_half_a_character_is_not_gone_on_with():
     def chunk(text: str) -> bytes:
         head = b'data: {"id":"c","created":1,"model":"m","object":"chat.completion.chunk","choices":[{"index":0,'
