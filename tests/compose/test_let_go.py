@@ -57,8 +57,10 @@ async def ask(url: str, path: str, body: dict[str, Any], *, stream: bool, leaves
     got = b""
     try:
         writer.write(head.encode() + said)
-        while (data := await reader.read(65536)) and not (leaves_at and leaves_at in got):
+        while data := await reader.read(65536):
             got += data
+            if leaves_at and leaves_at in got:
+                break
     finally:
         writer.transport.abort()
     return got
@@ -108,6 +110,20 @@ async def test_nothing_of_a_caller_who_left_is_left(serving: Any) -> None:
         await ask(served.url, *CALLERS[0], stream=False)
         with collected() as found:
             await asyncio.gather(*(ask(served.url, *one, stream=True, leaves_at=b"HTTP/1.1") for one in CALLERS))
+            await asyncio.sleep(0.3)
+        assert not found
+        assert await asyncio.to_thread(served.house.pieces.ledger.flush)
+        rows = await asyncio.to_thread(served.house.questions().calls)
+        assert [row.status for row in rows] == [*["cancelled"] * 3, "ok"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_nothing_of_a_caller_who_left_most_of_a_large_answer_unread_is_left(serving: Any, stream: bool) -> None:
+    async with Simulator(script("huge")) as sim, serving(configured(sim)) as served:
+        await ask(served.url, *CALLERS[0], stream=False)
+        with collected() as found:
+            for path, body in CALLERS:
+                await ask(served.url, path, body, stream=stream, leaves_at=b"HTTP/1.1")
             await asyncio.sleep(0.3)
         assert not found
 

@@ -100,7 +100,9 @@ class App:
         except PointsmanError as error:
             await self._print(error, arrival.path, reply)
         except asyncio.CancelledError as cancelled:
-            await self._stopped(cancelled, arrival, reply)
+            if cancelled.args != (STOPPING,):
+                raise  # its caller has left
+            await self._stopped(arrival, reply)
         except Exception:  # noqa: BLE001 - a named edge: a defect becomes an answer, the process goes on
             _log.exception("%s %s failed inside the gateway", arrival.method, arrival.path)
             defect = InternalError("The gateway failed on this request", hint="see the gateway's log")
@@ -135,15 +137,15 @@ class App:
         except PointsmanError as error:
             await self._print(error, arrival.path, reply)
         except asyncio.CancelledError as cancelled:
-            await self._stopped(cancelled, arrival, reply)
+            if cancelled.args != (STOPPING,):
+                raise  # its caller has left
+            await self._stopped(arrival, reply)
         else:
             return True
         return False
 
-    async def _stopped(self, cancelled: asyncio.CancelledError, arrival: Arrival, reply: Reply) -> None:
-        """A request whose task was cancelled: unless its caller has left, it is told why."""
-        if cancelled.args != (STOPPING,):
-            raise cancelled
+    async def _stopped(self, arrival: Arrival, reply: Reply) -> None:
+        """A request whose task was cancelled because the gateway stops: its caller is told so."""
         await self._print(Stopping("The gateway stops", hint="send the request again"), arrival.path, reply)
 
     async def _print(self, error: PointsmanError, path: str, reply: Reply) -> None:
