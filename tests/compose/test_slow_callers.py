@@ -96,15 +96,16 @@ async def test_callers_that_read_nothing_of_a_large_stream_cost_little_memory_an
     number: int,
 ) -> None:
     async with flooded() as (flood, gateway):
-        before = resident(gateway.process.pid)
+        pid = gateway.process.pid
+        before = resident(pid)
         with callers(gateway.port, number):
-            sent = -1
-            while flood.begun < number or flood.sent != sent:  # until nothing flows any more: all buffers are full
-                sent = flood.sent
+            sent = full = -1
+            # Until nothing flows any more, nor in a gateway that lags behind its provider: all buffers are full.
+            while flood.begun < number or flood.sent != sent or abs(resident(pid) - full) > 100_000:
+                sent, full = flood.sent, resident(pid)
                 await asyncio.sleep(0.4)
-            full = resident(gateway.process.pid)
             await asyncio.sleep(1.0)
-            later = resident(gateway.process.pid)
+            later = resident(pid)
             print(f"{number} callers: {(full - before) // number} bytes each, then {later - full} more")
             assert flood.sent - sent < number * 100_000, "the provider is held up too"
             assert full - before < number * 1_000_000 + 10_000_000
