@@ -25,13 +25,12 @@ from pointsman.line.failover import MAX_ATTEMPTS, Next, Tried, following, kind_o
 KINDS = get_args(FailureKind)
 
 
-def step(where: str, *, tier="workhorse", context=0, key="") -> Step:
+def step(where: str, *, tier="workhorse", context=0, key="", stands="") -> Step:
     """`provider/model`."""
     provider, _, name = where.partition("/")
     at = Provider(name=provider, dialect="openai-chat", base_url="http://127.0.0.1:9/v1")
-    return Step(
-        model=Model(name=where, provider=at, upstream=name, tier=tier, context=context), dialect="openai-chat", key=key
-    )
+    made = Model(name=where, provider=at, upstream=name, tier=tier, context=context)
+    return Step(model=made, dialect="openai-chat", key=key, stands=stands)
 
 
 def plan(*steps: Step, strategy="cheapest", **more) -> Plan:
@@ -67,6 +66,43 @@ def test_in_a_chain_the_operators_order_holds_unless_the_provider_is_away():
 @pytest.mark.parametrize("kind", ["bad_request", "content_filter"])
 def test_what_nobody_can_mend_ends_the_call(kind):
     assert after(THREE, (0, kind)) is None
+
+
+POOL = plan(
+    step("a/best", tier="frontier"),
+    step("b/best", tier="frontier", stands="same"),
+    step("c/cheap", tier="economy", stands="poorer"),
+    step("d/quick", tier="workhorse", stands="poorer"),
+    step("a/small", tier="economy", stands="poorer"),
+    step("home/own", tier="economy", stands="local"),
+)
+
+
+def order(made: Plan, kind: str, speeds: dict[str, float]) -> list[str]:
+    """Everybody in the order in which they are asked, where all of them fail so."""
+    known = {one.target: speeds[one.model.name] for one in made.steps if one.model.name in speeds}
+    tried: list[Tried] = []
+    while (found := following(made, tried, speeds=known)) is not None and found.step not in [one.step for one in tried]:
+        tried.append(Tried(found.step, kind))
+    return [one.step.model.name for one in tried]
+
+
+def test_after_those_that_are_as_good_the_quickest_of_the_poorer_ones_is_asked():
+    rest = ["a/small", "home/own"]
+    assert order(POOL, "server_error", {}) == ["a/best", "b/best", "c/cheap", "d/quick", *rest], "unknown: by price"
+    for speeds in ({"c/cheap": 2.0, "d/quick": 0.4}, {"d/quick": 9.0}):
+        assert order(POOL, "server_error", speeds) == ["a/best", "b/best", "d/quick", "c/cheap", *rest]
+    quick = {"b/best": 9.0, "c/cheap": 2.0, "d/quick": 0.4, "a/small": 0.1, "home/own": 0.01}
+    assert order(POOL, "server_error", quick) == ["a/best", "b/best", "d/quick", "c/cheap", *rest], (
+        "a provider that failed is asked after the others, and who is on this machine last"
+    )
+    assert order(POOL, "rate_limited", quick)[2:] == ["d/quick", "c/cheap", *rest]
+
+
+def test_a_model_on_this_machine_answers_where_the_cloud_cannot_be_reached():
+    pool = plan(step("a/best"), step("a/small", stands="poorer"), step("home/own", stands="local"))
+    assert after(pool, (0, "server_error")) == ("a/small", 0.0), "another model of the cloud may still answer"
+    assert after(pool, (0, "no_connection")) == ("home/own", 0.0), "the cloud as a whole is away"
 
 
 def test_a_request_that_is_too_long_goes_to_a_larger_window_only():

@@ -18,7 +18,7 @@ from pointsman.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from pointsman.core.plan import Plan, Step
+    from pointsman.core.plan import Plan, Stands, Step
 
 _HELP = described(
     "Say which model a request would go to, why, what follows if that fails, and which models were left out. Sends "
@@ -44,7 +44,7 @@ def command(question: str | None, model: str, body: BinaryIO | None, config: Pat
         print_json(view(plan))
         return
     rows = [
-        (f"{number}.", _name(step), "chosen" if number == 1 else "fallback", plan.reason if number == 1 else "")
+        (f"{number}.", _name(step), "chosen" if number == 1 else "fallback", reason_of(plan, step))
         for number, step in enumerate(plan.steps, 1)
     ]
     rows += [("x", one.model, "dropped", one.detail) for one in plan.dropped]
@@ -70,6 +70,25 @@ def _request(question: str | None, model: str) -> bytes:
     return msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": text}]})
 
 
+_STANDS: dict[Stands, str] = {
+    "better": "a higher tier",
+    "poorer": "a lower tier, of which the quickest is asked first",
+    "local": "on this machine, for when no cloud answers",
+    "demonstration": "for demonstration",
+}
+
+
+def reason_of(plan: Plan, step: Step) -> str:
+    """Why a step has its place; empty where the order is the operator's or a balance's."""
+    if step is plan.steps[0]:
+        return plan.reason
+    if step.stands != "same":
+        return _STANDS.get(step.stands, "")
+    other = step.model.provider.name != plan.steps[0].model.provider.name
+    tier = "tier unknown" if step.model.tier is None else f"as good ({step.model.tier})"
+    return f"{tier}, another provider" if other else tier
+
+
 def view(plan: Plan) -> dict[str, Any]:
     """A plan as plain data."""
     import msgspec
@@ -87,6 +106,7 @@ def view(plan: Plan) -> dict[str, Any]:
                 "upstream": step.model.upstream,
                 "key_env": step.key,
                 "start": step.start,
+                "stands": step.stands,
             }
             for step in plan.steps
         ],

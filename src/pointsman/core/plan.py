@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -15,6 +17,9 @@ Balance = Literal["round_robin", "shuffle", "weighted", "least_busy", "fastest",
 """Who of several equals is asked first."""
 OnCut = Literal["continue", "error"]
 StepStart = Literal["at_once", "after_failure"]
+Stands = Literal["", "same", "better", "poorer", "local", "demonstration"]
+"""What a stand-in is beside the one that a pool chose: of its tier, a higher or a lower one, of this machine, or for
+demonstration only. Empty: the chosen one, or the order is no matter of quality."""
 DropReason = Literal[
     "ability", "context", "retired", "dialect", "permission", "excluded", "credentials", "parameter", "unavailable"
 ]
@@ -56,13 +61,15 @@ _NOBODY = Target("", "")
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One model in a plan, when it starts, and the dialect to ask it in.
 
-    `key` is the variable with the key to ask it with, where its provider has several. `target` is who is asked, and
-    `thinks` whether it takes its time before it answers; both follow from the others.
+    `stands` is what it is beside the one that was chosen. `key` is the variable with the key to ask it with, where its
+    provider has several. `target` is who is asked, and `thinks` whether it takes its time before it answers; both
+    follow from the others.
     """
 
     model: Model
     dialect: str
     start: StepStart = "after_failure"
+    stands: Stands = ""
     key: str = ""
     target: Target = _NOBODY
     thinks: bool = False
@@ -74,6 +81,20 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "target", target)
         thinks = provider.local or (abilities is not None and bool(abilities & Ability.REASONING))
         msgspec.structs.force_setattr(self, "thinks", thinks)
+
+
+def quickest_first(steps: Iterable[Step], speeds: Mapping[Target, float]) -> list[Step]:
+    """The same steps, but those of poorer stand-ins that follow each other by speed: the quickest is asked first.
+
+    `speeds` are seconds until a target usually begins to answer. Of whom none is known comes after those, as it was.
+    """
+    ordered: list[Step] = []
+    for stands, group in groupby(steps, key=lambda step: step.stands):
+        alike = list(group)
+        if stands == "poorer":
+            alike.sort(key=lambda step: speeds.get(step.target, math.inf))
+        ordered += alike
+    return ordered
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +166,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         today: the date in UTC, ISO form, for retirements.
         unavailable: provider name to the reason why it cannot be asked now (no key, not running).
         states: those who are not well, by target.
+        speeds: seconds until a target usually begins to answer, where that is known; asked for only where somebody is
+            not well, for else it decides nothing before a failure.
     """
 
     now: int
@@ -152,6 +175,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     draw: float = 0.0
     unavailable: Mapping[str, str] = msgspec.field(default_factory=dict)
     states: Mapping[Target, State] = msgspec.field(default_factory=dict)
+    speeds: Mapping[Target, float] = msgspec.field(default_factory=dict)
 
 
 def expected_cost(model: Model, needs: Needs) -> int | None:

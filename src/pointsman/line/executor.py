@@ -25,6 +25,7 @@ from pointsman.core.errors import (
     forget_frames,
 )
 from pointsman.core.failure import State, Target
+from pointsman.core.health import speeds
 from pointsman.core.model import TimeLimits
 from pointsman.core.plan import Plan, Step
 from pointsman.core.usage import Usage
@@ -104,7 +105,7 @@ class Hunt(msgspec.Struct, eq=False):
         """Who is to be asked now, once the wait before it is over."""
         retries = self._call.wishes.retries
         patience = PATIENCE if self._plan.patience is None else self._plan.patience
-        found = following(self._plan, self._tried, retries=retries, patience=patience)
+        found = following(self._plan, self._tried, retries=retries, patience=patience, speeds=self._speeds())
         if found is None or len(self._tried) >= _MAX_TRIED:
             return None
         if found.wait:
@@ -142,10 +143,16 @@ class Hunt(msgspec.Struct, eq=False):
     def _others(self, asked: Collection[Step]) -> list[Step]:
         """Who is well and may be asked beside those, other providers first."""
         states, targets = self._states(), {step.target for step in asked}
-        left = untried(self._plan, self._tried)
+        left = untried(self._plan, self._tried, self._speeds())
         others = [one for one in left if one.target not in targets and one.target not in states]
         providers = {target.provider for target in targets}
         return sorted(others, key=lambda one: one.target.provider in providers)
+
+    def _speeds(self) -> Mapping[Target, float]:
+        """How quick those poorer stand-ins are that are well."""
+        states = self._states()
+        poorer = [step.target for step in self._plan.steps if step.stands == "poorer" and step.target not in states]
+        return speeds(self._parts.health, poorer, stream=self._call.incoming.stream)
 
     async def _race(self, step: Step) -> _Found | None:
         """Ask one, and when that takes long, another besides; in doubt, the next too when that one takes long.

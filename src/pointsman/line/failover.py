@@ -3,8 +3,10 @@
 What a failure means stands in `core.failure.RULES`; here stands only how the rows are followed:
 
 1. A failure that nobody can mend (a request that is wrong, a filter) ends the call.
-2. Another step of the plan is asked at once. Steps that the failure speaks of as well come last: those of a provider
-   that cannot be reached, those of the model that broke. In a chain, the operator's own order, only the former do.
+2. Another step of the plan is asked at once; of those that are poorer than what was wanted, the quickest. Steps that
+   the failure speaks of as well come last: those of a provider that cannot be reached, those of the model that broke.
+   In a chain, the operator's own order, only the former do. A model of this machine comes after the clouds that can be
+   reached.
 3. A rate limit is waited for only where all that is left is the same provider or a lower tier, and the provider said a
    time within the route's patience.
 4. Where nobody is left, the first target whose failure allows it is asked once more; and if all that is left rests,
@@ -14,7 +16,9 @@ What a failure means stands in `core.failure.RULES`; here stands only how the ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pointsman.core.errors import (
@@ -25,9 +29,9 @@ from pointsman.core.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from pointsman.core.failure import RULES, FailureKind
+from pointsman.core.failure import RULES, FailureKind, Target
 from pointsman.core.model import TIERS, Model
-from pointsman.core.plan import Plan, Step
+from pointsman.core.plan import Plan, Stands, Step, quickest_first
 
 MAX_ATTEMPTS = 10
 PATIENCE = 3.0
@@ -64,6 +68,8 @@ _TIMEOUTS: dict[str, FailureKind] = {"connect": "connect_timeout", "total": "too
 _OF_ONE_KEY: frozenset[FailureKind] = frozenset({"rate_limited", "out_of_credit", "bad_key", "forbidden"})
 """What another key at the same provider may mend."""
 _MOST_RESTS = 3
+_RESERVE: frozenset[Stands] = frozenset({"local", "demonstration"})
+NO_SPEEDS: Mapping[Target, float] = MappingProxyType({})
 _UNSENT: frozenset[FailureKind] = frozenset({"not_asked", "resting"})
 
 
@@ -115,6 +121,7 @@ def following(
     *,
     retries: int | None = None,
     patience: float = PATIENCE,
+    speeds: Mapping[Target, float] = NO_SPEEDS,
 ) -> Next | None:
     """The next attempt; None where nobody can do better.
 
@@ -123,6 +130,7 @@ def following(
         tried: in order, each with what came of it.
         retries: the caller's wish: so many attempts after the first, no more and no fewer while they make sense.
         patience: most seconds to wait for a provider that asks for it.
+        speeds: seconds until a target usually begins to answer: of those that are well, where it is known.
     """
     if not tried:
         return Next(plan.steps[0])
@@ -130,7 +138,7 @@ def following(
         return None
     return (
         _at_once_again(plan, tried)
-        or _elsewhere(plan, tried, patience)
+        or _elsewhere(plan, tried, patience, speeds)
         or _once_more(tried, retries, patience)
         or _last_resort(tried, patience)
     )
@@ -147,10 +155,10 @@ def room(tried: Sequence[Tried], more: int, retries: int | None) -> bool:
     return sent + more <= (MAX_ATTEMPTS if retries is None else min(retries + 1, MAX_ATTEMPTS))
 
 
-def _elsewhere(plan: Plan, tried: Sequence[Tried], patience: float) -> Next | None:
+def _elsewhere(plan: Plan, tried: Sequence[Tried], patience: float, speeds: Mapping[Target, float]) -> Next | None:
     """A step that was not tried; before a poorer one, the same again where it said when."""
     last = tried[-1]
-    left = untried(plan, tried)
+    left = untried(plan, tried, speeds)
     if last.kind == "rate_limited" and last.retry_after is not None and _times(tried, last.step) < 2:
         wait = _told(last, patience)
         if wait is not None and not any(_as_good(step, last.step) for step in left):
@@ -170,12 +178,21 @@ def _at_once_again(plan: Plan, tried: Sequence[Tried]) -> Next | None:
     return Next(last.step, wait) if wait <= _LONGEST else None
 
 
-def untried(plan: Plan, tried: Sequence[Tried]) -> list[Step]:
-    """The steps that were not tried and may help, those of which a failure speaks as well at the end."""
+def untried(plan: Plan, tried: Sequence[Tried], speeds: Mapping[Target, float] = NO_SPEEDS) -> list[Step]:
+    """The steps that were not tried and may help, those of which a failure speaks as well at the end.
+
+    Poorer ones by `speeds`, see `following`; those of this machine after all clouds that can be reached.
+    """
     done = [one.step.target for one in tried]
     left = [step for step in plan.steps if step.target not in done and not any(_useless(step, one) for one in tried)]
     chain = plan.strategy == "chain"
-    return sorted(left, key=lambda step: max((_doubt(step, one, chain=chain) for one in tried), default=0))
+
+    def doubt(step: Step) -> int:
+        most = max((_doubt(step, one, chain=chain) for one in tried), default=0)
+        return max(most, 1) if step.stands in _RESERVE else most
+
+    alike = groupby(sorted(left, key=doubt), key=doubt)
+    return [step for _, steps in alike for step in quickest_first(steps, speeds)]
 
 
 def _useless(step: Step, one: Tried) -> bool:

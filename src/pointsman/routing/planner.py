@@ -17,13 +17,13 @@ import msgspec
 
 from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
 from pointsman.core.failure import State, Target
-from pointsman.core.health import Health, Load
+from pointsman.core.health import Health, Load, speeds
 from pointsman.core.model import Model
 from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step, expected_cost
 from pointsman.routing.balance import Toss
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking, spoken, window_limit
-from pointsman.routing.order import by_health, stand_ins
+from pointsman.routing.order import NO_SPEEDS, by_health, stand_ins, standing
 from pointsman.routing.turns import Drawn, turned
 
 _WARN_DAYS = 30
@@ -46,7 +46,7 @@ class Planner:
         self._day = -1
         self._today = ""
         self._shapes: dict[str, _Shape] = {}
-        self._made: dict[tuple[str, str, int, int, str], Plan] = {}
+        self._made: dict[tuple[str, str, int, int, str, bool], Plan] = {}
         self._version = 0
         self._turn = 0
 
@@ -61,7 +61,7 @@ class Planner:
             self._made.clear()
         if shape.steady:
             size = bisect_left(shape.windows, needs.input_tokens)
-            key = (asked, needs.dialect, int(needs.abilities), size, self._date(now))
+            key = (asked, needs.dialect, int(needs.abilities), size, self._date(now), needs.stream)
             made = self._made.get(key)
             if made is None:
                 made = self._fresh(shape.route, needs, now, draw)
@@ -77,17 +77,25 @@ class Planner:
         return turned(made, toss, partial(self._load, needs), self._states(), shape.route.weights)
 
     def _fresh(self, route: Route, needs: Needs, now: int, draw: float) -> Plan:
+        states = self._states()
         facts = Facts(
             now=now,
             today=self._date(now),
             draw=draw,
             unavailable=self.directory.unavailable,
-            states=self._states(),
+            states=states,
+            speeds=self._speeds(route, needs) if states and _by_price(route) else NO_SPEEDS,
         )
         return plan(self.directory, route, needs, facts)
 
     def _states(self) -> Mapping[Target, State]:
         return self._health.states(self._monotonic()) if self._health is not None else {}
+
+    def _speeds(self, route: Route, needs: Needs) -> Mapping[Target, float]:
+        if self._health is None:
+            return NO_SPEEDS
+        targets = [Target(m.provider.name, m.upstream, key) for m in route.models for key in m.provider.keys or ("",)]
+        return speeds(self._health, targets, stream=needs.stream)
 
     def _load(self, needs: Needs, target: Target) -> Load:
         return Load() if self._health is None else self._health.load(target, self._monotonic(), stream=needs.stream)
@@ -162,7 +170,7 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
         strategy, reason = "chain", "first of the chain" + (" that fits" if dropped else "")
     else:
         strategy, reason = "fixed", "asked for by name"
-    steps = by_health(_steps(fit, needs), facts.states)
+    steps = by_health(_steps(fit, needs, ranked=_by_price(route)), facts.states, facts.speeds)
     return Plan(
         route=route.name,
         strategy=strategy,
@@ -181,10 +189,19 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
     )
 
 
-def _steps(models: list[Model], needs: Needs) -> list[Step]:
-    """A step for each model, and for each of its provider's keys."""
+def _by_price(route: Route) -> bool:
+    return route.kind == "pool" and not route.balance
+
+
+def _steps(models: list[Model], needs: Needs, *, ranked: bool) -> list[Step]:
+    """A step for each model, and for each of its provider's keys; `ranked`: the others stand in for the first."""
     return [
-        Step(model=model, dialect=spoken(model.provider, needs), key=key)
+        Step(
+            model=model,
+            dialect=spoken(model.provider, needs),
+            key=key,
+            stands=standing(models[0], model) if ranked and model is not models[0] else "",
+        )
         for model in models
         for key in model.provider.keys or ("",)
     ]
