@@ -17,7 +17,7 @@ _KEPT = frozenset({0, 1, 5, 8, 9})
 _SPARE = (4, 6, 7, 2)
 _SHORT_ID = 14  # time and 20 random bits: enough to name a call by
 _WIDE = ("", "cancelled", "", "provider/a-model", "", "999 ms", "≈99999", "≈9999", "≈$0.00000001", "")
-_STATUS = {"ok": "green", "refused": "yellow", "failed": "red", "cancelled": "yellow"}
+_STATUS = {"ok": "green", "refused": "yellow", "failed": "red", "cancelled": "yellow", "stale": "yellow"}
 
 
 def table(rows: Sequence[CallRow], *, more: bool = False) -> Table:

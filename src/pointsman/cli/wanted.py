@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pointsman.core.outcome import Status
     from pointsman.insight.answers import Filters
 
-_STATUSES = ("ok", "refused", "failed", "cancelled")
+_STATUSES = ("ok", "refused", "failed", "cancelled", "stale")
 _NANO = 1_000_000_000
 
 

@@ -15,7 +15,7 @@ from pointsman.core.plan import Needs, Plan, Step
 from pointsman.core.ports import Headers
 from pointsman.health.book import Book
 from pointsman.health.rounds import holds
-from pointsman.line.parts import Parts, Router
+from pointsman.line.parts import NoStale, Parts, Router
 from pointsman.line.walk import Line
 from pointsman.routing.filters import spoken
 from pointsman.wire.openai_chat.dialect import OpenAIChat
@@ -42,7 +42,8 @@ class Asked:
         self._model = msgspec.structs.replace(model, provider=provider, template=None)
         router: Router = _One(self._model, key)
         health: Health = _Told(book, holds(check))
-        self._line = Line(msgspec.structs.replace(parts, router=router, health=health, keep_content=False))
+        own = msgspec.structs.replace(parts, router=router, health=health, stale=NoStale(), keep_content=False)
+        self._line = Line(own)
 
     async def answer(self) -> PointsmanError | None:
         """Ask; None where it answered, else why not. Never raises but for cancellation."""

@@ -10,7 +10,7 @@ from pointsman.core.errors import Outpaced
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.usage import Usage
 
-Status = Literal["ok", "refused", "failed", "cancelled"]
+Status = Literal["ok", "refused", "failed", "cancelled", "stale"]
 Form = Literal["", "ok", "broken"]
 """Whether an answer has the form that was asked for; empty where none was, or where nothing can be said."""
 
@@ -61,7 +61,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         asked: the model name that the caller wrote.
         key: id of the caller's key; empty without keys.
         status: `ok`; `refused` (our no, or the provider's no to this request); `failed` (nobody could answer);
-            `cancelled` (caller left).
+            `cancelled` (caller left); `stale` (nobody could answer, and an old answer stood in: no attempt is its, and
+            `error` says why nobody could).
         http_status: what the caller saw.
         error: `code` of our error tree, empty when ok.
         plan: the decision; None when it was refused before there was one.
@@ -112,6 +113,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def served_by(self) -> Attempt | None:
         """The attempt whose answer was delivered, whole or in part."""
-        if not self.attempts or self.status in ("refused", "failed"):
+        if not self.attempts or self.status in ("refused", "failed", "stale"):
             return None
         return self.attempts[-1]

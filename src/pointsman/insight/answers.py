@@ -25,7 +25,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         route, model, provider, key: exact names (`key` is a key's id); model and provider are those that answered.
-        status: `ok`, `refused`, `failed` or `cancelled`.
+        status: `ok`, `refused`, `failed`, `cancelled` or `stale`.
         since: nanoseconds since the epoch.
         id_prefix: first characters of the call's id.
     """
@@ -145,7 +145,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """Totals of a set of calls.
 
     Attributes:
-        calls: all of them; each is also in exactly one of ok, refused, failed, cancelled.
+        calls: all of them; each is also in exactly one of ok, refused, failed, cancelled, stale.
         input_tokens: cached ones included; `cached_tokens` are those read from a cache.
         cost: nano-dollars of the calls that have a price.
         unpriced: calls that were answered and have none.
@@ -158,6 +158,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     refused: int = 0
     failed: int = 0
     cancelled: int = 0
+    stale: int = 0
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0

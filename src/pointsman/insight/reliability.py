@@ -157,7 +157,7 @@ def _failovers(connection: Connection, since: int, now: int) -> list[Failovers]:
     query = (
         select(row.route, row.plan_digest, row.model, again, func.count())
         .where(row.id >= _first_id(since - _SLACK_NS), row.started_ns >= since)
-        .where(row.status.in_(("ok", "failed")), row.attempts > 0, row.plan_digest.is_not(None))
+        .where(row.status.in_(("ok", "failed", "stale")), row.attempts > 0, row.plan_digest.is_not(None))
         .where(row.surface != "check")
         .group_by(row.route, row.plan_digest, row.model, literal_column("again"))
     )

@@ -19,7 +19,7 @@ from pointsman.store.tables import attempts, calls
 SAMPLE = 20_000
 """Percentiles stand on at most this many of the newest answered calls."""
 
-_STATUSES = ("ok", "refused", "failed", "cancelled")
+_STATUSES = ("ok", "refused", "failed", "cancelled", "stale")
 _NAMES = ("route", "model", "provider")
 _THEIRS = calls.c.surface != "check"
 """Calls of callers. The gateway's own cost money, which counts, but nobody waited for them."""

@@ -103,8 +103,44 @@ class NoHealth:
         return configured
 
 
+class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer from before, to a request that is as good as this one.
+
+    Attributes:
+        body: whole, as the model's provider told it in `dialect`; of a stream, what it would have been unstreamed.
+        dialect: one that the caller's can be carried to.
+        model, provider: who gave it, as callers know them.
+        age: seconds since it was given.
+    """
+
+    body: bytes
+    dialect: str
+    model: str
+    provider: str
+    age: float
+
+
+class Stale(Protocol):
+    """Whoever keeps answers, asked where nobody can give a new one: even an old answer is better than none."""
+
+    async def find(self, call: Call, plan: Plan) -> KeptAnswer | None:
+        """An answer that this caller may have to this request, however old; None where there is none.
+
+        It has a second, and only what the plan's filters would allow may come of it: who is private stays private.
+        """
+        ...
+
+
+class NoStale:
+    """Nobody keeps answers."""
+
+    async def find(self, call: Call, plan: Plan) -> KeptAnswer | None:  # noqa: ARG002 - the port's
+        """See `Stale.find`."""
+        return None
+
+
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the line asks, put together in `compose/`."""
+    """Everything the line asks, put together in `compose/`. `stale_within`: seconds that `stale` has."""
 
     passages: Passages
     router: Router
@@ -118,6 +154,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     draw: Draw
     health: Health = NoHealth()
     hedges: Hedges = msgspec.field(default_factory=Hedges)
+    stale: Stale = NoStale()
+    stale_within: float = 1.0
     keep_content: bool = False
     patience: Patience = Patience()
     conversations: Conversations | None = None

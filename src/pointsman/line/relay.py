@@ -18,13 +18,13 @@ from pointsman.core.money import usd_text
 from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply, UpstreamResponse
 from pointsman.line.keeping import Keeper
-from pointsman.line.parts import Call, Won
+from pointsman.line.parts import Call, KeptAnswer, Won
 from pointsman.line.trail import Trail
 from pointsman.wire.arrays import last_element
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import Relay, so_far_of
 from pointsman.wire.told import Told
-from pointsman.wire.trip import Incoming
+from pointsman.wire.trip import Heard, Incoming
 
 _FORWARDED = (b"x-ratelimit-", b"openai-", b"anthropic-", b"retry-after")
 _JSON = (b"content-type", b"application/json")
@@ -77,6 +77,46 @@ async def deliver_count(call: Call, plan: Plan, body: bytes, reply: Reply) -> No
         ],
         body,
     )
+
+
+async def deliver_kept(call: Call, plan: Plan, kept: KeptAnswer, heard: Heard, trail: Trail, reply: Reply) -> None:
+    """Send an old answer, marked as that: in its headers, or in a comment where those of a stream are out already."""
+    age = max(int(kept.age), 0)
+    if not call.incoming.stream:
+        headers = [
+            *_kept_head(call, plan, kept, age, trail),
+            _JSON,
+            _timing(trail.content(call.arrival.received), trail.waited),
+        ]
+        await reply.whole(200, headers, heard.body)
+        return
+    if reply.started:
+        await reply.write(b": x-pointsman-cache: stale; age=%d\n\n" % age)
+    else:
+        form = _ARRAY if call.incoming.array else _STREAM
+        await reply.start(200, [*_kept_head(call, plan, kept, age, trail), *form])
+    trail.content(call.arrival.received)
+    await reply.write(heard.body)
+    await reply.end()
+
+
+def _kept_head(call: Call, plan: Plan, kept: KeptAnswer, age: int, trail: Trail) -> list[tuple[bytes, bytes]]:
+    failed = ", ".join(dict.fromkeys(trail.passed))
+    warning = f"an old answer, {age} s of age: nobody could give a new one"
+    headers = [
+        (b"x-request-id", call.id.encode()),
+        (b"x-pointsman-attempts", b"%d" % trail.number),
+        (b"x-pointsman-model", header_value(kept.model)),
+        (b"x-pointsman-provider", header_value(kept.provider)),
+        (b"x-pointsman-route", header_value(plan.route)),
+        (b"x-pointsman-decision", header_value(f"{plan.strategy}; kept answer; after {failed} failed")),
+        (_WARNING, header_value("; ".join((warning, *plan.warnings)))),
+        (b"x-pointsman-cache", b"stale"),
+        (b"age", b"%d" % age),
+    ]
+    if call.dialect.name == MESSAGES:
+        headers.append((b"request-id", call.id.encode()))
+    return headers
 
 
 async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: Delivery) -> None:

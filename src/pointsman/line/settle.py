@@ -40,6 +40,7 @@ class Run:
         self.wishes = NO_WISHES
         self.plan: Plan | None = None
         self.won: Won | None = None
+        self.kept: AnswerFacts | None = None  # of an old answer that stood in for the one that nobody gave
         self.turn: Turn | None = None
         self.sent = b""  # a whole answer as it was delivered, where its turn keeps it
         self.cost: int | None = None
@@ -72,6 +73,8 @@ class Run:
                 facts = _whole(won.relay, facts)
         else:
             self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
+            if self.kept is not None:
+                facts, self.cost = self.kept, trail.spent
             trail.finish(Ended(cost=None if isinstance(error, CallerGone) else 0), error=error)
         self.parts.recorder.record(self._outcome(error, facts))
         if self.turn is not None and error is None and won is not None:
@@ -116,8 +119,8 @@ class Run:
             dialect=self.dialect.name,
             asked=(incoming.model if incoming is not None else self.asked)[:_LABEL],
             key=self.principal.id,
-            status=status_of(error),
-            http_status=200 if won is not None else (error.status if error is not None else 200),
+            status=status_of(error) if self.kept is None else "stale",
+            http_status=200 if error is None or won is not None or self.kept is not None else error.status,
             error=error.code if error is not None else "",
             detail=error.message[:_DETAIL] if error is not None else "",
             plan=self.plan,

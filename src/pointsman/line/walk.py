@@ -2,7 +2,8 @@
 
     bytes -> parse -> admit -> plan -> attempt -> relay -> settle -> record -> bytes
 
-Recall (caches), reserve (budgets) and judge (scorers) take their places between these when they exist.
+Recall (caches), reserve (budgets) and judge (scorers) take their places between these when they exist. Where no attempt
+brings an answer, an old one may stand in (`standby`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts
 from pointsman.line.rescue import Rescue
 from pointsman.line.settle import Run
+from pointsman.line.standby import stood_in
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import so_far_of
 from pointsman.wire.told import Told
@@ -112,17 +114,23 @@ class Line:
                 await relay.deliver_count(call, plan, body, reply)
                 run.settle(None)
                 return
-        if incoming.stream:
-            await self._stream(call, plan, run, reply)
-        else:
-            run.won = won = await Hunt(parts, call, plan, run.trail).run()
-            if run.turn is not None:
-                run.won = won = run.turn.warned(won)
-            try:
-                run.sent = await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
-            finally:
-                await won.response.aclose()
+        try:
+            await (self._stream if incoming.stream else self._whole)(call, plan, run, reply)
+        except UpstreamError as error:
+            if not await stood_in(error, call, plan, run, reply):
+                raise
+            run.settle(error)
+            return
         run.settle(None)
+
+    async def _whole(self, call: Call, plan: Plan, run: Run, reply: Reply) -> None:
+        run.won = won = await Hunt(self.parts, call, plan, run.trail).run()
+        if run.turn is not None:
+            run.won = won = run.turn.warned(won)
+        try:
+            run.sent = await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
+        finally:
+            await won.response.aclose()
 
     async def _stream(self, call: Call, plan: Plan, run: Run, reply: Reply) -> None:
         parts, trail = self.parts, run.trail

@@ -30,6 +30,7 @@ export function showTotals({ all }) {
     trouble("Failed", "failed", all.failed),
     trouble("Refused", "refused", all.refused),
     trouble("Cancelled", "cancelled", all.cancelled),
+    all.stale ? trouble("Old answers", "stale", all.stale) : null,
     figure("Latency, p95", duration(all.duration.p95), `p50 ${duration(all.duration.p50)}`),
     figure("First byte, p95", duration(all.first_byte.p95), `p50 ${duration(all.first_byte.p50)}`),
   ]);

@@ -16,6 +16,7 @@ from pointsman.observe.alerts.rates import Rate, left_behind
 from pointsman.observe.transitions import shown
 
 _MOST_MATTERS = 2_000
+_UNANSWERED = frozenset({"failed", "stale"})
 _OURS = frozenset({"internal_error", "store_unavailable", "overloaded", "fetch_failed"})
 """Failures of the gateway itself: they say nothing of a route's models."""
 
@@ -80,7 +81,7 @@ class Alerts:
         if plan is None or route is None:
             return
         at = outcome.started + outcome.duration
-        if outcome.status != "ok" and (outcome.status != "failed" or outcome.error in _OURS):
+        if outcome.status != "ok" and (outcome.status not in _UNANSWERED or outcome.error in _OURS):
             return
         left = left_behind(outcome)
         if attempts:
@@ -115,7 +116,7 @@ class Alerts:
 
     def _answered(self, name: str, route: _Route, outcome: Outcome, at: int) -> None:
         """Judge whether a route answers at all."""
-        if outcome.status == "failed":
+        if outcome.status in _UNANSWERED:
             route.unanswered += 1
             if route.unanswered >= self._rules.down_after:
                 self._begin("route_down", name, at, *_unanswered(name, route.unanswered, outcome))
