@@ -40,6 +40,7 @@ class World:
     def __init__(self, *models: Model, **route) -> None:
         self.now = SECOND
         self.rng = random.Random(5)
+        self.asked: list[str] = []
         self.book = Book(self.rng, lambda: NOON)
         made = Route(name="auto", kind="pool", models=models, **route)
         directory = Directory(
@@ -52,8 +53,12 @@ class World:
         )
         self.planner = Planner(directory, self.book, lambda: self.now)
 
-    def plan(self, session=""):
-        return self.planner.plan("auto", NEEDS, now=NOON, draw=self.rng.random(), session=session)
+    def plan(self, session="", prefix=""):
+        def said(by):
+            self.asked.append(by)
+            return session or (prefix if by == "prefix" else "") or "a key"
+
+        return self.planner.plan("auto", NEEDS, now=NOON, draw=self.rng.random(), session=said)
 
     def firsts(self, calls=600, **said) -> Counter[str]:
         return Counter(self.plan(**said).steps[0].model.name for _ in range(calls))
@@ -83,6 +88,32 @@ def test_each_balance_spreads_a_pool_as_it_says():
     sticky = World(A, B, C, balance="sticky")
     assert len(sticky.firsts(session="s1")) == 1
     assert len(Counter(sticky.plan(session=f"s{n}").steps[0].model.name for n in range(60))) == 3
+
+
+def test_calls_without_a_session_stick_by_how_their_prompts_begin_where_the_route_says_so():
+    world = World(A, B, C, balance="sticky", sticky="prefix")
+    for n in range(20):
+        assert len(world.firsts(20, prefix=f"p{n}")) == 1
+    assert len(Counter(world.plan(prefix=f"p{n}").steps[0].model.name for n in range(60))) == 3
+    mine = world.plan(session="s").steps[0].model.name
+    assert {world.plan(session="s", prefix=f"p{n}").steps[0].model.name for n in range(20)} == {mine}
+    unlike = World(A, B, C, balance="sticky")
+    assert len(Counter(unlike.plan(prefix=f"p{n}").steps[0].model.name for n in range(60))) == 1, "one key, one model"
+    assert set(unlike.asked) == {"session"}
+
+
+def test_nobody_is_asked_what_calls_share_where_that_decides_nothing():
+    for said in ({"balance": "round_robin"}, {"balance": "fastest", "sticky": "prefix"}, {}):
+        world = World(model("m", keys=("K1", "K2")), B, **said)
+        world.plan(session="s")
+        assert world.asked == []
+
+
+def test_under_a_sticky_balance_a_call_keeps_its_key_too():
+    many = World(model("m", keys=("K1", "K2", "K3")), balance="sticky", sticky="prefix")
+    for n in range(20):
+        assert len({many.plan(prefix=f"p{n}").steps[0].key for _ in range(10)}) == 1
+    assert len({many.plan(prefix=f"p{n}").steps[0].key for n in range(40)}) == 3
 
 
 def test_the_least_busy_is_asked_first():

@@ -176,6 +176,7 @@ class Names:
             on_cut=said.on_cut,
             hedge=_hedge(said.hedge),
             balance="" if said.balance == "cheapest" or kind == "try" else said.balance,
+            sticky=said.sticky,
             weights={
                 model.name: said.weights[name]
                 for name, model in zip(said.pool, members, strict=False)

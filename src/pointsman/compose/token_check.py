@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -11,7 +11,7 @@ from pointsman.core.errors import PointsmanError
 from pointsman.core.failure import RULES, State, Target
 from pointsman.core.health import AttemptEnd, Health, Load
 from pointsman.core.model import HealthCheck, Model, TimeLimits
-from pointsman.core.plan import Needs, Plan, Step
+from pointsman.core.plan import Needs, Plan, Step, Sticky
 from pointsman.core.ports import Headers
 from pointsman.health.book import Book
 from pointsman.health.rounds import holds
@@ -66,7 +66,7 @@ class _One:
         self._model = model
         self._key = key
 
-    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: str = "") -> Plan:  # noqa: ARG002 - the port's
+    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: Callable[[Sticky], str]) -> Plan:  # noqa: ARG002 - the port's
         """This model, once."""
         step = Step(model=self._model, dialect=spoken(self._model.provider, needs), start="at_once", key=self._key)
         reason = "the gateway asks whether it is well"

@@ -152,6 +152,8 @@ class CrossCheck:
         members = route.pool or route.try_
         if route.try_ and route.balance != "cheapest":
             self._add((*path, "balance"), "a chain has an order of its own", "`balance` goes with `pool`")
+        if (*path, "sticky") in self._marks and route.balance != "sticky":
+            self._add((*path, "sticky"), "says what no balance asks for", "`sticky` goes with `balance: sticky`")
         for weighed in route.weights:
             if weighed not in route.pool:
                 self._add((*path, "weights", weighed), "is not in the pool", did_you_mean(weighed, route.pool))

@@ -250,6 +250,13 @@ class Route(_Section, frozen=True, kw_only=True):
             "fewest calls; who answers soonest; always the same one for a session."
         ),
     ] = "cheapest"
+    sticky: Annotated[
+        Literal["session", "prefix"],
+        Meta(
+            description="With `balance: sticky`: what keeps calls together. Their session, else their user or key; "
+            "or, without a session, how their prompts begin, for providers that remember those."
+        ),
+    ] = "session"
     weights: Annotated[
         dict[Label, Annotated[float, Meta(ge=0, le=1000)]],
         Meta(description="Shares of a pool's models, where `balance` is `weighted`, `least_busy` or `sticky`; else 1."),

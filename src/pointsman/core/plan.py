@@ -15,6 +15,8 @@ from pointsman.core.money import PICOS_PER_NANO
 
 Balance = Literal["round_robin", "shuffle", "weighted", "least_busy", "fastest", "sticky"]
 """Who of several equals is asked first."""
+Sticky = Literal["session", "prefix"]
+"""What calls share that go to the same one: what the caller says of them, or how their prompts begin."""
 OnCut = Literal["continue", "error"]
 StepStart = Literal["at_once", "after_failure"]
 Stands = Literal["", "same", "better", "poorer", "local", "demonstration"]

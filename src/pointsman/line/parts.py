@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -13,7 +13,7 @@ from pointsman.core.clock import Clock, Draw, Ids
 from pointsman.core.failure import State, Target
 from pointsman.core.health import AttemptEnd, Health, Load
 from pointsman.core.model import Model, Provider, TimeLimits
-from pointsman.core.plan import Needs, Plan
+from pointsman.core.plan import Needs, Plan, Sticky
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
 from pointsman.line.hedges import Hedges
 from pointsman.line.keeping import Patience
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Router(Protocol):
     """Turns a name and needs into a plan; pure given the configuration in force."""
 
-    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: str = "") -> Plan:
-        """Decide. `session` is what calls that belong together share.
+    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: Callable[[Sticky], str]) -> Plan:
+        """Decide. `session` says what calls that belong together share, and is asked only where that matters.
 
         Raises:
             UnknownModel: nothing of that name.

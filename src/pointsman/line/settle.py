@@ -7,7 +7,7 @@ import msgspec
 from pointsman.core.call import Arrival
 from pointsman.core.errors import CallerGone, PointsmanError, UpstreamError, UpstreamRefused
 from pointsman.core.outcome import Outcome, Status
-from pointsman.core.plan import Plan
+from pointsman.core.plan import Plan, Sticky
 from pointsman.core.ports import NOBODY
 from pointsman.core.usage import Usage
 from pointsman.line.conversations import Turn
@@ -45,6 +45,17 @@ class Run:
         self.sent = b""  # a whole answer as it was delivered, where its turn keeps it
         self.cost: int | None = None
         self.draw: float | None = None
+
+    def session(self, by: Sticky) -> str:
+        """What this call shares with those that belong to it: its session, else how its prompt begins, else who calls.
+
+        The prompt is looked at only `by` it.
+        """
+        said, incoming = self.wishes.session, self.incoming
+        if said or incoming is None:
+            return said
+        begins = self.parts.passages.prefix(self.dialect.name, incoming) if by == "prefix" else ""
+        return begins or incoming.user or self.principal.id
 
     def broke(self, error: UpstreamError) -> None:
         """The attempt whose stream is being delivered broke, and somebody else is to go on: book its part."""

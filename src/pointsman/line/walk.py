@@ -103,9 +103,8 @@ class Line:
             turn=run.turn,
         )
         run.draw = draw = parts.draw.random()
-        session = run.wishes.session or incoming.user
         run.plan = plan = parts.router.plan(
-            incoming.model, incoming.needs, now=run.started, draw=draw, session=session or run.principal.id
+            incoming.model, incoming.needs, now=run.started, draw=draw, session=run.session
         )
         if incoming.surface in COUNTING:
             way = parts.passages.between(run.dialect.name, plan.steps[0].dialect)

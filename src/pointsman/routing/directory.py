@@ -14,7 +14,7 @@ import msgspec
 
 from pointsman.core.errors import NoCandidate, UnknownModel
 from pointsman.core.model import Model, Provider
-from pointsman.core.plan import Balance, Hedge, OnCut
+from pointsman.core.plan import Balance, Hedge, OnCut, Sticky
 from pointsman.routing.nearest import Nearest
 
 RouteKind = Literal["pool", "try", "model"]
@@ -33,6 +33,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     patience: float | None = None
     on_cut: OnCut = "continue"
     balance: Balance | Literal[""] = ""
+    sticky: Sticky = "session"
     weights: Mapping[str, float] = msgspec.field(default_factory=dict)
     hedge: Hedge | None = None
 

@@ -19,7 +19,7 @@ from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, U
 from pointsman.core.failure import State, Target
 from pointsman.core.health import Health, Load, speeds
 from pointsman.core.model import Model
-from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step, expected_cost
+from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step, Sticky, expected_cost
 from pointsman.routing.balance import Toss
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking, spoken, window_limit
@@ -29,6 +29,11 @@ from pointsman.routing.turns import Drawn, turned
 _WARN_DAYS = 30
 _NANOS_PER_DAY = 86_400_000_000_000
 _MAX_MADE = 4096
+SessionOf = Callable[[Sticky], str]
+
+
+def _none(_by: Sticky) -> str:
+    return ""
 
 
 class Planner:
@@ -50,7 +55,7 @@ class Planner:
         self._version = 0
         self._turn = 0
 
-    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: str = "") -> Plan:
+    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: SessionOf = _none) -> Plan:
         """Decide. Raises as `line.parts.Router.plan`."""
         shape = self._shapes.get(asked)
         if shape is None:
@@ -73,8 +78,9 @@ class Planner:
         if not shape.turns:
             return made
         self._turn += 1
-        toss = Toss(Drawn(draw), self._turn, session)
-        return turned(made, toss, partial(self._load, needs), self._states(), shape.route.weights)
+        route = shape.route
+        toss = Toss(Drawn(draw), self._turn, session(route.sticky) if route.balance == "sticky" else "")
+        return turned(made, toss, partial(self._load, needs), self._states(), route.weights)
 
     def _fresh(self, route: Route, needs: Needs, now: int, draw: float) -> Plan:
         states = self._states()

@@ -40,7 +40,9 @@ def turned(plan: Plan, toss: Toss, load: LoadOf, states: Mapping[Target, State],
         weights: by model's name; 1 where nothing is said.
     """
     groups = [list(steps) for _, steps in groupby(plan.steps, key=lambda step: step.model.name)]
-    steps = [by_key for group in groups for by_key in _ordered("least_busy", group, toss, load, states, {})]
+    # What a provider remembers of a prompt is kept for each of its accounts.
+    among: Balance = "sticky" if plan.balance == "sticky" else "least_busy"
+    steps = [by_key for group in groups for by_key in _ordered(among, group, toss, load, states, {})]
     if plan.balance:
         firsts = {step.model.name: step for step in reversed(steps)}
         order = _ordered(plan.balance, list(firsts.values()), toss, load, states, weights)

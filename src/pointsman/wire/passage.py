@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pointsman.core.chat import Answer, AnswerStart, Dropped
-from pointsman.core.errors import UnsupportedParameter, UpstreamError, UpstreamRefused
+from pointsman.core.errors import CallerError, UnsupportedParameter, UpstreamError, UpstreamRefused
 from pointsman.core.model import Ability, Model
 from pointsman.core.outcome import Form
 from pointsman.core.ports import Fetched
@@ -21,6 +21,7 @@ from pointsman.wire.forms import Judge, judged, wanted_of
 from pointsman.wire.judging import JudgedRelay, Overheard
 from pointsman.wire.media import urls_in, with_data
 from pointsman.wire.port import CallerSide, Dialect, Passage, ProviderSide
+from pointsman.wire.prefixes import prefix_of
 from pointsman.wire.resumed import Bill, Resumed
 from pointsman.wire.seams import seam_of
 from pointsman.wire.streams import Relay, StreamReader
@@ -71,6 +72,14 @@ class Passages:
         `stands` has to be one that can be continued, `spent` is nano-dollars for what was told so far; None is unknown.
         """
         return Onward(self._callers[caller], self._callers[provider], stands, spent)
+
+    def prefix(self, caller: str, incoming: Incoming) -> str:
+        """See `prefixes.prefix_of`; empty where the request cannot be read."""
+        dialect = self._callers.get(caller)
+        try:
+            return "" if dialect is None else prefix_of(dialect.to_core(incoming))
+        except CallerError:
+            return ""
 
     def with_system(self, caller: str, incoming: Incoming, before: str, after: str) -> Incoming:
         """See `port.CallerSide.with_system`; the same request in dialects without system text."""
