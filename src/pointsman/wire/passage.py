@@ -299,7 +299,7 @@ class Onward(Crossing):
         return Resumed(
             reader,
             self._caller.resume(self._stands.told, trip.incoming),
-            seam_of(trip.outgoing.seam, self._stands.text),
+            seam_of(trip.outgoing.seam, self._stands.text, json=self._stands.json),
             self._stands,
             bill=Bill(price=trip.price, spent=self._spent),
             made=_made(trip),

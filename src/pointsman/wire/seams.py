@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from pointsman.core.errors import UpstreamGarbage
+from pointsman.wire.openings import Intro, Reopened
 from pointsman.wire.trip import Seamed
 
 HELD = 400
 """Most characters that are held back until it is known whether they repeat what was told."""
 _LEAST = 12
 _LEAST_WHOLE = 4
+_LEAST_WORD = 5
+_WORD = re.compile(r"(?<!\w)[^\W\d_]+\Z")
+"""Letters at the end of a text, with no letter, digit or underscore before them."""
 
 
 class Seam(Protocol):
@@ -34,11 +39,36 @@ class Seam(Protocol):
         ...
 
 
-def seam_of(kind: Seamed, told: str) -> Seam:
-    """The seam for a way of asking; `told` is the text that the caller has had."""
+def seam_of(kind: Seamed, told: str, *, json: bool = False) -> Seam:
+    """The seam for a way of asking; `told` is the text that the caller has had, `json` says that the whole is JSON."""
     if kind == "instruction":
-        return Overlap(told)
+        return Chain(Intro(told), Reopened(told, json=json), Overlap(told))
     return Stripped(told[len(told.rstrip()) :])
+
+
+class Chain:
+    """Several seams, one after the other."""
+
+    def __init__(self, *seams: Seam) -> None:
+        self._seams = seams
+
+    @property
+    def cut(self) -> int:
+        """See `Seam.cut`; what was put in counts against it."""
+        return sum(seam.cut for seam in self._seams)
+
+    def take(self, text: str) -> str:
+        """See `Seam.take`."""
+        for seam in self._seams:
+            text = seam.take(text) if text else ""
+        return text
+
+    def rest(self) -> str:
+        """See `Seam.rest`. Raises as `take`."""
+        text = ""
+        for seam in self._seams:
+            text = (seam.take(text) if text else "") + seam.rest()
+        return text
 
 
 class Stripped:
@@ -74,15 +104,21 @@ class Overlap:
     The beginning of its text is held back while it may still be such a repetition, which is a few characters where it
     is none. What is cut is the longest beginning that is an end of the told text, if it cannot well be chance:
 
-    - At least twelve characters. A continuation that begins with what the text ended with is nothing rare (`l` and
-      `lo`, `the ` and `the `, `**` and `**`), and a cut there would eat the text; twelve characters are two or three
-      words, which hardly any text says twice in a row.
-    - Or all of the told text, if that has four characters at least: then the model has begun anew.
+    - At least twelve characters, any white space counted as one. A continuation that begins with what the text ended
+      with is nothing rare (`l` and `lo`, `the ` and `the `, `**` and `**`), and a cut there would eat the text; twelve
+      characters are two or three words, which hardly any text says twice in a row.
+    - Twice as many where it is whole lines: the same line may well come twice, as in lists, in code and in JSON.
+    - In any case from where white space is: models repeat words, and lists repeat the ends of words and quotes.
     - And no pattern that goes on, such as a table's dashes, an indent, `ha ha ha`: neither does the repetition consist
       of repeated pieces, nor does it stand twice at the end of the told text already.
 
-    Repetitions that are shorter stay in the text: whether they are any, nobody can know. Preambles ("Continuing:") stay
-    too; the model was told not to write any.
+    - Or all of the told text, if that has four characters at least: then the model has begun anew.
+    - Or the word in which the told text stops, from its beginning, if that is five letters at least (`pointsm` and
+      `pointsman`): no word says its beginning twice. Or that word with the indent of its line, where it stands alone in
+      it and does not end there: `    return` and `    return x`.
+
+    Other repetitions that are shorter stay in the text: whether they are any, nobody can know. Preambles
+    ("Continuing:") stay too; the model was told not to write any.
     """
 
     def __init__(self, told: str) -> None:
@@ -91,8 +127,9 @@ class Overlap:
         whole = len(told) <= HELD
         # The last place in the tail where a repetition that counts can begin.
         self._latest = max(len(self._tail) - _LEAST, 0 if whole and len(told) >= _LEAST_WHOLE else -1)
+        self._word, self._line = _ending(told)
         self._held = ""
-        self._over = self._latest < 0
+        self._over = self._latest < 0 and not self._word
         self.cut = 0
 
     def take(self, text: str) -> str:
@@ -105,10 +142,10 @@ class Overlap:
             if len(held) >= HELD:
                 raise UpstreamGarbage("The model began the answer anew instead of going on with it.")
             return ""
-        place = self._tail.find(held, 0, self._latest + len(held))
-        if place >= 0 and place + len(held) < len(self._tail):
+        place = self._tail.find(held, 0, max(self._latest, 0) + len(held)) if self._latest >= 0 else -1
+        if place >= 0 and place + len(held) <= len(self._tail):  # what follows it says whether its line ends there
             return ""
-        return self.rest()
+        return "" if self._may_be_word(held) else self.rest()
 
     def rest(self) -> str:
         """See `Seam.rest`."""
@@ -119,14 +156,55 @@ class Overlap:
         self.cut = self._repeated(held)
         return held[self.cut :]
 
+    def _sure(self, again: str, after: str) -> bool:
+        """Whether a repetition cannot well be chance; `after` is what the second model says next."""
+        before = self._told[: -len(again)][-1:]
+        if not begins(before, again[0]) or _goes_on(again, self._told):
+            return False
+        ends = ("", "\n")
+        lines = (before in ends or again[0] == "\n") and (again[-1] == "\n" or after in ends)
+        least = 2 * _LEAST if lines else _LEAST
+        return len(again) == len(self._told) or len(" ".join(again.split())) >= least
+
+    def _may_be_word(self, held: str) -> bool:
+        line = self._line
+        after = bool(line) and held in (line, f"{line} ")
+        return after or line.startswith(held) or (self._word.startswith(held) and self._word != held)
+
     def _repeated(self, held: str) -> int:
         """How many characters of a beginning repeat the end of what was told."""
         first = max(len(self._tail) - len(held), 0)
         for place in range(first, self._latest + 1):
             again = self._tail[place:]
             if held.startswith(again):
-                return 0 if _goes_on(again, self._told) else len(again)
-        return 0
+                return len(again) if self._sure(again, held[len(again) :][:1]) else 0
+        word, line = self._word, self._line
+        if word and held.startswith(word):
+            return 0 if _goes_on(word, self._told) else len(word)
+        return len(line) if line and held.startswith(line) and _goes_with(held[len(line) :]) else 0
+
+
+def _ending(told: str) -> tuple[str, str]:
+    """The word in which a text stops, from its beginning, and its line where that is an indent and the word.
+
+    Only words as people write them, in scripts that have small letters, for those put spaces between words.
+    """
+    found = _WORD.search(told[-HELD:])
+    word = found[0] if found is not None else ""
+    if len(word) < _LEAST_WORD or any(one == one.upper() for one in word[1:]):
+        return "", ""
+    line = told.rpartition("\n")[2]
+    return word, line if line.strip() == word and line != word else ""
+
+
+def begins(before: str, first: str) -> bool:
+    """Whether a repetition may begin between these two: at white space, or in a script that needs none."""
+    return not before or any(one.isspace() or (one.isalpha() and one.lower() == one.upper()) for one in (before, first))
+
+
+def _goes_with(after: str) -> bool:
+    """Whether what follows an indented word belongs to it: in a table there would be more room, or nothing."""
+    return bool(after) and (not after[0].isspace() or (after[0] == " " and len(after) > 1 and not after[1].isspace()))
 
 
 def _goes_on(again: str, told: str) -> bool:

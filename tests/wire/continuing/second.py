@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from pointsman.wire.openai_chat import OpenAIChat
 from pointsman.wire.openai_responses import OpenAIResponses
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import Dialect, Passage
+from pointsman.wire.seams import begins
 from pointsman.wire.streams import Relay
 from pointsman.wire.told import Standing, Told
 from pointsman.wire.trip import Incoming, Outgoing, Trip
@@ -144,16 +146,30 @@ def rest_of(incoming: Incoming, full: str, second: Second, outgoing: Outgoing, r
     if prefilled:
         return full[len(begun) :], True
     again = rng.choice([0, 0, min(len(begun), rng.randint(LEAST, 40))])
-    if (again < LEAST and again != len(begun)) or again < 4:
+    if again < 4 or not counts(begun, full[len(begun) - again :], again):
         again = 0
     said = full[len(begun) - again :]
     return said, not doubtful(begun, said, again)
+
+
+def counts(begun: str, said: str, again: int) -> bool:
+    """Whether a repetition of so many characters is one that no text well has: long enough, and not whole lines."""
+    if again == len(begun):
+        return again >= 4
+    if again < 4 or not begins(begun[:-again][-1:], begun[-again]):
+        return False
+    lines = f"\n{begun}"[-again - 1 :].startswith("\n") or said.startswith("\n")
+    ends = begun.endswith("\n") or said[again:].startswith("\n") or len(said) == again
+    return len(" ".join(said[:again].split())) >= (2 * LEAST if lines and ends else LEAST)
 
 
 def doubtful(begun: str, said: str, again: int) -> bool:
     """Whether what is said looks as if it repeated more or less than it does: `ha ha` behind `ha ha`."""
     least = min(LEAST, max(len(begun), 4))
     looks = [size for size in range(least, min(len(begun), len(said), 400) + 1) if begun.endswith(said[:size])]
+    word = re.search(r"(?<!\w)[^\W\d_]{5,}\Z", begun)
+    if word is not None and said.strip().startswith(word[0]):
+        looks.append(-1)
     if not again:
         return bool(looks)
     piece = said[:again]

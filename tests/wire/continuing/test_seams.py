@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pointsman.core.errors import UpstreamGarbage
 from pointsman.wire.seams import HELD, Overlap, Seam, Stripped, seam_of
-from wire.continuing.second import doubtful, pieces
+from wire.continuing.second import counts, doubtful, pieces
 
 ODD = st.text(st.sampled_from("ab \n\t\u00a0\u3000é\u0301😀👩\u200d👧🏽.*`-"), max_size=60)
 PROSE = "The pointsman sets the switches so that each train takes the right track, "
@@ -29,7 +29,7 @@ def test_a_begun_answer_is_joined_exactly_whatever_stands_at_the_seam(told, rest
 def test_a_repetition_is_cut_and_nothing_else(told, rest, seed, again):
     again = min(again, len(told))
     said = told[len(told) - again :] + rest
-    if doubtful(told, said, again) or 0 < again < 4 or (again < 12 and again != len(told)):
+    if not counts(told, said, again) or doubtful(told, said, again):
         again, said = 0, rest
     if doubtful(told, said, again):
         return
@@ -44,8 +44,12 @@ def test_a_repetition_is_cut_and_nothing_else(told, rest, seed, again):
         ("it says hel", "lo", "lo"),
         ("so it is the ", "the end", "the end"),  # three letters and a space are no proof
         (PROSE, "takes the right track, and goes.", "and goes."),
-        (PROSE, "ight track, and goes.", "and goes."),  # exactly twelve characters
-        (PROSE, "ght track, and goes.", "ght track, and goes."),  # eleven
+        ("it takes the right track,", "right track, and goes.", " and goes."),  # exactly twelve characters
+        ("it takes the left track,", "left track, and goes.", "left track, and goes."),  # eleven
+        ("it says\n        false,\n", "        false,\n    end", "        false,\n    end"),  # a line may come twice
+        ("so:\n- The same line again.\n", "- The same line again.\n", "- The same line again.\n"),
+        (f"so:\n{PROSE}\n", f"{PROSE}\nand", "and"),
+        (PROSE, "ight track, and goes.", "ight track, and goes."),  # from within a word
         (PROSE, "takes the right trams", "takes the right trams"),  # not to its end
         ("Yes, ", "Yes, it is", "it is"),  # all of it again
         ("Yes", "Yes it is", "Yes it is"),  # too short to say
@@ -71,7 +75,8 @@ def test_little_is_held_back_where_nothing_is_repeated():
 
 
 def test_held_back_is_no_more_than_the_bound():
-    told = "".join(random.Random(1).choices("abcdefgh", k=3 * HELD))
+    told = "".join(random.Random(1).choices("abcdefgh", k=3 * HELD)) + " "
+    told += "".join(random.Random(2).choices("abcdefgh", k=HELD))
     seam, held = Overlap(told), 0
     for at, character in enumerate(told[-HELD:] + "ijk"):
         out = seam.take(character)
