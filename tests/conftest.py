@@ -32,6 +32,10 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "search")
 
+# Every client of a vendor's loads the system's certificates when it is made, which takes most of a short test's time.
+# Nothing here speaks TLS with anybody but this machine: one certificate to trust, whose key nobody has, is enough.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "trusted.pem")
+
 
 class Served(NamedTuple):
     """A gateway that serves."""
@@ -104,6 +108,19 @@ def make() -> ModuleType:
     return module
 
 
+class PromptHost(Host):
+    """A host that ends when it is told to, and not a tick later."""
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, but awake between two ticks."""
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 1
+            for _ in range(20):
+                if not self.should_exit:
+                    await asyncio.sleep(0.005)
+
+
 @pytest.fixture
 def serving(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Served]]:
     """A gateway in this process: `async with serving({...}) as served`, with its URL and its house.
@@ -118,7 +135,7 @@ def serving(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Served]
         binding = msgspec.structs.replace(binding_of(house.loaded.config.server), port=0)
         sock = bind(binding)
         sock.listen(1024)
-        host = Host(application(house), binding, house.start, house.aclose)
+        host = PromptHost(application(house), binding, house.start, house.aclose)
         task = asyncio.create_task(host.serve([sock]))
         try:
             for _ in range(500):
