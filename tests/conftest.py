@@ -20,6 +20,7 @@ import hypothesis
 import msgspec
 import pytest
 
+import fuzzing
 from pointsman.compose.building import build
 from pointsman.compose.house import House
 from pointsman.compose.serving import binding_of
@@ -31,6 +32,12 @@ from pointsman.server.host import Host, bind
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "search")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fewer examples in the quick suite."""
+    fuzzing.load(config)
+
 
 # Every client of a vendor's loads the system's certificates when it is made, which takes most of a short test's time.
 # Nothing here speaks TLS with anybody but this machine: one certificate to trust, whose key nobody has, is enough.

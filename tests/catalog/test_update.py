@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.catalog import Catalog, load
 from pointsman.catalog.document import Document, FileModel, FilePrice, ProviderBook, Source, encode, encode_models
 from pointsman.catalog.rows import ProviderRow
@@ -287,7 +288,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_break_the_judge(data: bytes) -> None:
     report = judge(data).report
@@ -295,21 +296,21 @@ def test_no_bytes_break_the_judge(data: bytes) -> None:
     assert report.text()
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(json_values, json_values)
 def test_no_feed_breaks_the_judge(prices: Any, match: Any) -> None:
     entry = {"id": "m0", "match": match if isinstance(match, dict) else {}, "prices": prices}
     assert judge(feed(entry)).report.text()
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(json_values)
 def test_no_own_format_breaks_the_judge(models: Any) -> None:
     raw = {"format": 1, "date": TODAY, "models": {"lab": models}}
     assert judge(json.dumps(raw).encode()).report.text()
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.integers(min_value=0), st.binary(min_size=1, max_size=4))
 def test_damaged_files_never_pass_for_whole_ones(place: int, junk: bytes) -> None:
     good = encode(document([model(f"m{n}") for n in range(10)], "2026-11-20"))

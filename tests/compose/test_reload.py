@@ -54,14 +54,14 @@ def test_a_changed_file_is_in_force_within_a_second_and_a_broken_one_is_shown(si
             ("", "empty"),
         ):
             running.config.write_text(broken)
-            eventually(3, lambda: running.json("/api/status")["config"]["rejected"])
+            eventually(3, lambda said=said: said in running.json("/api/status")["config"]["rejected"])
             shown = running.json("/api/status")["config"]
             assert said in shown["rejected"]
             assert shown["version"] == second["version"]
             assert running.post("/v1/chat/completions", {**QUESTION, "model": "fresh"})[0] == 200, "the old one serves"
             assert "refused" in running.log()
-            running.config.write_text(good)
-            eventually(3, lambda: not running.json("/api/status")["config"]["rejected"])
+        running.config.write_text(good)
+        eventually(3, lambda: not running.json("/api/status")["config"]["rejected"])
 
 
 def test_what_only_a_restart_changes_is_said_and_keys_are_demanded_at_once(sim_thread: Any, config: Any) -> None:

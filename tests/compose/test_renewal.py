@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import signal
@@ -19,6 +20,7 @@ import trustme
 import yaml
 from cryptography.hazmat.primitives import serialization
 
+from pointsman.compose.certificates import dated
 from pointsman.compose.renewal import Renewal
 from pointsman.config.schema import Tls
 from pointsman.core.clock import SystemClock
@@ -101,6 +103,7 @@ def der(leaf: trustme.LeafCert) -> bytes:
     return ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_replaced_pair_is_taken_over_by_itself_and_a_bad_one_is_not(workers: int, pair: Pair) -> None:
     with served(pair, workers=workers) as up:
@@ -116,6 +119,30 @@ def test_a_replaced_pair_is_taken_over_by_itself_and_a_bad_one_is_not(workers: i
         eventually(lambda: {shown(up.port) for _ in range(8)} == {der(third)})
         up.says("runs out on")
         assert up.process.poll() is None
+
+
+def test_told_to_look_it_takes_a_good_pair_and_no_bad_one(pair: Pair) -> None:
+    with served(pair, workers=2) as up:
+        second = pair.issue(until=3 * DAY)
+        up.process.send_signal(signal.SIGHUP)
+        eventually(lambda: {shown(up.port) for _ in range(8)} == {der(second)})
+        up.says("was replaced: new connections get the new one")
+        up.says("runs out on")
+        (pair.folder / "cert.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        up.process.send_signal(signal.SIGHUP)
+        up.says("the changed certificate is refused, the old one goes on serving")
+        assert {shown(up.port) for _ in range(8)} == {der(second)}
+        assert up.process.poll() is None
+
+
+async def test_it_looks_by_itself(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pointsman")
+    renewal = Renewal(pair.tls, SystemClock())
+    watch = asyncio.create_task(renewal.watch(0.02))
+    pair.issue()
+    said = "was replaced: new connections get the new one"
+    await asyncio.to_thread(eventually, lambda: said in caplog.text)
+    watch.cancel()
 
 
 def test_a_connection_goes_on_while_its_certificate_is_replaced(pair: Pair) -> None:
@@ -151,8 +178,8 @@ async def test_half_a_replacement_is_not_judged(pair: Pair, caplog: pytest.LogCa
 @pytest.mark.parametrize(
     ("since", "until", "said"),
     [
-        (-9 * DAY, -2 * DAY, "cert.pem ran out on "),
-        (2 * DAY, 9 * DAY, "cert.pem is not valid before "),
+        pytest.param(-9 * DAY, -2 * DAY, "cert.pem ran out on ", marks=pytest.mark.slow),
+        pytest.param(2 * DAY, 9 * DAY, "cert.pem is not valid before ", marks=pytest.mark.slow),
         (-9 * DAY, 12 * DAY + DAY / 2, ", in 12 days"),
     ],
 )
@@ -166,6 +193,15 @@ def test_dates_that_will_be_refused_are_said(since: dt.timedelta, until: dt.time
     with served(pair) as up:
         up.says("warning: the certificate in ")
         up.says(said)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "said"),
+    [(-9 * DAY, -2 * DAY, "cert.pem ran out on "), (2 * DAY, 9 * DAY, "cert.pem is not valid before ")],
+)
+def test_dates_are_looked_at_by_whoever_asks(since: dt.timedelta, until: dt.timedelta, said: str, pair: Pair) -> None:
+    pair.issue(since=since, until=until)
+    assert any(said in one for one in dated(pair.tls, SystemClock().now()))
 
 
 def test_a_sound_certificate_is_shown_with_its_end_and_warned_of_by_nobody(pair: Pair) -> None:

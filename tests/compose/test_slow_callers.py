@@ -137,8 +137,8 @@ def sips(port: int, seconds: float) -> int:
 
 
 async def test_a_caller_that_reads_slowly_but_reads_is_not() -> None:
-    async with flooded(stall_timeout=1.0) as (flood, gateway):
-        sipping = asyncio.create_task(asyncio.to_thread(sips, gateway.port, 3.0))
-        await asyncio.sleep(2.5)
+    async with flooded(stall_timeout=0.6) as (flood, gateway):
+        sipping = asyncio.create_task(asyncio.to_thread(sips, gateway.port, 1.8))
+        await asyncio.sleep(1.5)
         assert flood.over == 0
         assert await sipping > 100_000

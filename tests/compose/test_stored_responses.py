@@ -187,16 +187,22 @@ async def test_another_key_knows_nothing_of_it(sim: Any, config: Any, serving: A
         keys = [await make_key(served, name) for name in ("ann", "bob")]
         async with client(served, keys[0]) as ann, client(served, keys[1]) as bob:
             mine = await ann.responses.create(model="small", input="say: A secret.")
-            for wanted in (mine.id, "resp_never"):
-                with pytest.raises(openai.NotFoundError) as refused:
+
+            async def refused(wanted: str) -> None:
+                with pytest.raises(openai.NotFoundError) as caught:
                     await bob.responses.create(model="small", input="say: Hm.", previous_response_id=wanted)
-                assert refused.value.code == "previous_response_not_found"
-                assert refused.value.param == "previous_response_id"
-                assert "another key" in refused.value.body["pointsman"]["hint"]  # type: ignore[index]
-                for call in (bob.responses.retrieve, bob.responses.delete, bob.responses.input_items.list):
-                    with pytest.raises(openai.NotFoundError) as unknown:
-                        await call(wanted)
-                    assert unknown.value.body["message"] == f"Response with id '{wanted}' not found."  # type: ignore[index]
+                assert caught.value.code == "previous_response_not_found"
+                assert caught.value.param == "previous_response_id"
+                assert "another key" in caught.value.body["pointsman"]["hint"]  # type: ignore[index]
+
+            async def unknown(call: Any, wanted: str) -> None:
+                with pytest.raises(openai.NotFoundError) as caught:
+                    await call(wanted)
+                assert caught.value.body["message"] == f"Response with id '{wanted}' not found."  # type: ignore[index]
+
+            calls = (bob.responses.retrieve, bob.responses.delete, bob.responses.input_items.list)
+            ids = (mine.id, "resp_never")  # at once: what is not found is waited for a second
+            await asyncio.gather(*map(refused, ids), *(unknown(call, wanted) for call in calls for wanted in ids))
             assert (await ann.responses.retrieve(mine.id)).output_text == "A secret."
 
 

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import yaml
 from harness import Running, gateway, request, stop
 from pointsman.testing import Script, SimModel, SimProvider, running
 from pointsman.testing.script import Pace
+from worker_looks import both_serve, children, socket_of, worker_serves
 
 BODY = {"model": "small", "messages": [{"role": "user", "content": "Hello"}]}
 LONG = [{"role": "user", "content": "repeat: " + "word " * 100}]
@@ -43,40 +43,6 @@ def up() -> Iterator[Running]:
         with gateway(said) as ready:
             eventually(lambda: both_serve(ready))
             yield ready
-
-
-def children(pid: int) -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(FileNotFoundError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
-                found += [int(child) for child in (task / "children").read_text().split()]
-    return sorted(found)
-
-
-def both_serve(up: Running) -> bool:
-    pids = children(up.process.pid)
-    return len(pids) == 2 and all(worker_serves(pid) for pid in pids)
-
-
-def worker_serves(pid: int) -> bool:
-    """Whether a worker answers the others."""
-    path = socket_of(pid)
-    with socket.socket(socket.AF_UNIX) as line, contextlib.suppress(OSError):
-        line.settimeout(5)
-        line.connect(str(path))
-        line.sendall(b"GET /metrics/own HTTP/1.0\r\n\r\n")
-        return b" 200 " in line.recv(100)
-    return False
-
-
-def socket_of(pid: int) -> Path | None:
-    """Where a worker listens for the others."""
-    own = set()
-    with contextlib.suppress(OSError):
-        own = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
-    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
-    return next((Path(line[7]) for line in lines if len(line) == 8 and f"socket:[{line[6]}]" in own), None)
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 15.0) -> None:
@@ -141,7 +107,7 @@ def test_a_replacement_serves_the_last_accepted_configuration_while_the_file_is_
 
 def test_many_deaths_in_a_moment_end_nothing(up: Running) -> None:
     killed: set[int] = set()
-    until = time.monotonic() + 2.5
+    until = time.monotonic() + 1.2
     while time.monotonic() < until or len(killed) < 6:
         for pid in set(children(up.process.pid)) - killed:
             with contextlib.suppress(ProcessLookupError):
@@ -227,7 +193,7 @@ def test_while_one_worker_serves_the_others_are_tried_again(tmp_path: Path) -> N
             workers = children(process.pid)
             (tmp_path / "key.pem").rename(tmp_path / "away.pem")
             os.kill(workers[0], signal.SIGKILL)
-            eventually(lambda: log.read_text().count("before it served; the next try is in") >= 4, 25)
+            eventually(lambda: log.read_text().count("before it served; the next try is in") >= 2, 25)
             assert "1 of 2 serve on" in log.read_text()
             assert all(ready(port) for _ in range(5))
             (tmp_path / "away.pem").rename(tmp_path / "key.pem")

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.config import load_mapping, load_text
 from pointsman.config.document import example
 from pointsman.config.load import load_bytes
@@ -97,20 +98,20 @@ def read(text: str) -> None:
 
 
 @given(YAMLISH | st.text(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_text_is_a_configuration_or_a_clear_error(text):
     read(text)
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_bytes_likewise(data):
     error = attempt(lambda: load_bytes(data, Path("p.yaml")))
     assert error is None or "p.yaml" in error.message
 
 
 @given(JSON)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_data_likewise(data):
     for level in ({"models": {"a": data}}, {"providers": {"a": data}}, {"routes": {"a": data}}, {"server": data}, data):
         if isinstance(level, dict):
@@ -121,7 +122,7 @@ def test_any_data_likewise(data):
 @given(
     st.integers(0, 5000), st.integers(0, 3), st.sampled_from(["", "\t", ":", "}", "- ", "*", '"', "\n", "\x00", "🚂"])
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_damaged_example_likewise(at, cut, put):
     text = example()
     at %= len(text)
@@ -139,7 +140,7 @@ def test_a_damaged_example_likewise(at, cut, put):
         max_size=4,
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_params_come_back_as_the_same_json(params):
     data = {"models": {"a": {"provider": "p", "params": params}}}
     error = attempt(lambda: load_mapping(data))
@@ -151,7 +152,7 @@ def test_params_come_back_as_the_same_json(params):
 
 
 @given(YAMLISH)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_the_parser_without_libyaml_gives_errors_of_ours_too(text):
     error = attempt(lambda: compose(text, "p.yaml", yaml.SafeLoader))
     assert error is None or error.where.startswith("p.yaml")

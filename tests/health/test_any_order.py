@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
+from fuzzing import examples
 from pointsman.core.clock import SystemDraw
 from pointsman.core.failure import RULES, Target
 from pointsman.core.health import AttemptEnd
@@ -139,5 +140,5 @@ class AnyOrder(RuleBasedStateMachine):
             assert counts.get(who, 0) == sum(one[0] == who for one in self.under_way)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=60, deadline=None)
 TestAnyOrder = AnyOrder.TestCase

@@ -27,7 +27,8 @@ TOOL = {
     },
 }
 RECITED = "Tell me of the line."
-LAID_DOWN = {RECITED: recital(RECITED, 14)}
+SHORT = "Tell me of the rail."  # for what comes slowly
+LAID_DOWN = {RECITED: recital(RECITED, 14), SHORT: recital(SHORT, 3)}
 ASK = [{"role": "user", "content": "What is the capital of France?"}]
 
 
@@ -150,13 +151,14 @@ async def test_every_named_fault_of_a_provider_meets_what_a_caller_is_owed(
     owed = fault.stream if stream else fault.whole
     if fault.kind in {"slow_first", "slow_token"}:  # five seconds, where this configuration waits for one
         owed = "next"
+    asked = SHORT if name == "slow_drip" else RECITED
     sim.inject(name, provider="one", times=1)
     async with serving(config(sim)) as served, client(served) as sdk:
         error: openai.APIError | None = None
         text = ""
         try:
             raw = await sdk.chat.completions.with_raw_response.create(
-                model="auto", messages=[{"role": "user", "content": RECITED}], stream=stream, timeout=15
+                model="auto", messages=[{"role": "user", "content": asked}], stream=stream, timeout=15
             )
             if stream:
                 async for chunk in raw.parse():
@@ -173,7 +175,7 @@ async def test_every_named_fault_of_a_provider_meets_what_a_caller_is_owed(
             assert raw.headers["x-pointsman-model"] == ("small" if first else "large")
             assert int(raw.headers["x-pointsman-attempts"]) == (1 if first else 2)
             if stream and fault.kind not in {"empty", "huge"}:
-                assert text == LAID_DOWN[RECITED], f"{name}: the text is whole, and nothing is in it twice"
+                assert text == LAID_DOWN[asked], f"{name}: the text is whole, and nothing is in it twice"
         kept = await outcome(served)
         if owed == "next":
             assert [a.error != "" for a in kept.attempts] == [True, False]
@@ -367,7 +369,7 @@ async def test_secrets_never_leave(sim: Simulator, serving: Serving, caplog: pyt
     said = config(sim)
     said["providers"]["one"]["api_key_env"] = "ONE_KEY"
     async with serving(said, {"ONE_KEY": secret}) as served, client(served) as sdk:
-        for fault in ("", "bad_key", "reset", "html_502"):
+        for fault in ("", "reset", "html_502", "bad_key"):  # after the last one the key rests
             if fault:
                 sim.inject(fault, provider="one", times=2)
             body = {"model": "alone", "messages": ASK}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.call import Arrival
 from pointsman.server.app import App
 from pointsman.server.cors import Cors
@@ -354,7 +355,7 @@ async def test_cross_origin_calls_of_an_allowed_page() -> None:
         assert b"access-control-allow-origin" not in foreign
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.one_of(st.binary(max_size=600), st.binary(max_size=100).map(lambda b: request(b)[:-1] + b)))
 def test_any_bytes_at_all_leave_the_server_alive(data: bytes) -> None:
     async def go() -> None:
@@ -371,7 +372,7 @@ def test_any_bytes_at_all_leave_the_server_alive(data: bytes) -> None:
 
 
 @given(cut=st.integers(1, 60), body=st.binary(max_size=40))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_any_split_of_a_request_gives_the_same_answer(cut: int, body: bytes) -> None:
     async def go() -> None:
         async with serving() as port:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from fuzzing import examples
 from pointsman.core.clock import SystemClock
 from pointsman.core.errors import InvalidRequest, PointsmanError, StoreUnavailable
 from pointsman.insight.answers import Filters
@@ -134,7 +135,7 @@ def test_a_url_that_cannot_be_read_shows_no_part_of_its_password(url):
     assert caught.value.hint
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text(st.characters(codec="ascii", exclude_characters="&\"' \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f"), min_size=6))
 def test_no_password_is_ever_shown(secret):
     location = locate(f"postgresql://me:{secret}@db.example.com:5432/calls")

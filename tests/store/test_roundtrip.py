@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.clock import SystemClock
 from pointsman.core.model import Ability, Model, Price, Provider
 from pointsman.core.outcome import Attempt, Outcome
@@ -112,7 +113,7 @@ def test_what_was_recorded_is_what_is_read(store_url, make):
     ledger.ready()
     questions = Questions(store_url)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=examples(50), deadline=None)
     @given(found=st.lists(OUTCOME, min_size=1, max_size=4))
     def holds(found) -> None:
         found = [msgspec.structs.replace(one, id=make.IDS.new(one.started)) for one in found]

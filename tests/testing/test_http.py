@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.errors import ConfigError
 from pointsman.testing import Script, SimModel, SimProvider, Simulator, load_script
 
@@ -55,7 +56,7 @@ async def control(sim: Simulator, method: str, path: str, body: object = None) -
     return int(top.split()[1]), json.loads(rest)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.booleans())
 def test_garbage_is_answered_or_dropped_and_the_next_client_is_served(data, as_body):
     if as_body:
@@ -104,7 +105,7 @@ def test_garbage_is_answered_or_dropped_and_the_next_client_is_served(data, as_b
         ]
     ),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_json_in_any_field_is_an_answer_or_a_400(value, field):
     body = {"model": "sim-1", "messages": [{"role": "user", "content": "x"}], field: value}
     if field == "schema":

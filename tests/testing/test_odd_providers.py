@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.errors import ConfigError
 from pointsman.testing import check_provider
 from pointsman.testing.caller import Caller
@@ -42,7 +43,7 @@ async def provider(answer: Callable[[Exchange], None]) -> AsyncIterator[str]:
         await asyncio.sleep(0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(ANSWERS, st.booleans())
 def test_any_answer_ends_in_a_report(answer, streamed):
     body = json.dumps(answer).encode()

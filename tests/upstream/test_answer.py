@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.errors import UpstreamCut, UpstreamError, UpstreamGarbage
 from pointsman.upstream.answer import MAX_HEAD, AnswerReader
 from pointsman.upstream.decoding import DecodingError, Inflater
@@ -54,7 +55,7 @@ def fed(pieces: list[bytes], limit: int = LIMIT) -> tuple[AnswerReader, bytes]:
     return reader, body
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(valid_answers(), st.lists(st.integers(0, 2000), max_size=12))
 def test_any_split_gives_the_same_answer(answer: tuple[bytes, bytes], cuts: list[int]) -> None:
     wire, body = answer
@@ -64,7 +65,7 @@ def test_any_split_gives_the_same_answer(answer: tuple[bytes, bytes], cuts: list
     assert reader.header(b"x-one") == b"1"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(valid_answers(), st.integers(0, 2000), st.booleans())
 def test_a_cut_anywhere_is_never_whole(answer: tuple[bytes, bytes], cut: int, dropped: bool) -> None:
     wire, body = answer
@@ -76,7 +77,7 @@ def test_a_cut_anywhere_is_never_whole(answer: tuple[bytes, bytes], cut: int, dr
     assert not reader.reusable
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
 def test_garbage_gives_errors_of_the_tree_only(data: bytes, cuts: list[int]) -> None:
     for start in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.errors import CallerError, InvalidRequest
 from pointsman.core.model import Model, Provider
 from pointsman.wire.anthropic_messages import AnthropicMessages
@@ -311,7 +312,7 @@ def says(value: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(data=st.data())
 def test_anything_in_a_known_field_is_expressed_named_or_refused(name: str, data: st.DataObject) -> None:
     field = data.draw(st.sampled_from(FIELDS[name].split()))

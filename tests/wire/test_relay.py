@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.errors import PointsmanError, UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.wire.openai_chat import OpenAIChat
@@ -330,7 +331,7 @@ def test_written_counts_arguments_and_reasoning(asking):
     assert relay.written == 7
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     pieces=st.lists(
         st.sampled_from(
@@ -386,7 +387,7 @@ PARTS = [
 ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     parts=st.lists(st.sampled_from(PARTS), max_size=8),
     ends=st.sampled_from([b"\n", b"\r\n"]),

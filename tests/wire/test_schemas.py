@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.errors import CallerError
 from wire.test_crossings import HI, model, sent
 
@@ -54,7 +55,7 @@ def asking(caller: str, schema: Any, strict: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("caller", list(HI))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(schema=JSON, strict=st.booleans() | JSON)
 def test_no_schema_breaks_the_gateway(caller: str, schema: Any, strict: Any) -> None:
     for to in TO:

@@ -16,7 +16,7 @@ from wire.across.judge import QUICK, SPLITS, Judgement, judged
 from wire.across.returns import returned
 
 _LEAST = 0.99  # of the cases of every caller, dialect and way
-_SAMPLE = (4, 9)  # which, of how many
+_SAMPLE = (4, 18)  # which, of how many
 
 
 def _assert_carried(judgements: list[Judgement]) -> None:

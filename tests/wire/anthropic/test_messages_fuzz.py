@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.chat import Alive
 from pointsman.core.errors import InvalidJson, InvalidRequest, UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model, Price, Provider
@@ -90,7 +91,7 @@ def dumped(value) -> bytes:
 
 
 @given(st.binary(max_size=80) | values.map(dumped) | requests.map(dumped))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_any_request_is_read_or_refused(body):
     for surface in ("messages", "messages.count_tokens"):
         try:
@@ -109,7 +110,7 @@ def test_any_request_is_read_or_refused(body):
 
 
 @given(st.binary(max_size=80) | values.map(dumped) | answers.map(dumped))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_any_answer_is_read_or_told_for_what_it_is(body):
     for read in (DIALECT.read_answer, DIALECT.read_count, lambda raw: DIALECT.as_stream(raw, ASKED)):
         try:
@@ -128,7 +129,7 @@ def test_any_answer_is_read_or_told_for_what_it_is(body):
 
 
 @given(streams, st.integers(1, 9))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_any_stream_is_read_alike_in_any_split_or_told_for_what_it_is(data, size):
     assert outcome(data, size, DIALECT.reader(OUTGOING)) == outcome(data, max(len(data), 1), DIALECT.reader(OUTGOING))
     whole = outcome(data, max(len(data), 1), DIALECT.relay(ASKED, PRICE))
@@ -152,7 +153,7 @@ def outcome(data, size, reader):
 
 
 @given(streams)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_whatever_is_read_can_be_written(data):
     reader, writer = DIALECT.reader(OUTGOING), DIALECT.writer(ASKED)
     try:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.chat import Alive, AnswerStart, ChoiceEnd, Citation, Delta, Opaque, Reasoning, Text, ToolCall
 from pointsman.core.errors import PointsmanError, UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.wire.events import Assembly
@@ -253,7 +254,7 @@ FIELDS = st.fixed_dictionaries(
 EVENTS = st.builds(lambda kind, fields: event(kind, **fields), st.sampled_from(KINDS), FIELDS)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(EVENTS | st.sampled_from([BEGUN, text("a"), ENDED]) | st.binary(max_size=10), max_size=8),
     st.integers(1, 50),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from pointsman.core.errors import PointsmanError, UpstreamCut, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
 from pointsman.wire.openai_responses import OpenAIResponses
@@ -270,7 +271,7 @@ ODD = st.builds(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(PIECES | ODD, max_size=8), st.integers(1, 40))
 def test_any_stream_in_any_split_is_the_same_and_never_an_untyped_error(pieces, size):
     data = b"".join(pieces)

@@ -15,6 +15,7 @@ from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from fuzzing import examples
 from pointsman.core.chat import (
     Alive,
     Answer,
@@ -445,7 +446,7 @@ BLOCKS = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.lists(BLOCKS, max_size=6, unique_by=lambda b: b.id if isinstance(b, ToolCall) else object()),
     st.sampled_from(["stop", "length", "tool_calls", "error"]),
