@@ -47,6 +47,14 @@ def find_chromium() -> str | None:
     return said or next(filter(None, map(shutil.which, _NAMES)), None)
 
 
+_QUICK = """{
+  const [wait, now] = [window.setTimeout, performance.now.bind(performance)];
+  window.setTimeout = (call, after, ...more) => wait(call, after / 8, ...more);
+  performance.now = () => 8 * now();
+}"""
+"""The page's own time runs eight times as fast: what it looks for every now and then, it finds sooner."""
+
+
 class Browser:
     """One browser with a profile of its own in `folder`."""
 
@@ -123,6 +131,7 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         page.send("Emulation.setEmulatedMedia", features=[scheme])
+        page.send("Page.addScriptToEvaluateOnNewDocument", source=_QUICK)
         page.send("Page.navigate", url=url)
         return page
 
