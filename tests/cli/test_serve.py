@@ -79,8 +79,8 @@ def test_the_log_is_written_as_the_configuration_says(lab, folder):
 
 @pytest.fixture
 def slow(lab, folder, sim_url) -> Iterator[None]:
-    """The lab's models take two seconds for what they say in a stream."""
-    model = SimModel(name="sim-1", pace=Pace(events_per_second=5))
+    """The lab's models take a second for what they say in a stream."""
+    model = SimModel(name="sim-1", pace=Pace(events_per_second=10))
     with running(Script(providers=(SimProvider(name="one", models=(model,)),))) as sim:
         path = folder / "pointsman.yaml"
         path.write_text(path.read_text().replace(sim_url, sim.url_of("one")))

@@ -275,10 +275,10 @@ async def test_a_flood_of_headers_is_refused(sim: Any, config: Any, serving: Any
 
 
 async def test_a_slow_sender_is_told_after_the_configured_time(sim: Any, config: Any, serving: Any) -> None:
-    async with serving(config(sim, server={"header_timeout": 1, "body_timeout": 1})) as served:
-        for part in (b"POST /v1/chat", b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{"):
-            began = time.monotonic()
-            answer = await raw(served, part)
+    async with serving(config(sim, server={"header_timeout": 0.5, "body_timeout": 0.5})) as served:
+        began = time.monotonic()
+        parts = (b"POST /v1/chat", b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{")
+        for answer in await asyncio.gather(*[raw(served, part) for part in parts]):
             assert answer.startswith(b"HTTP/1.1 408")
             assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "request_timeout"
             assert time.monotonic() - began < 6
@@ -286,7 +286,7 @@ async def test_a_slow_sender_is_told_after_the_configured_time(sim: Any, config:
 
 async def test_a_body_that_trickles_has_an_end(sim: Any, config: Any, serving: Any) -> None:
     """`body_timeout` bounds the whole body: a byte now and then does not keep a place for ever."""
-    async with serving(config(sim, server={"body_timeout": 2})) as served:
+    async with serving(config(sim, server={"body_timeout": 0.7})) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(served.url).port)
         try:
             writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n")
@@ -294,7 +294,7 @@ async def test_a_body_that_trickles_has_an_end(sim: Any, config: Any, serving: A
             answer = asyncio.create_task(reader.read())
             while not answer.done() and time.monotonic() - began < 12:
                 writer.write(b"{")
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.1)
             assert time.monotonic() - began < 8
             assert (await answer).startswith(b"HTTP/1.1 408")
         finally:
