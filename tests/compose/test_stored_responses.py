@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ import openai
 import pytest
 
 import harness
+from pointsman.store.responses import ResponseSettings, SqlResponses
 from pointsman.testing import Script, SimModel, SimProvider, Simulator, running
 from pointsman.testing.script import FaultRule, Pace, Thinking
 
@@ -30,6 +32,13 @@ WEATHER = {
     "description": "The weather in a city",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not found is looked for again for a part of the usual second only."""
+    quick = functools.partial(SqlResponses, settings=ResponseSettings(others=0.3))
+    monkeypatch.setattr("pointsman.compose.building.SqlResponses", quick)
 
 
 @asynccontextmanager
