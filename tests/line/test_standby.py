@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from harness import request
+from pointsman.compose.token_check import Asked
+from pointsman.core.model import HealthCheck
 from pointsman.line.parts import Call, KeptAnswer, NoStale
 from pointsman.testing import Script, SimModel, SimProvider, Simulator
 
@@ -212,3 +214,14 @@ async def test_where_the_headers_are_out_a_comment_says_so_or_the_error_is_told(
                 assert b": x-pointsman-cache: stale; age=3600\n\n" in answer
                 assert text_of("openai-chat", answer, stream=True) == TEXT
                 assert (await booked(served)).call.status == "stale"
+
+
+async def test_a_check_of_the_gateways_own_is_answered_by_the_provider_alone(serving: Serving) -> None:
+    shelf = Shelf()
+    async with Simulator(script()) as sim, serving(config(sim)) as served:
+        put(served, shelf)
+        sim.inject("server_error", times=20)
+        model = served.house.directory.models["m-one"]
+        check = Asked(served.house.line.parts, served.house.pieces.health, HealthCheck(), model, "")
+        assert await check.answer() is not None
+        assert shelf.asked == []
