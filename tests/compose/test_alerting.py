@@ -136,7 +136,7 @@ async def test_an_outage_that_calls_meet_is_told_recorded_and_over_with_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From real calls by way of the book of health: callers get answers, people get one alert for the provider."""
-    monkeypatch.setattr("pointsman.health.gate._FIRST_REST", 1.5)
+    monkeypatch.setattr("pointsman.health.gate._FIRST_REST", 2.5)
     said = alerts(sink, kinds=["breaker_open", "provider_down", "failover_rate"])
     async with serving(config(sim, alerts=said)) as served:
         assert (await ask(served, "POST", "/v1/chat/completions", QUESTION)).status == 200
@@ -158,7 +158,7 @@ async def test_an_outage_that_calls_meet_is_told_recorded_and_over_with_its_end(
         assert "its primary small should be reconsidered" in auto["advice"]
         sim.accept("one")
         await sim.tick()
-        for _ in range(100):  # the rest of a second or so has to pass
+        for _ in range(100):  # the rest of two seconds or so has to pass
             await ask(served, "POST", "/v1/chat/completions", QUESTION)
             if len(sink.bodies) > 2:
                 break

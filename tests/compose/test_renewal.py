@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from pointsman.compose.certificates import dated
 from pointsman.compose.renewal import Renewal
 from pointsman.config.schema import Tls
 from pointsman.core.clock import SystemClock
+from pointsman.core.errors import ConfigError
 
 NOW = dt.datetime.now(tz=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -186,10 +188,10 @@ async def test_half_a_replacement_is_not_judged(pair: Pair, caplog: pytest.LogCa
 def test_dates_that_will_be_refused_are_said(since: dt.timedelta, until: dt.timedelta, said: str, pair: Pair) -> None:
     pair.issue(since=since, until=until)
     path = configured(pair)
-    for verb in ("check", "doctor"):
-        out = run(pair.folder, verb, "--config", str(path)).stdout
-        assert "warn" in next(line for line in out.splitlines() if said in line)
-    assert run(pair.folder, "check", "--strict", "--config", str(path)).returncode == 1
+    *shown, strict = all_at_once(pair.folder, path, ("check",), ("doctor",), ("check", "--strict"))
+    for done in shown:
+        assert "warn" in next(line for line in done.stdout.splitlines() if said in line)
+    assert strict.returncode == 1
     with served(pair) as up:
         up.says("warning: the certificate in ")
         up.says(said)
@@ -211,17 +213,36 @@ def test_a_sound_certificate_is_shown_with_its_end_and_warned_of_by_nobody(pair:
     assert f"cert.pem, until {NOW + 90 * DAY:%Y-%m-%d}" in out
 
 
-@pytest.mark.parametrize("form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL])
-def test_a_key_with_a_passphrase_is_said_to_have_one(form: serialization.PrivateFormat, pair: Pair) -> None:
+FORMS = (serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_with_a_passphrase_is_no_key_to_serve_with(form: serialization.PrivateFormat, pair: Pair) -> None:
+    lock(pair, form)
+    with pytest.raises(ConfigError, match=r"key\.pem is protected by a passphrase") as refused:
+        Renewal(pair.tls, SystemClock())
+    assert "openssl pkey" in refused.value.hint
+
+
+def lock(pair: Pair, form: serialization.PrivateFormat) -> None:
     key = serialization.load_pem_private_key((pair.folder / "key.pem").read_bytes(), None)
     locked = key.private_bytes(serialization.Encoding.PEM, form, serialization.BestAvailableEncryption(b"secret"))
     (pair.folder / "key.pem").write_bytes(locked)
-    path = configured(pair)
-    for verb, code in (("check", 2), ("serve", 2), ("doctor", 1)):
-        done = run(pair.folder, verb, "--config", str(path))
+
+
+@pytest.mark.parametrize("form", [FORMS[0], pytest.param(FORMS[1], marks=pytest.mark.slow)])
+def test_a_key_with_a_passphrase_is_said_to_have_one(form: serialization.PrivateFormat, pair: Pair) -> None:
+    lock(pair, form)
+    said = all_at_once(pair.folder, configured(pair), ("check",), ("serve",), ("doctor",))
+    for done, code in zip(said, (2, 2, 1), strict=True):
         assert done.returncode == code
         assert "key.pem is protected by a passphrase" in done.stdout + done.stderr
         assert "openssl pkey" in done.stdout + done.stderr
+
+
+def all_at_once(folder: Path, path: Path, *verbs: tuple[str, ...]) -> list[subprocess.CompletedProcess[str]]:
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda verb: run(folder, *verb, "--config", str(path)), verbs))
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
