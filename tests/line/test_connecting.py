@@ -29,4 +29,4 @@ async def test_connections_that_were_made_at_once_teach_a_short_limit(
         ):
             await asyncio.gather(*(sdk.chat.completions.create(model="m", messages=QUESTION) for _ in range(25)))
             (standing,) = served.house.pieces.health.status(served.house.pieces.clock.monotonic())
-    assert standing.learned.connect == 1.0, "the least that is learned, instead of the five seconds configured"
+    assert 1.0 <= standing.learned.connect < 5.0, "learned, instead of the five seconds configured"
