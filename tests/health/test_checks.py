@@ -91,7 +91,7 @@ def test_while_checks_fail_no_call_has_to_find_out(ward, failure):
 def test_without_further_checks_the_rest_ends_all_the_same(ward):
     fail(ward)
     failed(ward, "silent")
-    assert ward.rest(ONE) <= 90
+    assert ward.rest(ONE) <= 30
 
 
 def test_a_failed_check_of_who_is_half_open_makes_it_rest_again(ward):

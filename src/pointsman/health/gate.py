@@ -22,7 +22,7 @@ _DOUBLINGS = 6
 _AGAIN = 1.0
 _SLACK = SECOND // 20
 _EARLY_EVERY = SECOND // 4
-_LONGEST_HOLD = 90.0
+_LONGEST_HOLD = 30.0
 _FAILED: frozenset[Cause] = frozenset({"failures", "errors", "unreachable", "slow"})
 """Rests that nobody asked for: who rests so may be well again before its time."""
 
