@@ -60,6 +60,32 @@ def test_who_asked_for_rest_or_does_not_take_us_is_left_alone(failure):
     assert made.begin(ONE, 5 * SECOND, anyway=True) > 0
 
 
+@pytest.mark.parametrize("rested", [False, True])
+def test_one_that_hangs_does_not_shut_out_the_others(book, rested):
+    now = (11 + 10 * rested) * SECOND
+    assert bool(book.begin(ONE, now)) is not rested
+    if not rested:
+        assert book.begin(ONE, now, anyway=True) == 0
+    assert book.begin(ONE, now + SECOND, anyway=True) > 0
+    assert book.begin(ONE, now + 2 * SECOND, anyway=True) == 0
+    assert book.begin(ONE, now + 3 * SECOND, anyway=True) > 0, "one every two seconds"
+    end = now + 4 * SECOND
+    book.end(ONE, AttemptEnd(duration=2 * SECOND), end)
+    assert book.begin(ONE, end) == 0, "all is well"
+
+
+@pytest.mark.parametrize("rested", [False, True])
+def test_one_that_is_slow_ends_the_rest_though_others_were_let_through_meanwhile(book, rested):
+    now = (11 + 10 * rested) * SECOND
+    assert bool(book.begin(ONE, now)) is not rested
+    if not rested:
+        assert book.begin(ONE, now, anyway=True) == 0
+    assert book.begin(ONE, now + 2 * SECOND, anyway=True) == 0
+    end = now + 5 * SECOND // 2
+    book.end(ONE, AttemptEnd(duration=5 * SECOND // 2), end)
+    assert book.begin(ONE, end) == 0
+
+
 def test_a_caller_that_leaves_makes_way_for_the_next(book):
     now = 11 * SECOND
     assert book.begin(ONE, now, anyway=True) == 0

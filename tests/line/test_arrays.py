@@ -33,7 +33,10 @@ def said(text: str, finish: str | None = None) -> bytes:
 async def provider(*pieces: bytes, pause: float = 0.0) -> AsyncIterator[str]:
     """Answers with some pieces of a stream, one after the other, and hangs up."""
 
+    writers: list[asyncio.StreamWriter] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(pause)
         for piece in (HEAD, *pieces):
@@ -45,6 +48,9 @@ async def provider(*pieces: bytes, pause: float = 0.0) -> AsyncIterator[str]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        for writer in writers:  # the gateway may be done with it before it is done with the gateway
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 async def ask(serving: Serving, url: str, dialect: str, query: str = "", **server: Any) -> tuple[int, str, bytes]:

@@ -22,6 +22,7 @@ _DOUBLINGS = 6
 _AGAIN = 1.0
 _SLACK = SECOND // 20
 _EARLY_EVERY = SECOND // 4
+_HANGS = 2 * SECOND
 _LONGEST_HOLD = 30.0
 _FAILED: frozenset[Cause] = frozenset({"failures", "errors", "unreachable", "slow"})
 """Rests that nobody asked for: who rests so may be well again before its time."""
@@ -113,20 +114,24 @@ class Gate:
             self._probe = self._fresh = now
 
     def may_early(self, now: int) -> bool:
-        """Whether one call may be let through before the rest is over, since nobody else is left: one at a time."""
+        """Whether one call may be let through before the rest is over, since nobody else is left.
+
+        One at a time; beside one that hangs, another every two seconds: it may have begun before all was well again.
+        """
         if self.state == "closed":
             return True
-        if self._early is not None and now < self._early + PROBE_MAX:
+        if self._early is not None and now < self._early + _HANGS:
             return False
         if self.state == "half_open":
-            return self._probe is None
+            return self._probe is None or now >= self._probe + _HANGS
         return self.cause in _FAILED and now >= self._earliest
 
     def enter_early(self, now: int) -> None:
         """That call begins. Its failure changes nothing, its success ends the rest."""
-        self.enter(now)
         if self.state == "open":
             self._early = now
+        elif self.state == "half_open":
+            self._probe = now  # and those that were let through before and still run may say how it is
 
     def _early_over(self, now: int, began: int) -> bool:
         """Whether that call is the one that ended."""
@@ -141,7 +146,7 @@ class Gate:
         if self.state == "open" and now >= self.until:
             self.state = "half_open"
             self.cause, self.why = "time", "rested, one call at a time is let through to see"
-            self._fresh = now
+            # `_fresh` stays: a call that was let through early and still runs may say how it is.
 
     def lapse_early(self, now: int) -> None:
         """The provider can be reached again: a rest for that reason is over."""
@@ -154,7 +159,8 @@ class Gate:
         if self.state == "closed":
             self._row = 0
         elif self.state == "open":
-            if self._early_over(now, began):
+            early = self._early is not None and self.fresh(began)  # also one beside which others were let through
+            if self._early_over(now, began) or early:
                 self._close(now)
         elif self.fresh(began):
             self._probe = None
