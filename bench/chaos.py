@@ -5,11 +5,13 @@
 Every stream asks something else and its text is known beforehand, so that the caller checks each to the letter. The
 chaos is drawn from the seed and ends before the run does, so that the return to the first provider is seen too.
 
-Memory is that of the gateway's process as the system counts it (resident), once a second. In the first quarter of the
-run it fills what is filled once and stays: pages of the database, pools of connections, plans and learned times, the
-allocator's arenas for so many streams at a time. What counts is what follows: the median of the last quarter beside
-that of the second. What is lost with every stream grows on, so the difference is also told for each stream that ended
-between. In a run of less than two minutes the first quarter is too short for that.
+Memory is that of the gateway's process as the system counts it (resident), once a second; the median of each quarter
+of the run. The first quarter fills pools of connections, plans, learned times and the allocator's arenas for so many
+streams at a time. After it, a moment when more streams than ever are under way raises one quarter, and what is lost
+with every stream raises each: so the lesser of the last two steps counts, shared out among the streams that ended
+between. Up to half a kilobyte of it are the page caches of the ledger and of the stored responses, 8 MB each, until
+some 30,000 streams have ended. More than 0.9 kB is memory that grows: the text of a stream alone is as much, and what
+its caller was told of it many times that. Below two minutes the first quarter is too short for any of this.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ LIMITS = {"connect": 1, "first_byte": 2, "between_bytes": 1, "total": 60}
 LONGEST = 60.0  # seconds; beyond it a call hangs
 _CALM = 0.85  # the part of the run after which nothing goes wrong any more
 _ENOUGH = 0.95  # of the streams that were cut have to finish
-_FLAT = 1.05  # memory in the last quarter of a run, as a part of that in the second
+_FLAT = 0.9  # kB that memory may grow by with each stream; see above
 _QUARTERS = 4
 _KB = 1e3  # in a MB
 _NS = 1e9
@@ -230,21 +232,26 @@ def judged(run: Run) -> tuple[list[str], list[str]]:
 
 @dataclass(frozen=True)
 class Memory:
-    """The gateway's memory in each quarter of a run: medians in MB; and the streams from the second to the last."""
+    """The gateway's memory in each quarter of a run: medians in MB, and how many streams had ended by then."""
 
     quarters: tuple[float, ...] = ()
-    streams: int = 0
+    ended: tuple[int, ...] = ()
+
+    @property
+    def each(self) -> float:
+        """Growth in kB for each stream after the first quarter: that of the step that is the lesser."""
+        steps = zip(itertools.pairwise(self.quarters[1:]), itertools.pairwise(self.ended[1:]), strict=True)
+        return min(
+            ((after - before) * _KB / max(till - since, 1) for (before, after), (since, till) in steps), default=0
+        )
 
     @property
     def flat(self) -> bool:
-        return not self.quarters or self.quarters[-1] <= _FLAT * self.quarters[1]
+        return self.each <= _FLAT
 
     def __str__(self) -> str:
-        if not self.quarters:
-            return "-"
         told = ", ".join(f"{megabytes:.1f}" for megabytes in self.quarters)
-        grown = (self.quarters[-1] - self.quarters[1]) * _KB
-        return f"{told} MB in the quarters of the run; {grown / max(self.streams, 1):+.2f} kB a stream since the second"
+        return f"{told} MB in the quarters of the run; {self.each:+.2f} kB with each stream"
 
 
 def _memory(run: Run) -> Memory:
@@ -253,10 +260,9 @@ def _memory(run: Run) -> Memory:
         return Memory()
     bounds = [count * number // _QUARTERS for number in range(_QUARTERS + 1)]
     parts = [run.memory[since:until] for since, until in itertools.pairwise(bounds)]
-    streams = [int(stats.percentile([float(ended) for _, _, ended in part], 0.5)) for part in parts]
     return Memory(
         quarters=tuple(stats.percentile([megabytes for _, megabytes, _ in part], 0.5) for part in parts),
-        streams=streams[-1] - streams[1],
+        ended=tuple(int(stats.percentile([float(ended) for _, _, ended in part], 0.5)) for part in parts),
     )
 
 

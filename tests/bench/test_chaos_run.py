@@ -51,16 +51,22 @@ def test_what_must_never_be_is_wrong(made, word):
     assert word in "; ".join(chaos.judged(made)[1])
 
 
-def test_memory_that_fills_up_and_stays_is_flat_and_what_grows_is_told_for_each_stream():
+def test_memory_that_fills_up_and_stays_is_flat_and_what_grows_with_every_stream_is_told():
     filled = [(float(at), min(50.0 + at, 70.0), at * 10) for at in range(100)]
     lines, wrong = chaos.judged(run(stream(), memory=filled))
     assert not wrong
-    told = "62.0, 70.0, 70.0, 70.0 MB in the quarters of the run; +0.00 kB a stream since the second"
-    assert f"memory of the gateway: {told}" in lines
+    assert (
+        "memory of the gateway: 62.0, 70.0, 70.0, 70.0 MB in the quarters of the run; +0.00 kB with each stream"
+        in lines
+    )
+    burst = [(float(at), 50.0 if at < 60 else 70.0, at * 10) for at in range(100)]
+    assert not chaos.judged(run(stream(), memory=burst))[1]
+    caches = [(float(at), 50.0 + at / 5, at * 400) for at in range(100)]
+    assert not chaos.judged(run(stream(), memory=caches))[1]
     grows = [(float(at), 50.0 + at / 5, at * 10) for at in range(100)]
     lines, wrong = chaos.judged(run(stream(), memory=grows))
     assert wrong == ["memory grows"]
-    assert any(line.endswith("+20.00 kB a stream since the second") for line in lines)
+    assert any(line.endswith("+20.00 kB with each stream") for line in lines)
 
 
 def test_streams_that_were_cut_have_to_finish_elsewhere():
