@@ -172,8 +172,14 @@ async def test_an_outage_that_calls_meet_is_told_recorded_and_over_with_its_end(
 
 
 async def test_a_channel_that_hangs_delays_no_call(
-    sim: Simulator, serving: Any, config: Callable[..., Any], ask: Callable[..., Any], sink: Sink
+    sim: Simulator,
+    serving: Any,
+    config: Callable[..., Any],
+    ask: Callable[..., Any],
+    sink: Sink,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("pointsman.compose.alerting._LAST_WORD_SECONDS", 0.5)
     sink.pause = 30
     async with serving(config(sim, alerts=alerts(sink))) as served:
         for number in range(300):
