@@ -157,5 +157,6 @@ def serving(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Served]
         finally:
             host.should_exit = True
             await task
+            await asyncio.sleep(0.02)  # callers' own connections end too, before their loop does
 
     return serve
