@@ -191,11 +191,11 @@ async def test_a_dribble_that_never_ends_is_stopped_by_the_total(carrier: Carrie
 
     async with serving(script) as server:
         started = time.monotonic()
-        response = await carrier.send(post(server.url, limits=limits(total=0.6, first_byte=0.5, between_bytes=0.4)))
+        response = await carrier.send(post(server.url, limits=limits(total=1.6, first_byte=1.5, between_bytes=0.4)))
         with pytest.raises(UpstreamTimeout) as caught:
             await drain(response, way)
         assert caught.value.phase == "total"
-        assert 0.5 < time.monotonic() - started < 2
+        assert 1.5 < time.monotonic() - started < 3
         await response.aclose()
 
 
@@ -233,7 +233,7 @@ async def test_cancelling_closes_the_connection_at_once(request, carrier: Carrie
         started = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(server.closed.wait(), 0.3)
+        await asyncio.wait_for(server.closed.wait(), 1)
         assert time.monotonic() - started < 0.2
 
 
