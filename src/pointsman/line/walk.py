@@ -114,22 +114,22 @@ class Line:
                 run.settle(None)
                 return
         try:
-            await (self._stream if incoming.stream else self._whole)(call, plan, run, reply)
+            if incoming.stream:
+                await self._stream(call, plan, run, reply)
+            else:  # in place: each coroutine more would be passed through at every turn of the loop
+                run.won = won = await Hunt(parts, call, plan, run.trail).run()
+                if run.turn is not None:
+                    run.won = won = run.turn.warned(won)
+                try:
+                    run.sent = await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
+                finally:
+                    await won.response.aclose()
         except UpstreamError as error:
             if not await stood_in(error, call, plan, run, reply):
                 raise
             run.settle(error)
             return
         run.settle(None)
-
-    async def _whole(self, call: Call, plan: Plan, run: Run, reply: Reply) -> None:
-        run.won = won = await Hunt(self.parts, call, plan, run.trail).run()
-        if run.turn is not None:
-            run.won = won = run.turn.warned(won)
-        try:
-            run.sent = await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
-        finally:
-            await won.response.aclose()
 
     async def _stream(self, call: Call, plan: Plan, run: Run, reply: Reply) -> None:
         parts, trail = self.parts, run.trail
