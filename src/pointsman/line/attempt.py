@@ -57,28 +57,24 @@ async def answered(parts: Parts, asking: Asking) -> Won:
         if 200 <= response.status < 300:
             if asking.trip.incoming.stream:
                 return await _open_stream(asking, response)
-            return _whole(asking, response, await response.read())
+            body = await response.read()
+            try:
+                heard = asking.way.read_answer(body, asking.trip)
+            except UpstreamGarbage as error:
+                raise in_plain_words(error, response, body) from None
+            return Won(
+                model=asking.model,
+                response=response,
+                body=heard.body,
+                facts=heard.facts,
+                dropped=asking.trip.outgoing.dropped + heard.dropped,
+            )
         refusal = await _refusal(asking.way, response, parts.clock.now())
     except BaseException:
         await response.aclose()
         raise
     await response.aclose()
     raise refusal
-
-
-def _whole(asking: Asking, response: UpstreamResponse, body: bytes) -> Won:
-    """A whole answer that was understood."""
-    try:
-        heard = asking.way.read_answer(body, asking.trip)
-    except UpstreamGarbage as error:
-        raise in_plain_words(error, response, body) from None
-    return Won(
-        model=asking.model,
-        response=response,
-        body=heard.body,
-        facts=heard.facts,
-        dropped=asking.trip.outgoing.dropped + heard.dropped,
-    )
 
 
 async def _refusal(way: Passage, response: UpstreamResponse, now: int) -> UpstreamError:

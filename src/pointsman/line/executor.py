@@ -54,9 +54,9 @@ class Hunt(msgspec.Struct, eq=False):
     _plan: Plan
     _trail: Trail
     _deadline: int | None = None
-    _tried: list[Tried] = []
+    _tried: tuple[Tried, ...] = ()
     _last: UpstreamError | None = None
-    _unasked: list[CallerError | NoCredentials] = []
+    _unasked: tuple[CallerError | NoCredentials, ...] = ()
     _step: Step | None = None
     _onward: tuple[Standing, int | None] | None = None
     _decided: bool = False
@@ -71,7 +71,7 @@ class Hunt(msgspec.Struct, eq=False):
         `run`.
         """
         if self._step is not None:
-            self._tried.append(Tried(self._step, kind_of(error, begun=True)))
+            self._tried = (*self._tried, Tried(self._step, kind_of(error, begun=True)))
         self._last = error
         self._onward = (standing, spent)
         return await self.run()
@@ -253,8 +253,8 @@ class Hunt(msgspec.Struct, eq=False):
             asking = await self._prepare(step)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
             forget_frames(error)
-            self._unasked.append(error)
-            self._tried.append(Tried(step, "not_asked"))
+            self._unasked = (*self._unasked, error)
+            self._tried = (*self._tried, Tried(step, "not_asked"))
             trail.skip(model, error)
             return None
         target = step.target
@@ -274,7 +274,7 @@ class Hunt(msgspec.Struct, eq=False):
             forget_frames(error)
             trail.waited += parts.clock.monotonic() - note.at
             wait = error.retry_after if isinstance(error, UpstreamRefused) else None
-            self._tried.append(Tried(step, kind_of(error), wait))
+            self._tried = (*self._tried, Tried(step, kind_of(error), wait))
             self._last = last = in_our_terms(error, model, incoming.model, asking.request.headers)
             status = error.status if isinstance(error, UpstreamRefused) else 0
             told = self._told(error)
@@ -293,7 +293,7 @@ class Hunt(msgspec.Struct, eq=False):
     def _resting(self, step: Step, rest: float) -> UpstreamError:
         model = step.model
         known = any(one.step.target == step.target and one.kind == "resting" for one in self._tried)
-        self._tried.append(Tried(step, "resting", rest))
+        self._tried = (*self._tried, Tried(step, "resting", rest))
         where = f"{model.name} at {model.provider.name}"
         error = UpstreamResting(f"{where} rests for another {rest:.1f} s: it failed, or asked for it", retry_after=rest)
         if not known:
