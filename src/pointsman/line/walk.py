@@ -187,7 +187,7 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
         headers.append((b"x-pointsman-route", relay.header_value(run.plan.route)))
         headers.append((b"x-pointsman-attempts", b"%d" % run.trail.number))
     if isinstance(error, (UpstreamRefused, UpstreamResting, AllAttemptsFailed)) and error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(0, -int(-error.retry_after // 1))))
+        headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
     if not error.retryable:
         headers.append((b"x-should-retry", b"false"))
     if isinstance(error, UpstreamRefused) and error.body:
