@@ -13,7 +13,6 @@ HELD = 400
 """Most characters that are held back until it is known whether they repeat what was told."""
 _LEAST = 12
 _LEAST_WHOLE = 4
-_PAIR = 2
 _LEAST_WORD = 5
 _WORD = re.compile(r"(?<!\w)[^\W\d_]+\Z")
 """Letters at the end of a text, with no letter, digit or underscore before them."""
@@ -107,9 +106,8 @@ class Overlap:
 
     - At least twelve characters, any white space counted as one. A continuation that begins with what the text ended
       with is nothing rare (`l` and `lo`, `the ` and `the `, `**` and `**`), and a cut there would eat the text; twelve
-      characters are about three words, which hardly any text says twice in a row.
-    - Twice as many where it is two words, which a text may say twice (`New York, New York`), or whole lines: the same
-      line may well come twice, as in lists, in code and in JSON.
+      characters are two or three words, which hardly any text says twice in a row.
+    - Twice as many where it is whole lines: the same line may well come twice, as in lists, in code and in JSON.
     - In any case from where white space is: models repeat words, and lists repeat the ends of words and quotes.
     - And no pattern that goes on, such as a table's dashes, an indent, `ha ha ha`: neither does the repetition consist
       of repeated pieces, nor does it stand twice at the end of the told text already.
@@ -165,7 +163,7 @@ class Overlap:
             return False
         ends = ("", "\n")
         lines = (before in ends or again[0] == "\n") and (again[-1] == "\n" or after in ends)
-        least = 2 * _LEAST if lines or len(again.split()) == _PAIR else _LEAST
+        least = 2 * _LEAST if lines else _LEAST
         return len(again) == len(self._told) or len(" ".join(again.split())) >= least
 
     def _may_be_word(self, held: str) -> bool:
