@@ -22,7 +22,7 @@ import itertools
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ LIMITS = {"connect": 1, "first_byte": 2, "between_bytes": 1, "total": 60}
 LONGEST = 60.0  # seconds; beyond it a call hangs
 _CALM = 0.85  # the part of the run after which nothing goes wrong any more
 _ENOUGH = 0.95  # of the streams that were cut have to finish
+_SHOWN = 10  # streams that are wrong, with what is wrong in them
+_AROUND = 40  # characters
 _FLAT = 0.9  # kB that memory may grow by with each stream; see above
 _QUARTERS = 4
 _KB = 1e3  # in a MB
@@ -227,7 +229,18 @@ def judged(run: Run) -> tuple[list[str], list[str]]:
         f"fewer than {_ENOUGH:.0%} of the cut streams finished": share < _ENOUGH,
         "memory grows": not memory.flat,
     }
+    lines += [_differs(stream, run.attempts.get(stream.id, [])) for stream in [*truncated, *untyped][:_SHOWN]]
     return lines, [name for name, found in wrong.items() if found]
+
+
+def _differs(stream: Stream, attempts: Sequence[dict[str, Any]]) -> str:
+    """Where a text that is wrong leaves the one that was wanted, and who wrote it."""
+    got, wanted = stream.got.text, stream.wanted
+    at = next((place for place, (one, other) in enumerate(zip(got, wanted, strict=False)) if one != other), None)
+    at = min(len(got), len(wanted)) if at is None else at
+    tried = ", ".join(f"{each['provider']} {each['error'] or 'ok'}" for each in attempts)
+    said, due = (text[max(at - _AROUND, 0) : at + _AROUND] for text in (got, wanted))
+    return f"  call {stream.id} ({tried}) at {at} of {len(wanted)}: got {said!r}, wanted {due!r}"
 
 
 @dataclass(frozen=True)
