@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pointsman.core.errors import ConfigError, ConnectFailed, UpstreamRefused
 from pointsman.core.model import TimeLimits
-from pointsman.core.ports import UpstreamRequest
+from pointsman.core.ports import UpstreamRequest, UpstreamResponse
 
 MOST_BYTES = 64 * 1024 * 1024
 _LIMITS = TimeLimits(connect=10.0, first_byte=30.0, between_bytes=30.0, total=300.0)
@@ -55,25 +55,33 @@ def check(url: str) -> None:
 
 
 async def _fetch(url: str, limits: TimeLimits) -> bytes:
-    from pointsman.upstream.carry import Carry
-
-    carrier = Carry(os.environ)
     request = UpstreamRequest(method="GET", url=url, limits=limits, max_answer=MOST_BYTES)
-    try:
-        response = await carrier.send(request)
-        try:
-            body = await response.read()
-        finally:
-            await response.aclose()
-    except ConnectFailed as error:
-        hint = (
-            "is this machine online, and does it need a proxy? A list that was downloaded elsewhere is read from a file"
-        )
-        raise ConnectFailed(error.message, hint=hint) from None
-    finally:
-        await carrier.aclose()
+    hint = "is this machine online, and does it need a proxy? A list that was downloaded elsewhere is read from a file"
+    response, body = await answered(request, hint)
     if response.status == 200:
         return body
     to = response.header(b"location").decode("latin-1")
     moved = f", it points to {to}" if to else ""
     raise UpstreamRefused(f"{url} answered with status {response.status}{moved}", status=502)
+
+
+async def answered(request: UpstreamRequest, hint: str) -> tuple[UpstreamResponse, bytes]:
+    """An answer of any status, and its body.
+
+    Raises:
+        ConnectFailed: nobody is there; with `hint`.
+        UpstreamError: the answer broke off, or took too long.
+    """
+    from pointsman.upstream.carry import Carry
+
+    carrier = Carry(os.environ)
+    try:
+        response = await carrier.send(request)
+        try:
+            return response, await response.read()
+        finally:
+            await response.aclose()
+    except ConnectFailed as error:
+        raise ConnectFailed(error.message, hint=hint) from None
+    finally:
+        await carrier.aclose()

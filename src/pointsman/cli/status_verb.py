@@ -65,28 +65,19 @@ async def _asked(url: str, key: str, ca_file: str) -> dict[str, Any]:
     """
     import msgspec
 
-    from pointsman.core.errors import ConnectFailed, UpstreamGarbage, UpstreamRefused
+    from pointsman.cli.fetching import answered
+    from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
     from pointsman.core.model import TimeLimits
     from pointsman.core.ports import UpstreamRequest
-    from pointsman.upstream.carry import Carry
 
     limits = TimeLimits(connect=_SECONDS, first_byte=_SECONDS, between_bytes=_SECONDS, total=_SECONDS)
     headers = ((b"authorization", f"Bearer {key}".encode()),) if key else ()
     request = UpstreamRequest(
         method="GET", url=url, headers=headers, limits=limits, ca_file=ca_file, max_answer=_MOST_BYTES
     )
-    carrier = Carry(os.environ)
-    try:
-        response = await carrier.send(request)
-        try:
-            body = await response.read()
-        finally:
-            await response.aclose()
-    except ConnectFailed as error:
-        hint = "is it running? `pointsman serve` starts it; `--url` says where else to ask"
-        raise ConnectFailed(error.message, hint=hint) from None
-    finally:
-        await carrier.aclose()
+    response, body = await answered(
+        request, "is it running? `pointsman serve` starts it; `--url` says where else to ask"
+    )
     if response.status != 200:
         refused = UpstreamRefused(f"{url} answered with status {response.status}", status=response.status)
         if response.status == 401:

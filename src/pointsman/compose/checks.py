@@ -19,6 +19,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.errors import PointsmanError, UpstreamError
 from pointsman.core.failure import RULES, FailureKind, Target
 from pointsman.core.model import Ability, HealthCheck, Model, Provider
+from pointsman.core.plan import targets_of
 from pointsman.core.ports import UpstreamRequest
 from pointsman.health.book import Book
 from pointsman.health.rounds import Rounds, holds
@@ -114,8 +115,8 @@ class Checks:
 
     def _all(self, name: str, first: Sequence[Target]) -> list[Target]:
         found = list(first)
-        for upstream, model in self._models[name].items():
-            found += [Target(name, upstream, key) for key in model.provider.keys or ("",)]
+        for model in self._models[name].values():
+            found += targets_of(model)
         return list(dict.fromkeys(found))
 
     async def _round(self, name: str, check: HealthCheck, targets: Sequence[Target]) -> None:

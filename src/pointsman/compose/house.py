@@ -33,9 +33,8 @@ from pointsman.config.watch import Source, Watcher
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock, Ids, SystemDraw
 from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
-from pointsman.core.failure import Target
 from pointsman.core.model import Model, Provider
-from pointsman.core.plan import Plan
+from pointsman.core.plan import Plan, targets_of
 from pointsman.core.ports import Carrier, Reply
 from pointsman.health.book import Book
 from pointsman.line.conversations import Conversations
@@ -314,9 +313,7 @@ class House:
         routes, models = self.directory.routes, self.listed()
         upstreams = {model.upstream for model in models}
         self.pieces.metrics.expect([*routes, *(model.name for model in models), *upstreams])
-        targets = {
-            Target(model.provider.name, model.upstream, key) for model in models for key in model.provider.keys or ("",)
-        }
+        targets = {target for model in models for target in targets_of(model)}
         self.transitions.expect(targets, self.pieces.clock.now())
         self.alerting.configure(self.loaded.config.alerts, {*routes, *(model.name for model in models)})
         self.checks.configure(models, self.directory.unavailable)

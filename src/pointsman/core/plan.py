@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -83,6 +84,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "target", target)
         thinks = provider.local or (abilities is not None and bool(abilities & Ability.REASONING))
         msgspec.structs.force_setattr(self, "thinks", thinks)
+
+
+NO_SPEEDS: Mapping[Target, float] = MappingProxyType({})
+
+
+def targets_of(model: Model) -> list[Target]:
+    """Who may be asked when a model is: one for each of its provider's keys."""
+    provider = model.provider
+    return [Target(provider.name, model.upstream, key) for key in provider.keys or ("",)]
 
 
 def quickest_first(steps: Iterable[Step], speeds: Mapping[Target, float]) -> list[Step]:
@@ -177,7 +187,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     draw: float = 0.0
     unavailable: Mapping[str, str] = msgspec.field(default_factory=dict)
     states: Mapping[Target, State] = msgspec.field(default_factory=dict)
-    speeds: Mapping[Target, float] = msgspec.field(default_factory=dict)
+    speeds: Mapping[Target, float] = NO_SPEEDS
 
 
 def expected_cost(model: Model, needs: Needs) -> int | None:

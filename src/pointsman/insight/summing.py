@@ -8,18 +8,19 @@ text per group.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Text, case, cast, func, literal_column, select
 from sqlalchemy.engine import Connection, RowMapping
 
+from pointsman.core.outcome import Status
 from pointsman.insight.answers import Bucket, Conformance, Latency, Sums, Totals
 from pointsman.store.tables import attempts, calls
 
 SAMPLE = 20_000
 """Percentiles stand on at most this many of the newest answered calls."""
 
-_STATUSES = ("ok", "refused", "failed", "cancelled", "stale")
+_STATUSES: tuple[str, ...] = get_args(Status)
 _NAMES = ("route", "model", "provider")
 _THEIRS = calls.c.surface != "check"
 """Calls of callers. The gateway's own cost money, which counts, but nobody waited for them."""

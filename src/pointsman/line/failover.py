@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from types import MappingProxyType
 from typing import NamedTuple
 
 from pointsman.core.errors import (
@@ -31,7 +30,7 @@ from pointsman.core.errors import (
 )
 from pointsman.core.failure import RULES, FailureKind, Target
 from pointsman.core.model import TIERS, Model
-from pointsman.core.plan import Plan, Stands, Step, quickest_first
+from pointsman.core.plan import NO_SPEEDS, Plan, Stands, Step, quickest_first
 
 MAX_ATTEMPTS = 10
 PATIENCE = 3.0
@@ -69,7 +68,6 @@ _OF_ONE_KEY: frozenset[FailureKind] = frozenset({"rate_limited", "out_of_credit"
 """What another key at the same provider may mend."""
 _MOST_RESTS = 3
 _RESERVE: frozenset[Stands] = frozenset({"local", "demonstration"})
-NO_SPEEDS: Mapping[Target, float] = MappingProxyType({})
 _UNSENT: frozenset[FailureKind] = frozenset({"not_asked", "resting"})
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import msgspec
 
 from pointsman.core.failure import State, Target
 from pointsman.core.model import TIERS, Model
-from pointsman.core.plan import Stands, Step, quickest_first
+from pointsman.core.plan import NO_SPEEDS, Stands, Step, quickest_first
 
-NO_SPEEDS: Mapping[Target, float] = MappingProxyType({})
 _ORDER: Mapping[Stands, int] = {"": 0, "same": 0, "better": 1, "poorer": 2, "local": 3, "demonstration": 4}
 _LAST: Mapping[State, int] = {"closed": 0, "half_open": 0, "degraded": 1, "open": 2}
 """A target that is half open keeps its place: the one call that is let through to it shows whether it is well."""

@@ -19,11 +19,21 @@ from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, U
 from pointsman.core.failure import State, Target
 from pointsman.core.health import Health, Load, speeds
 from pointsman.core.model import Model
-from pointsman.core.plan import Dropped, Facts, Needs, Plan, Step, Sticky, expected_cost
+from pointsman.core.plan import (
+    NO_SPEEDS,
+    Dropped,
+    Facts,
+    Needs,
+    Plan,
+    Step,
+    Sticky,
+    expected_cost,
+    targets_of,
+)
 from pointsman.routing.balance import Toss
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking, spoken, window_limit
-from pointsman.routing.order import NO_SPEEDS, by_health, stand_ins, standing
+from pointsman.routing.order import by_health, stand_ins, standing
 from pointsman.routing.turns import Drawn, turned
 
 _WARN_DAYS = 30
@@ -100,7 +110,7 @@ class Planner:
     def _speeds(self, route: Route, needs: Needs) -> Mapping[Target, float]:
         if self._health is None:
             return NO_SPEEDS
-        targets = [Target(m.provider.name, m.upstream, key) for m in route.models for key in m.provider.keys or ("",)]
+        targets = [target for model in route.models for target in targets_of(model)]
         return speeds(self._health, targets, stream=needs.stream)
 
     def _load(self, needs: Needs, target: Target) -> Load:
