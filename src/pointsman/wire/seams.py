@@ -13,6 +13,7 @@ HELD = 400
 """Most characters that are held back until it is known whether they repeat what was told."""
 _LEAST = 12
 _LEAST_WHOLE = 4
+_PAIR = 2
 _LEAST_WORD = 5
 _WORD = re.compile(r"(?<!\w)[^\W\d_]+\Z")
 """Letters at the end of a text, with no letter, digit or underscore before them."""
@@ -106,8 +107,10 @@ class Overlap:
 
     - At least twelve characters, any white space counted as one. A continuation that begins with what the text ended
       with is nothing rare (`l` and `lo`, `the ` and `the `, `**` and `**`), and a cut there would eat the text; twelve
-      characters are two or three words, which hardly any text says twice in a row.
-    - Twice as many where it is whole lines: the same line may well come twice, as in lists, in code and in JSON.
+      characters are about three words, which hardly any text says twice in a row.
+    - Twice as many where it begins with a line, since the next may begin like it, as in lists, in code and in JSON; in
+      the row of a table, whose cells are often alike; or where it is two words, which a text may well say twice
+      (`New York, New York`).
     - In any case from where white space is: models repeat words, and lists repeat the ends of words and quotes.
     - And no pattern that goes on, such as a table's dashes, an indent, `ha ha ha`: neither does the repetition consist
       of repeated pieces, nor does it stand twice at the end of the told text already.
@@ -143,7 +146,7 @@ class Overlap:
                 raise UpstreamGarbage("The model began the answer anew instead of going on with it.")
             return ""
         place = self._tail.find(held, 0, max(self._latest, 0) + len(held)) if self._latest >= 0 else -1
-        if place >= 0 and place + len(held) <= len(self._tail):  # what follows it says whether its line ends there
+        if place >= 0 and place + len(held) < len(self._tail):
             return ""
         return "" if self._may_be_word(held) else self.rest()
 
@@ -156,15 +159,15 @@ class Overlap:
         self.cut = self._repeated(held)
         return held[self.cut :]
 
-    def _sure(self, again: str, after: str) -> bool:
-        """Whether a repetition cannot well be chance; `after` is what the second model says next."""
+    def _sure(self, again: str) -> bool:
+        """Whether a repetition cannot well be chance."""
         before = self._told[: -len(again)][-1:]
         if not begins(before, again[0]) or _goes_on(again, self._told):
             return False
-        ends = ("", "\n")
-        lines = (before in ends or again[0] == "\n") and (again[-1] == "\n" or after in ends)
-        least = 2 * _LEAST if lines else _LEAST
-        return len(again) == len(self._told) or len(" ".join(again.split())) >= least
+        words = again.split()
+        row = self._told.rpartition("\n")[2].lstrip().startswith("|")
+        common = before in ("", "\n") or again[0] == "\n" or row or len(words) == _PAIR
+        return len(again) == len(self._told) or len(" ".join(words)) >= (2 * _LEAST if common else _LEAST)
 
     def _may_be_word(self, held: str) -> bool:
         line = self._line
@@ -177,7 +180,7 @@ class Overlap:
         for place in range(first, self._latest + 1):
             again = self._tail[place:]
             if held.startswith(again):
-                return len(again) if self._sure(again, held[len(again) :][:1]) else 0
+                return len(again) if self._sure(again) else 0
         word, line = self._word, self._line
         if word and held.startswith(word):
             return 0 if _goes_on(word, self._told) else len(word)

@@ -153,14 +153,15 @@ def rest_of(incoming: Incoming, full: str, second: Second, outgoing: Outgoing, r
 
 
 def counts(begun: str, said: str, again: int) -> bool:
-    """Whether a repetition of so many characters is one that no text well has: long enough, and not whole lines."""
+    """Whether a repetition of so many characters is one that no text well has: no pair, no line, no cells."""
     if again == len(begun):
         return again >= 4
     if again < 4 or not begins(begun[:-again][-1:], begun[-again]):
         return False
-    lines = f"\n{begun}"[-again - 1 :].startswith("\n") or said.startswith("\n")
-    ends = begun.endswith("\n") or said[again:].startswith("\n") or len(said) == again
-    return len(" ".join(said[:again].split())) >= (2 * LEAST if lines and ends else LEAST)
+    line = f"\n{begun}"[-again - 1 :].startswith("\n") or said.startswith("\n")
+    line = line or begun.rpartition("\n")[2].lstrip().startswith("|")
+    words = said[:again].split()
+    return len(" ".join(words)) >= (2 * LEAST if line or len(words) == 2 else LEAST)
 
 
 def doubtful(begun: str, said: str, again: int) -> bool:
