@@ -13,6 +13,7 @@ from pointsman.config.problems import KeyPath, Mark, Problems
 from pointsman.config.schema import AlertChannel, Config, Model, Provider, Route
 from pointsman.config.secret import looks_secret
 
+_WEIGHED = frozenset({"weighted", "least_busy", "sticky"})
 _NOT_PARAMS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
 """Body fields that are the caller's or the gateway's to say; as a default they would change what is asked."""
 _CHANNEL_KEYS: dict[str, frozenset[str]] = {
@@ -154,9 +155,9 @@ class CrossCheck:
             self._add((*path, "balance"), "a chain has an order of its own", "`balance` goes with `pool`")
         if (*path, "sticky") in self._marks and route.balance != "sticky":
             self._add((*path, "sticky"), "says what no balance asks for", "`sticky` goes with `balance: sticky`")
-        for weighed in route.weights:
-            if weighed not in route.pool:
-                self._add((*path, "weights", weighed), "is not in the pool", did_you_mean(weighed, route.pool))
+        self._weights((*path, "weights"), route)
+        if route.hedge is not None and len(members) == 1 and not self._several_keys():
+            self._add((*path, "hedge"), "has nobody else to ask", "list another model, or leave it out")
         if not members and (*path, key) not in self._failed:
             self._add((*path, key), "is empty", "list at least one model, e.g. [small]")
         for index, member in enumerate(members):
@@ -167,6 +168,26 @@ class CrossCheck:
                 self._add(here, f"`{member}` stands there twice", "for further attempts use `retries`")
             else:
                 self._member(here, member)
+
+    def _weights(self, path: KeyPath, route: Route) -> None:
+        """Shares that are asked for, of models that are there, and not of nobody."""
+        if route.try_:
+            if route.weights:
+                self._add(path, "a chain has an order of its own", "`weights` goes with `pool`")
+            return
+        if route.weights and route.balance not in _WEIGHED:
+            words = " or ".join(f"`{word}`" for word in sorted(_WEIGHED))
+            self._add(path, "says what no balance asks for", f"`weights` goes with `balance`: {words}")
+        for weighed in route.weights:
+            if weighed not in route.pool:
+                hint = did_you_mean(weighed, route.pool) or f"the pool has {', '.join(route.pool)}"
+                self._add((*path, weighed), "is not in the pool", hint)
+        if route.pool and all(route.weights.get(name) == 0 for name in route.pool):
+            self._add(path, "leave nobody a share", "0 is for a model that only stands in for others")
+
+    def _several_keys(self) -> bool:
+        """Whether a provider has several keys: then one model is more than one to ask."""
+        return any(provider.api_key_envs for provider in self._config.providers.values())
 
     def _member(self, path: KeyPath, member: str) -> None:
         if member in self._written["models"]:

@@ -98,7 +98,9 @@ class Decoder:
         if isinstance(node, Scalar) and extra.shorthand and (said := scalars.truth(node)) is not None:
             return kind.cls(**{extra.shorthand: said})
         if not isinstance(node, Mapping):
-            return self._wrong(node, path, "true, false or a mapping" if extra.shorthand else "a mapping")
+            on = isinstance(node, Scalar) and scalars.truth(node) and not any(field.required for field in kind.fields)
+            what = "a mapping; `{}` switches it on" if on else "a mapping"
+            return self._wrong(node, path, "true, false or a mapping" if extra.shorthand else what)
         fields = {field.encode_name: field for field in kind.fields}
         values = {}
         for key, value in self._entries(node, path):

@@ -263,7 +263,7 @@ class Route(_Section, frozen=True, kw_only=True):
     ] = field(default_factory=dict)
     hedge: Annotated[Hedge | None, Meta(description="Second requests against a slow tail; none without it.")] = None
     patience: Annotated[
-        Seconds, Meta(description="The longest that a call waits for a provider which asks for it (`retry-after`).")
+        Patience, Meta(description="The longest that a call waits for a provider which asks for it (`retry-after`).")
     ] = 3.0
     on_cut: Annotated[
         Literal["continue", "error"],

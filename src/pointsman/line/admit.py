@@ -67,7 +67,8 @@ def wishes(arrival: Arrival) -> Wishes:
     timeout = _number(lookup.get(b"x-pointsman-timeout"), "x-pointsman-timeout", 3600.0)
     retries = _number(lookup.get(b"x-pointsman-retries"), "x-pointsman-retries", 9.0)
     if retries is not None and retries != int(retries):
-        raise InvalidRequest("The header x-pointsman-retries must be a whole number", param="x-pointsman-retries")
+        what = "The header x-pointsman-retries must be a whole number from 0 up to 9"
+        raise InvalidRequest(what, param="x-pointsman-retries")
     session, tags = lookup.get(b"x-pointsman-session"), lookup.get(b"x-pointsman-tags")
     return Wishes(
         timeout=timeout,

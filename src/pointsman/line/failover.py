@@ -261,7 +261,7 @@ def _last_resort(tried: Sequence[Tried], patience: float) -> Next | None:
     """Of those that rest, whoever is due first, then the others, while there is patience; nobody else is left."""
     resting = [one for one in _latest(tried) if one.kind == "resting"]
     looks = sum(one.kind == "resting" for one in tried) - len(resting)
-    if not resting or looks * _QUICK >= patience:
+    if not resting or (looks and looks * _QUICK >= patience):
         return None
     one = min(resting, key=lambda each: (_rested(tried, each.step), each.retry_after or 0.0))
     return Next(one.step, _QUICK if looks else 0.0, anyway=True)

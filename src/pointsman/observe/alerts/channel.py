@@ -12,7 +12,7 @@ from pointsman.core.model import TimeLimits
 from pointsman.core.ports import Carrier, Headers, UpstreamRequest
 from pointsman.observe.alerts.alert import Alert
 
-LIMITS = TimeLimits(connect=5.0, first_byte=10.0, between_bytes=10.0, total=10.0)
+LIMITS = TimeLimits(connect=5.0, first_byte=15.0, between_bytes=15.0, total=15.0)
 _MOST_ANSWER = 64 * 1024
 _TRY_AGAIN = frozenset({408, 425, 429})
 
