@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from pointsman.core.outcome import Outcome
 from pointsman.testing import FAULTS, Script, SimModel, SimProvider, Simulator, recital
-from pointsman.testing.script import Pace
+from pointsman.testing.script import FaultRule, Pace
 
 Serving = Callable[..., AbstractAsyncContextManager[Any]]
 TOOL = {
@@ -389,3 +389,17 @@ def test_an_outcome_names_who_served() -> None:
         ).served_by
         is None
     )
+
+
+async def test_nobody_is_told_to_come_back_at_once(serving: Serving) -> None:
+    rule = FaultRule(fault="rate_limit_seconds", seconds=0.0)
+    script = Script(providers=(SimProvider(name="one", models=(SimModel(name="small-1", faults=(rule,)),)),))
+    async with Simulator(script) as sim:
+        said = {
+            "providers": {"one": {"dialect": "openai-chat", "base_url": sim.url_of("one")}},
+            "models": {"small": {"provider": "one", "model": "small-1"}},
+        }
+        async with serving(said) as served, client(served) as sdk:
+            with pytest.raises(openai.RateLimitError) as caught:
+                await sdk.chat.completions.create(model="small", messages=ASK)
+    assert int(caught.value.response.headers["retry-after"]) >= 1

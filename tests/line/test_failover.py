@@ -234,3 +234,11 @@ def test_failures_are_told_apart():
     assert kind_of(UpstreamCut("x")) == "cut"
     assert kind_of(UpstreamGarbage("x")) == "garbage"
     assert kind_of(NoCredentials("x")) == "not_asked"
+
+
+def test_without_patience_who_rests_is_asked_early_once_and_not_waited_for():
+    alone = plan(step("a/one"))
+    assert following(alone, [Tried(alone.steps[0], "resting", 5.0)], patience=0) == Next(
+        alone.steps[0], 0.0, anyway=True
+    )
+    assert following(alone, [Tried(alone.steps[0], "resting", 5.0)] * 2, patience=0) is None
