@@ -392,7 +392,7 @@ def test_an_outcome_names_who_served() -> None:
 
 
 async def test_nobody_is_told_to_come_back_at_once(serving: Serving) -> None:
-    rule = FaultRule(fault="rate_limit_seconds", seconds=0.0)
+    rule = FaultRule(fault="rate_limit_ms", seconds=0.0)
     script = Script(providers=(SimProvider(name="one", models=(SimModel(name="small-1", faults=(rule,)),)),))
     async with Simulator(script) as sim:
         said = {
