@@ -132,7 +132,7 @@ def test_a_flood_of_names_that_do_not_exist_stays_bounded(make_ward):
         ward.attempt(Target("flood", f"m{number}"), "model_gone", took=0.001)
     assert len(ward.book.status(ward.nanos)) <= 64
     assert len(ward.book.states(ward.nanos)) <= 64
-    assert len(ward.book._queue) <= 128
+    assert len(ward.book._agenda._queue) <= 128
     assert sum(change.after == "closed" for change in ward.told) >= 1900, "incidents end when they are forgotten"
     ward.end(Target("flood", "m1"), "cut")  # forgotten meanwhile
     assert ward.begin(Target("flood", "m1")) == 0.0

@@ -9,6 +9,7 @@ import pytest
 
 from pointsman.core.failure import Target
 from pointsman.core.model import HealthCheck
+from pointsman.health.checkup import Checkup
 from pointsman.health.rounds import LEAST, Rounds, holds
 
 SECOND = 1_000_000_000
@@ -23,18 +24,18 @@ def fail(ward, failure="server_error", target=ONE, times=3, **more) -> None:
 
 
 def passed(ward, *targets: Target, key_taken: bool = True) -> None:
-    ward.book.check_passed(targets or (ONE,), ward.nanos, key_taken=key_taken)
+    Checkup(ward.book).passed(targets or (ONE,), ward.nanos, key_taken=key_taken)
 
 
 def failed(ward, failure, *targets: Target, counts: bool = False) -> None:
-    ward.book.check_failed(targets or (ONE,), failure, ward.nanos, ward.nanos, hold=HOLD, counts=counts)
+    Checkup(ward.book).failed(targets or (ONE,), failure, ward.nanos, ward.nanos, hold=HOLD, counts=counts)
 
 
 @pytest.mark.parametrize("failure", ["server_error", "silent", "no_connection"])
 def test_a_check_that_goes_well_lets_a_call_ask_again_at_once(ward, failure):
     fail(ward, failure)
     assert ward.begin(ONE) > 3
-    assert ward.book.disprovable(ONE, ward.nanos)
+    assert Checkup(ward.book).disprovable(ONE, ward.nanos)
     passed(ward)
     assert ward.state(ONE) == "half_open"
     ward.attempt(ONE)
@@ -47,7 +48,7 @@ def test_who_checks_well_and_answers_ill_is_not_believed_again(ward):
     passed(ward)
     ward.attempt(ONE, "server_error")
     assert ward.state(ONE) == "open"
-    assert not ward.book.disprovable(ONE, ward.nanos), "another check would say nothing"
+    assert not Checkup(ward.book).disprovable(ONE, ward.nanos), "another check would say nothing"
     passed(ward)
     assert ward.state(ONE) == "open"
     ward.rest(ONE)
@@ -61,8 +62,8 @@ def test_who_checks_well_and_answers_ill_is_not_believed_again(ward):
 @pytest.mark.parametrize("failure", ["rate_limited", "model_gone", "out_of_credit"])
 def test_what_a_check_cannot_know_it_does_not_end(ward, failure):
     ward.attempt(ONE, failure, retry_after=60.0)
-    assert not ward.book.disprovable(ONE, ward.nanos)
-    assert not ward.book.askable(ONE, ward.nanos)
+    assert not Checkup(ward.book).disprovable(ONE, ward.nanos)
+    assert not Checkup(ward.book).askable(ONE, ward.nanos)
     passed(ward)
     assert ward.state(ONE) == "open"
 
@@ -106,7 +107,7 @@ def test_a_failed_check_does_not_judge_before_the_call_that_is_finding_out(ward)
     fail(ward)
     ward.rest(ONE)
     assert ward.begin(ONE) == 0.0
-    assert not ward.book.disprovable(ONE, ward.nanos)
+    assert not Checkup(ward.book).disprovable(ONE, ward.nanos)
     failed(ward, "overloaded")
     assert ward.state(ONE) == "half_open"
     ward.end(ONE)

@@ -22,6 +22,7 @@ from pointsman.core.model import Ability, HealthCheck, Model, Provider
 from pointsman.core.plan import targets_of
 from pointsman.core.ports import UpstreamRequest
 from pointsman.health.book import Book
+from pointsman.health.checkup import Checkup
 from pointsman.health.rounds import Rounds, holds
 from pointsman.line.failover import kind_of
 from pointsman.line.parts import Parts
@@ -59,6 +60,7 @@ class Checks:
     def __init__(self, parts: Callable[[], Parts], book: Book) -> None:
         self._parts = parts
         self._book = book
+        self._checkup = Checkup(book)
         self._rounds = Rounds(parts().draw)
         self._checks: dict[str, HealthCheck] = {}
         self._models: dict[str, dict[str, Model]] = {}
@@ -97,7 +99,7 @@ class Checks:
             return
         now = self._parts().clock.monotonic()
         resting: dict[str, list[Target]] = {}
-        for target in self._book.resting(now):
+        for target in self._checkup.resting(now):
             resting.setdefault(target.provider, []).append(target)
         for name, check in self._checks.items():
             targets = [one for one in resting.get(name, ()) if self._worth(check, one, now)]
@@ -110,8 +112,8 @@ class Checks:
 
     def _worth(self, check: HealthCheck, target: Target, now: int) -> bool:
         """Whether a check could say something: who asked for rest, or has no credit, is left alone."""
-        known = target.upstream in self._models[target.provider]
-        return known and (self._book.askable if check.kind == "completion" else self._book.disprovable)(target, now)
+        worth = self._checkup.askable if check.kind == "completion" else self._checkup.disprovable
+        return target.upstream in self._models[target.provider] and worth(target, now)
 
     def _all(self, name: str, first: Sequence[Target]) -> list[Target]:
         found = list(first)
@@ -154,23 +156,23 @@ class Checks:
         now = parts.clock.monotonic()
         self._note(provider, ok=heard.failure is None, found=heard.found)
         if heard.failure is None:
-            self._book.check_passed(targets, now, key_taken=heard.taken)
+            self._checkup.passed(targets, now, key_taken=heard.taken)
             return True
         counts = check.when == "always"
-        self._book.check_failed(targets, heard.failure, began, now, hold=holds(check), counts=counts)
+        self._checkup.failed(targets, heard.failure, began, now, hold=holds(check), counts=counts)
         return RULES[heard.failure].tells == "key_pause"
 
     def _away(self, check: HealthCheck, targets: Sequence[Target]) -> None:
         """The provider cannot be reached: nobody need ask with these."""
         now = self._parts().clock.monotonic()
         for target in targets:
-            self._book.hold(target, now, holds(check))
+            self._checkup.hold(target, now, holds(check))
 
     async def _ask(self, check: HealthCheck, targets: Sequence[Target], models: Mapping[str, Model]) -> bool:
         """One token of each; whether anybody was there."""
         for target in targets:
             parts = self._parts()
-            if not self._book.askable(target, parts.clock.monotonic()):
+            if not self._checkup.askable(target, parts.clock.monotonic()):
                 continue
             error = await Asked(parts, self._book, check, models[target.upstream], target.key).answer()
             found = "answered" if error is None else error.message

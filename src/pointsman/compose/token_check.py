@@ -14,6 +14,7 @@ from pointsman.core.model import HealthCheck, Model, TimeLimits
 from pointsman.core.plan import Needs, Plan, Step, Sticky
 from pointsman.core.ports import Headers
 from pointsman.health.book import Book
+from pointsman.health.checkup import Checkup
 from pointsman.health.rounds import holds
 from pointsman.line.parts import NoStale, Parts, Router
 from pointsman.line.walk import Line
@@ -80,6 +81,7 @@ class _Told:
 
     def __init__(self, book: Book, hold: float) -> None:
         self._book = book
+        self._checkup = Checkup(book)
         self._hold = hold
 
     def version(self, now: int) -> int:
@@ -112,7 +114,7 @@ class _Told:
             target, msgspec.structs.replace(end, first_token=None, widest=None, connect=None, check=True), now
         )
         if end.failure is not None and RULES[end.failure].tells in ("failure", "provider_failure"):
-            self._book.hold(target, now, self._hold)
+            self._checkup.hold(target, now, self._hold)
 
     def load(self, target: Target, now: int, *, stream: bool) -> Load:
         """See `core.health.Health.load`."""

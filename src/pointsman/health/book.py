@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pointsman.core.clock import Draw
-from pointsman.core.failure import RULES, FailureKind, State, Target, Tells
+from pointsman.core.failure import RULES, State, Target, Tells
 from pointsman.core.health import AttemptEnd, Cause, Load, Standing, Transition
 from pointsman.core.model import TimeLimits
+from pointsman.health.agenda import Agenda
 from pointsman.health.gate import SECOND, Gate
 from pointsman.health.record import Record, bounded
 
@@ -21,11 +21,7 @@ CREDIT_REST = 600.0
 MODEL_REST = 600.0
 _SHORTEST_PAUSE = 1.0
 _RECHECK = 10 * SECOND
-_NEVER = 1 << 62
 _UNANSWERED = frozenset(("reset", "silent"))  # failures of a target that do not show that its provider can be reached
-
-_RESTS: frozenset[State] = frozenset(("open", "half_open"))
-_ILL: frozenset[Tells] = frozenset(("failure", "provider_failure"))
 
 Subscriber = Callable[[Transition], None]
 
@@ -50,9 +46,7 @@ class Book:
         self._records: dict[Target, Record] = {}
         self._providers: dict[str, Gate] = {}
         self._keys: dict[tuple[str, str], Gate] = {}
-        self._queue: list[tuple[int, int, Gate]] = []
-        self._queued = 0
-        self._wake = _NEVER
+        self._agenda = Agenda()
         self._unwell: dict[Target, Record] = {}
         self._states: Mapping[Target, State] | None = {}
         self._untold: list[Transition] = []
@@ -60,13 +54,13 @@ class Book:
 
     def version(self, now: int) -> int:
         """See the port."""
-        if now >= self._wake:
+        if now >= self._agenda.wake:
             self._due(now)
         return self._version
 
     def states(self, now: int) -> Mapping[Target, State]:
         """See the port."""
-        if now >= self._wake:
+        if now >= self._agenda.wake:
             self._due(now)
         if self._states is None:
             self._states = {target: record.state for target, record in self._unwell.items()}
@@ -74,7 +68,7 @@ class Book:
 
     def begin(self, target: Target, now: int, *, anyway: bool = False) -> float:
         """See the port."""
-        if now >= self._wake:
+        if now >= self._agenda.wake:
             self._due(now)
         record = self._records.get(target)
         if record is None:
@@ -82,7 +76,7 @@ class Book:
         record.used = now
         if record.state != "closed":
             wait = record.wait(now)
-            gates = (record.provider, record.key, record.own)
+            gates = record.gates
             if wait > 0.0 and not (anyway and all(gate.may_early(now) for gate in gates)):
                 return wait
             for gate in gates:
@@ -93,7 +87,7 @@ class Book:
     def passed(self, target: Target, now: int) -> bool:
         """See the port."""
         record = self._records.get(target)
-        if record is None or now >= record.counted_until or now >= self._wake:
+        if record is None or now >= record.counted_until or now >= self._agenda.wake:
             return False
         if record.in_flight:
             record.in_flight -= 1
@@ -102,7 +96,7 @@ class Book:
 
     def end(self, target: Target, end: AttemptEnd, now: int) -> None:
         """See the port."""
-        if now >= self._wake:
+        if now >= self._agenda.wake:
             self._due(now)
         record = self._records.get(target)
         if record is None:  # forgotten meanwhile
@@ -133,9 +127,9 @@ class Book:
         record = self._records.get(target)
         if record is None or record.state == "closed":
             return
-        for gate in (record.provider, record.own, record.key):
+        for gate in record.gates:
             gate.well(now, began)
-        self._settle(record, now)
+        self.settle(record, now)
 
     def usual(self, target: Target, share: float, *, stream: bool) -> float | None:
         """See the port."""
@@ -159,7 +153,7 @@ class Book:
 
     def status(self, now: int, only: Callable[[Target], bool] | None = None) -> tuple[Standing, ...]:
         """Every target that is known, or that `only` wants, sorted by name."""
-        if now >= self._wake:
+        if now >= self._agenda.wake:
             self._due(now)
         names = self._records if only is None else filter(only, self._records)
         return tuple([self._records[target].standing(now) for target in sorted(names)])
@@ -168,69 +162,6 @@ class Book:
         """The last 200 changes of a target's state, oldest first."""
         record = self._records.get(target)
         return () if record is None else tuple(record.timeline)
-
-    def resting(self, now: int) -> list[Target]:
-        """Who is open or half open."""
-        states = self.states(now)
-        return [target for target, state in states.items() if state in _RESTS] if states else []
-
-    def askable(self, target: Target, now: int) -> bool:
-        """Whether `begin` would let a check that asks the model through, before its time where it failed."""
-        record = self._records.get(target)
-        return record is None or all(gate.may_early(now) for gate in (record.provider, record.key, record.own))
-
-    def disprovable(self, target: Target, now: int) -> bool:
-        """Whether a check that asks for no answer could say something of a target that rests."""
-        record = self._records.get(target)
-        return record is not None and any(gate.disprovable(now) for gate in (record.provider, record.key, record.own))
-
-    def check_passed(self, targets: Iterable[Target], now: int, *, key_taken: bool) -> None:
-        """A check that asks for no answer went well: who rested since it failed is half open at once.
-
-        `targets` are of one provider and key. Without `key_taken` all that is known is that it can be reached.
-        """
-        for target in targets:
-            record = self._records.get(target) or self._opened(target, now)
-            record.provider.vouch(now)
-            if key_taken:
-                record.key.vouch(now)
-                if record.own.state == "open":
-                    record.own.vouch(now)
-            self._settle(record, now)
-
-    def check_failed(
-        self, targets: Iterable[Target], failure: FailureKind, began: int, now: int, *, hold: float, counts: bool
-    ) -> None:
-        """Such a check failed: who rests does so for `hold` seconds more, who is half open rests again.
-
-        `targets` are of one provider and key. `counts`: it is one failure of those as well who do not rest.
-        """
-        tells, why = RULES[failure].tells, f"a check: {RULES[failure].meaning}"
-        shared = True  # what all of them share is told once
-        for target in targets:
-            record = self._records.get(target) or self._opened(target, now)
-            if tells == "key_pause":
-                if shared and (record.key.state == "half_open" or (counts and record.key.state == "closed")):
-                    record.key.rest(now, began, KEY_REST, "key", why)
-            elif tells in _ILL:
-                own: Cause = "unreachable" if tells == "provider_failure" else "failures"
-                pairs: list[tuple[Gate, Cause]] = [(record.own, own)]
-                if shared:
-                    pairs.append((record.provider, "unreachable"))
-                for gate, cause in pairs:
-                    if gate.concerned(now, counts=counts and gate is record.provider):
-                        gate.ill(now, began, cause, why)
-                    gate.hold(now, hold)
-            shared = False
-            record.look_again()
-            self._settle(record, now)
-
-    def hold(self, target: Target, now: int, seconds: float) -> None:
-        """A check that asked the model failed: it rests so much longer, where it rests since it failed."""
-        record = self._records.get(target)
-        if record is not None:
-            for gate in (record.provider, record.own):
-                gate.hold(now, seconds)
 
     def _well(self, record: Record, end: AttemptEnd, now: int, began: int) -> None:
         changed = record.answered(end, now)
@@ -243,10 +174,10 @@ class Book:
         record.key.well(now, began)
         if rest:
             record.own.rest(now, began, rest, "limits", "its headers say that a limit is used up")
-        self._settle(record, now)
+        self.settle(record, now)
 
     def _ill(self, record: Record, end: AttemptEnd, tells: Tells, now: int, began: int) -> None:
-        provider, key, own = record.provider, record.key, record.own
+        provider, key, own = record.gates
         why = RULES[end.failure].meaning if end.failure is not None else ""
         if end.headers:
             record.quotas.take(end, now, self._wall())
@@ -274,7 +205,7 @@ class Book:
             own.rest(now, began, MODEL_REST, "model", why)
         else:
             own.free(began)
-        self._settle(record, now)
+        self.settle(record, now)
 
     def _failure(self, record: Record, tells: Tells, why: str, now: int, began: int) -> None:
         own = record.own
@@ -293,15 +224,15 @@ class Book:
         own.rest(now, began, told, "pause", why)
 
     def _nothing(self, record: Record, began: int) -> None:
-        for gate in (record.provider, record.key, record.own):
+        for gate in record.gates:
             gate.free(began)
 
     def _overtaken(self, record: Record, end: AttemptEnd, now: int, began: int) -> None:
         """A probe did not answer before another did, which was asked when it had had its usual time."""
         record.overtaken(end, now)
-        for gate in (record.provider, record.key, record.own):
+        for gate in record.gates:
             gate.overtaken(now, began)
-        self._settle(record, now)
+        self.settle(record, now)
 
     def _opened(self, target: Target, now: int) -> Record:
         """A target that nobody has asked before: well, unless its provider or its key is not."""
@@ -332,17 +263,23 @@ class Book:
             if record.state != "closed":
                 self._note(record, "closed", "time", "forgotten: too many others were asked since")
             del self._records[target]
-            for gate in (record.provider, record.key, record.own):
+            for gate in record.gates:
                 del gate.records[target]
             if not record.provider.records:
                 del self._providers[target.provider]
             if not record.key.records:
                 del self._keys[target.provider, target.key]
-        self._queue = [each for each in self._queue if each[0] == each[2].queued and each[2].records]
-        heapq.heapify(self._queue)
-        self._wake = self._queue[0][0] if self._queue else _NEVER
+        self._agenda.prune()
 
-    def _settle(self, record: Record, now: int) -> None:
+    def known(self, target: Target) -> Record | None:
+        """What is kept of a target; None where nobody has asked it."""
+        return self._records.get(target)
+
+    def opened(self, target: Target, now: int) -> Record:
+        """What is kept of a target, from now on where nothing was."""
+        return self._records.get(target) or self._opened(target, now)
+
+    def settle(self, record: Record, now: int) -> None:
         """Take up what became of a target's gates, also for those who share them, and tell of it."""
         for gate in (record.provider, record.key):
             if gate.state != gate.shown:
@@ -373,7 +310,7 @@ class Book:
         if own.state == "open":
             self._plan(own)
         elif state == "degraded":
-            self._queue_at(own, now + _RECHECK)
+            self._agenda.put(own, now + _RECHECK)
 
     def _note(self, record: Record, state: State, cause: Cause, why: str) -> None:
         at = self._wall()
@@ -402,29 +339,14 @@ class Book:
 
     def _plan(self, gate: Gate) -> None:
         if gate.state == "open":
-            self._queue_at(gate, gate.until)
-
-    def _queue_at(self, gate: Gate, when: int) -> None:
-        """Look at a gate then. One place in the queue each: an earlier one that was taken leads to this one."""
-        if gate.queued and gate.queued <= when:
-            return
-        gate.queued = when
-        self._queued += 1
-        heapq.heappush(self._queue, (when, self._queued, gate))
-        self._wake = self._queue[0][0]
+            self._agenda.put(gate, gate.until)
 
     def _due(self, now: int) -> None:
         """Time has passed: rests end, and those who were slow or prone to errors are looked at again."""
-        queue = self._queue
-        while queue and queue[0][0] <= now:
-            when, _, gate = heapq.heappop(queue)
-            if when != gate.queued:
-                continue
-            gate.queued = 0
+        for gate in self._agenda.due(now):
             gate.lapse(now)
             self._plan(gate)
             gate.shown = gate.state
             for record in gate.records.values():
                 self._judge(record, now)
-        self._wake = queue[0][0] if queue else _NEVER
         self._tell()

@@ -39,7 +39,7 @@ class Record:
     """What is known of a target. `now` in nanoseconds.
 
     Attributes:
-        own, key, provider: the gates that it passes; the last two are shared.
+        provider, key, own: the `gates` that it passes; the first two are shared.
         in_flight: attempts under way.
         used: when an attempt last began.
         state, cause, why, since: as last told to others; `since` in nanoseconds since the epoch.
@@ -57,6 +57,7 @@ class Record:
         "cause",
         "counted_until",
         "erring",
+        "gates",
         "in_flight",
         "kept_streams",
         "kept_wholes",
@@ -76,7 +77,7 @@ class Record:
 
     def __init__(self, target: Target, provider: Gate, key: Gate, own: Gate, since: int) -> None:
         self.target = target
-        self.provider, self.key, self.own = provider, key, own
+        self.provider, self.key, self.own = self.gates = (provider, key, own)
         self.in_flight = 0
         self.used = 0
         self.state: State = "closed"
@@ -97,12 +98,12 @@ class Record:
 
     def wait(self, now: int) -> float:
         """Seconds until all gates let an attempt pass; 0.0 is now."""
-        return max(self.provider.wait(now), self.key.wait(now), self.own.wait(now))
+        return max([gate.wait(now) for gate in self.gates])
 
     def judged(self) -> Judged:
         """The state that its gates and its past make."""
         for state in ("open", "half_open"):
-            for gate in (self.provider, self.key, self.own):
+            for gate in self.gates:
                 if gate.state == state:
                     return gate.state, gate.cause, gate.why
         if self.erring:
