@@ -173,25 +173,24 @@ class Trail(msgspec.Struct, eq=False):
             detail = without_secrets(error.message[:_MAX_DETAIL], note.sent)
             if not isinstance(error, Outpaced):
                 self._failed(note.model, f"{error.code}{f' ({status})' if status else ''}", brief(detail))
-        made = Attempt(
-            number=note.number,
-            provider=note.model.provider.name,
-            model=note.model.name,
-            upstream=note.model.upstream,
-            started=note.started,
-            duration=now - note.at,
-            first_byte=note.first_byte,
-            status=status,
-            error=error.code if error is not None else "",
-            detail=detail,
-            usage=ended.usage,
-            cost=ended.cost,
-            form=ended.form,
+        self.attempts.append(
+            Attempt(
+                number=note.number,
+                provider=note.model.provider.name,
+                model=note.model.name,
+                upstream=note.model.upstream,
+                started=note.started,
+                duration=now - note.at,
+                first_byte=note.first_byte,
+                status=status,
+                error=error.code if error is not None else "",
+                detail=detail,
+                usage=ended.usage,
+                cost=ended.cost,
+                form=ended.form,
+                key_env="" if target is None else target.key,
+            )
         )
-        target = note.target
-        if target is not None and target.key:  # few providers have several
-            made = msgspec.structs.replace(made, key_env=target.key)
-        self.attempts.append(made)
 
 
 class Ended(msgspec.Struct, frozen=True):
