@@ -6,12 +6,9 @@ Every stream asks something else and its text is known beforehand, so that the c
 chaos is drawn from the seed and ends before the run does, so that the return to the first provider is seen too.
 
 Memory is that of the gateway's process as the system counts it (resident), once a second; the median of each quarter
-of the run. The first quarter fills pools of connections, plans, learned times and the allocator's arenas for so many
-streams at a time. After it, a moment when more streams than ever are under way raises one quarter, and what is lost
-with every stream raises each: so the lesser of the last two steps counts, shared out among the streams that ended
-between. Up to half a kilobyte of it are the page caches of the ledger and of the stored responses, 8 MB each, until
-some 30,000 streams have ended. More than 0.9 kB is memory that grows: the text of a stream alone is as much, and what
-its caller was told of it many times that. Below two minutes the first quarter is too short for any of this.
+of the run. The first quarter fills pools of connections, plans, learned times, page caches and the allocator's arenas
+for so many streams at a time. After it memory is flat where the last quarter has no more than a twentieth above the
+second. Below two minutes the first quarter is too short for that.
 """
 
 from __future__ import annotations
@@ -46,7 +43,7 @@ _CALM = 0.85  # the part of the run after which nothing goes wrong any more
 _ENOUGH = 0.95  # of the streams that were cut have to finish
 _SHOWN = 10  # streams that are wrong, with what is wrong in them
 _AROUND = 40  # characters
-_FLAT = 0.9  # kB that memory may grow by with each stream; see above
+_FLAT = 1.05  # memory in the last quarter of a run, as a part of that in the second
 _QUARTERS = 4
 _KB = 1e3  # in a MB
 _NS = 1e9
@@ -252,15 +249,14 @@ class Memory:
 
     @property
     def each(self) -> float:
-        """Growth in kB for each stream after the first quarter: that of the step that is the lesser."""
-        steps = zip(itertools.pairwise(self.quarters[1:]), itertools.pairwise(self.ended[1:]), strict=True)
-        return min(
-            ((after - before) * _KB / max(till - since, 1) for (before, after), (since, till) in steps), default=0
-        )
+        """Growth in kB for each stream from the second quarter to the last."""
+        if not self.quarters:
+            return 0.0
+        return (self.quarters[-1] - self.quarters[1]) * _KB / max(self.ended[-1] - self.ended[1], 1)
 
     @property
     def flat(self) -> bool:
-        return self.each <= _FLAT
+        return not self.quarters or self.quarters[-1] <= _FLAT * self.quarters[1]
 
     def __str__(self) -> str:
         told = ", ".join(f"{megabytes:.1f}" for megabytes in self.quarters)

@@ -59,10 +59,11 @@ def test_memory_that_fills_up_and_stays_is_flat_and_what_grows_with_every_stream
         "memory of the gateway: 62.0, 70.0, 70.0, 70.0 MB in the quarters of the run; +0.00 kB with each stream"
         in lines
     )
-    burst = [(float(at), 50.0 if at < 60 else 70.0, at * 10) for at in range(100)]
-    assert not chaos.judged(run(stream(), memory=burst))[1]
-    caches = [(float(at), 50.0 + at / 5, at * 400) for at in range(100)]
-    assert not chaos.judged(run(stream(), memory=caches))[1]
+    little = [(float(at), 50.0 + at / 25, at * 10) for at in range(100)]
+    assert not chaos.judged(run(stream(), memory=little))[1]
+    for late in (60, 80):
+        burst = [(float(at), 50.0 if at < late else 70.0, at * 10) for at in range(100)]
+        assert chaos.judged(run(stream(), memory=burst))[1] == ["memory grows"]
     grows = [(float(at), 50.0 + at / 5, at * 10) for at in range(100)]
     lines, wrong = chaos.judged(run(stream(), memory=grows))
     assert wrong == ["memory grows"]
