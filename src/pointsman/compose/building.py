@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pointsman.access.keys import KeyRing
+from pointsman.access.purse import Purse
 from pointsman.catalog import Catalog
 from pointsman.catalog import load as load_catalog
 from pointsman.compose.embedded import Embedded, embedded
@@ -28,6 +29,7 @@ from pointsman.observe.health_log import log_transition
 from pointsman.observe.metrics import Metrics
 from pointsman.observe.transitions import Transitions
 from pointsman.routing.planner import iso_date
+from pointsman.store.allowances import Allowances
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
 from pointsman.store.responses import SqlResponses
@@ -81,6 +83,7 @@ def build(
     machine_model, lacking = _embedded(loaded, folder, environment)
     carrier = machine_model.gate(inner) if machine_model is not None else inner
     key_store = SqlKeyStore(url, clock)
+    allowances = Allowances(url, clock)
     transitions = Transitions()
     required = keys_required(loaded.config, loaded.config.server.host)
     return House(
@@ -106,6 +109,8 @@ def build(
             carrier=carrier,
             health=Book(SystemDraw(), clock.now, subscribers=(log_transition, transitions.hear)),
             transitions=transitions,
+            purse=Purse(allowances, clock),
+            allowances=allowances,
             warnings=found.warnings,
         )
     )

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pointsman.access.keys import KeyRing
+from pointsman.access.purse import Purse
 from pointsman.catalog import Catalog
 from pointsman.compose.alerting import Alerting
+from pointsman.compose.budgets import budget
 from pointsman.compose.certificates import check_certificates
 from pointsman.compose.checks import Checks
 from pointsman.compose.dialects import Dialects
@@ -48,6 +50,7 @@ from pointsman.observe.transitions import Transitions
 from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
 from pointsman.store.alert_claims import AlertClaims
+from pointsman.store.allowances import Allowances
 from pointsman.store.health_record import HealthRecord
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
@@ -89,6 +92,8 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     carrier: Carrier
     health: Book
     transitions: Transitions
+    purse: Purse
+    allowances: Allowances
     warnings: tuple[str, ...] = ()
 
 
@@ -196,6 +201,7 @@ class House:
         self.alerting.start()
         self._tasks.append(asyncio.create_task(self._watch_health(), name="health"))
         self._tasks.append(asyncio.create_task(self.checks.run(), name="checks"))
+        self._tasks.append(asyncio.create_task(pieces.purse.keep(), name="budgets"))
         await pieces.machine.start(self._on_found)
         keeper = PriceKeeper(pieces.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
         self._tasks.append(asyncio.create_task(keeper.run(self.catalog, self._on_prices), name="prices"))
@@ -223,6 +229,7 @@ class House:
         self._tasks.clear()
         await self.alerting.aclose()
         self._record.end(pieces.clock.now())
+        await asyncio.to_thread(self._return_leases)
         await pieces.carrier.aclose()
         await self._fetcher.aclose()
         await asyncio.to_thread(pieces.responses.close)
@@ -231,6 +238,14 @@ class House:
             await asyncio.to_thread(self._questions.close)
             self._questions = None
         await asyncio.to_thread(pieces.key_store.close)
+
+    def _return_leases(self) -> None:
+        """What is leased of budgets and not spent is for the others, and for the next process."""
+        try:
+            self.pieces.purse.give_back()
+        except PointsmanError as error:
+            _log.warning("what was leased of budgets stays with this process until their periods end: %s", error)
+        self.pieces.allowances.close()
 
     async def _watch_health(self) -> None:
         """What time alone brings: reminders and recoveries, and the word that an incident lasts."""
@@ -317,6 +332,7 @@ class House:
         self.transitions.expect(targets, self.pieces.clock.now())
         self.alerting.configure(self.loaded.config.alerts, {*routes, *(model.name for model in models)})
         self.checks.configure(models, self.directory.unavailable)
+        self.pieces.purse.configure("file", map(budget, self.loaded.config.budgets))
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces
@@ -341,13 +357,15 @@ class House:
             keep_content=loaded.config.store_content,
             patience=Patience(first=loaded.config.server.keep_alive, every=loaded.config.server.keep_alive),
             conversations=Conversations(pieces.responses, responses.days) if responses.store else None,
+            purse=pieces.purse,
+            saver=self.planner,
         )
         return Line(parts), Line(msgspec.structs.replace(parts, keys=Everybody(), conversations=None))
 
     def _check_parts(self) -> Parts:
         """For checks of ours: in ledger and metrics, but nothing that alerts or the use of a provider count."""
         recorder = Recorders(self.pieces.ledger, self.pieces.metrics)
-        return msgspec.structs.replace(self.own_line.parts, recorder=recorder)
+        return msgspec.structs.replace(self.own_line.parts, recorder=recorder, purse=None)
 
 
 def data_folder(env: Mapping[str, str]) -> Path:

@@ -10,8 +10,9 @@ import msgspec
 from pointsman.config.decode import Decoder
 from pointsman.config.names import MODEL_NAME, PROVIDER_NAME, carried, did_you_mean, find_model
 from pointsman.config.problems import KeyPath, Mark, Problems
-from pointsman.config.schema import AlertChannel, Config, Model, Provider, Route
+from pointsman.config.schema import AlertChannel, Budget, Config, Model, Provider, Route
 from pointsman.config.secret import looks_secret
+from pointsman.core.budget import parse_limit
 
 _WEIGHED = frozenset({"weighted", "least_busy", "sticky"})
 _NOT_PARAMS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
@@ -62,7 +63,28 @@ class CrossCheck:
             self._model(name, model)
         for name, route in self._config.routes.items():
             self._route(name, route)
+        for index, said in enumerate(self._config.budgets):
+            self._budget(("budgets", f"[{index}]"), said)
         self._alerts()
+
+    def _budget(self, path: KeyPath, said: Budget) -> None:
+        """A limit that can be read, of one subject at most, who is there where that can be known."""
+        if said.limit:
+            try:
+                parse_limit(said.limit)
+            except ValueError as error:
+                message, _, hint = str(error).partition("; ")
+                self._add((*path, "limit"), message, hint)
+        whose = [name for name in ("each", "team", "project", "key", "user", "route") if getattr(said, name)]
+        if len(whose) > 1:
+            words = " and ".join(f"`{name}`" for name in whose)
+            self._add(path, f"says twice whose it is: {words}", "leave one; what is for both needs two budgets")
+        route = said.route
+        if route and "/" not in route and route not in self._written["routes"] + self._written["models"]:
+            hint = did_you_mean(route, [*self._written["routes"], *self._written["models"]])
+            self._add((*path, "route"), f"no route or model `{route}`", hint)
+        if not said.hard and (*path, "soft") not in self._marks:
+            self._add(path, "binds nobody: it is neither hard nor soft", "`soft: 0.8`, or leave `hard` out")
 
     def _add(self, path: KeyPath, message: str, hint: str = "") -> None:
         at = path

@@ -89,6 +89,8 @@ def _sections(path: str, kind: kinds.Type) -> Iterable[tuple[str, kinds.StructTy
     inner, _ = unwrap(kind)
     if isinstance(inner, kinds.DictType):
         yield from _sections(f"{path}.NAME", inner.value_type)
+    elif isinstance(inner, kinds.VarTupleType):
+        yield from _sections(f"{path}[]", inner.item_type)
     elif isinstance(inner, kinds.StructType):
         yield (f"`{path}`" if path else "The file"), inner
         for field in inner.fields:

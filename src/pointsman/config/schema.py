@@ -23,6 +23,7 @@ from pointsman.config.values import (
     HeaderText,
     Json,
     Label,
+    Limit,
     Origin,
     Patience,
     Port,
@@ -225,6 +226,32 @@ class Hedge(_Section, frozen=True, kw_only=True):
     tools: Annotated[
         bool, Meta(description="Also for calls with tools, whose effects at the provider could come twice.")
     ] = False
+
+
+class Budget(_Section, frozen=True, kw_only=True):
+    """What may be used in a time. At most one of the keys that say whose it is; without any it is everybody's."""
+
+    limit: Annotated[
+        Limit,
+        Meta(
+            description="`500usd/month`, `60 requests/minute`, `100k tokens/hour`; periods are the calendar's in UTC."
+        ),
+    ]
+    each: Annotated[
+        Literal["team", "project", "key", "user", "session", "route"] | None,
+        Meta(description="Each of them has one of its own."),
+    ] = None
+    team: Annotated[Label | None, Meta(description="The team that it is for.")] = None
+    project: Annotated[Label | None, Meta(description="The project.")] = None
+    key: Annotated[Label | None, Meta(description="The key, by name or id.")] = None
+    user: Annotated[Label | None, Meta(description="The end user, as callers name him.")] = None
+    route: Annotated[Label | None, Meta(description="The route, or the model that is asked by its own name.")] = None
+    soft: Annotated[
+        Share, Meta(description="Share of it from which on the cheapest model that may answer is asked first.")
+    ] = 1.0
+    hard: Annotated[
+        bool, Meta(description="Nothing is spent beyond it. `false`: calls go on, as cheap as they can be.")
+    ] = True
 
 
 class Route(_Section, frozen=True, kw_only=True):
@@ -435,6 +462,9 @@ class Config(_Section, frozen=True, kw_only=True):
     routes: Annotated[dict[str, Route], Meta(description="Policies over models, by the name that callers use.")] = (
         field(default_factory=dict)
     )
+    budgets: Annotated[
+        tuple[Budget, ...], Meta(description="What may be used: by everybody, by a team, a key, a user, for a route.")
+    ] = ()
     server: Annotated[Server, Meta(description="Where and how it listens.")] = Server()
     store: Annotated[
         StoreUrl, Meta(description="The ledger: a SQLite file (`~` is the home folder) or a PostgreSQL database.")

@@ -127,6 +127,19 @@ Size = Annotated[int, Meta(ge=1024, le=1 << 40, extra={"type": "bytes or a size 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Retries = Annotated[int, Meta(ge=0, le=10)]
 
+Limit = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        extra={
+            "type": "limit",
+            "expects": "a limit such as 5usd/day",
+            "hint": "5usd/day, 60 requests/minute, 100k tokens/hour",
+        },
+    ),
+]
+
 Usd = Annotated[Decimal, Meta(extra={"type": "USD", "read": "usd", "most": "1000000", "places": 6})]
 """US dollars per million tokens: at most six decimals, so that a token's price is a whole number of pico-dollars."""
 

@@ -8,6 +8,7 @@
     |  - ContextTooLong           400 context_length_exceeded
     |  - MissingKey               401 missing_api_key
     |  - InvalidKey               401 invalid_api_key
+    |  - BudgetExceeded           402 budget_exceeded
     |  - Forbidden                403 not_permitted
     |  - NotFound                 404 not_found
     |  - UnknownModel             404 model_not_found
@@ -15,6 +16,7 @@
     |  - MethodNotAllowed         405 method_not_allowed
     |  - SlowSender               408 request_timeout
     |  - BodyTooLarge             413 body_too_large
+    |  - RateLimited              429 rate_limited
     |  - HeadersTooLarge          431 headers_too_large
     |  - CallerGone               499 caller_gone
     + GatewayError                fault "gateway": the operator has to act
@@ -132,6 +134,13 @@ class InvalidKey(CallerError):
     default_status = 401
 
 
+class BudgetExceeded(CallerError):
+    """A budget has not enough left for this request; which, how much, and when it resets stands in the message."""
+
+    code = "budget_exceeded"
+    default_status = 402
+
+
 class Forbidden(CallerError):
     """The key is good but may not do this; or a web page asked a gateway without keys."""
 
@@ -180,6 +189,18 @@ class BodyTooLarge(CallerError):
 
     code = "body_too_large"
     default_status = 413
+
+
+class RateLimited(CallerError):
+    """A limit on requests, tokens or money in a short time is reached; `retry_after` is in seconds, where it resets."""
+
+    code = "rate_limited"
+    default_status = 429
+    default_retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class HeadersTooLarge(CallerError):

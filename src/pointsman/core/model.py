@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from pointsman.core.money import nanos
+from pointsman.core.money import PICOS_PER_NANO, nanos
 from pointsman.core.usage import Usage
 
 Tier = Literal["economy", "workhorse", "frontier", "specialised"]
@@ -76,6 +76,18 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
         if usage.output_audio:
             picos += usage.output_audio * (self.output if self.output_audio is None else self.output_audio)
         return nanos(max(picos, 0) + self.request)
+
+    def worst(self, input_tokens: int, output_tokens: int) -> int:
+        """Nano-dollars that an answer costs at most, of that many tokens at most, whatever their kinds."""
+        prices = (self, *(price for _, price in self.tiers))
+        dear_in = max(max(one.input, *_known(one.cache_write, one.cache_write_1h, one.input_audio)) for one in prices)
+        dear_out = max(max(one.output, *_known(one.reasoning, one.output_audio)) for one in prices)
+        request = max(one.request for one in prices)
+        return -(-(input_tokens * dear_in + output_tokens * dear_out + request) // PICOS_PER_NANO)
+
+
+def _known(*prices: int | None) -> list[int]:
+    return [0, *(price for price in prices if price is not None)]
 
 
 class TimeLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,16 @@ Stands = Literal["", "same", "better", "poorer", "local", "demonstration"]
 """What a stand-in is beside the one that a pool chose: of its tier, a higher or a lower one, of this machine, or for
 demonstration only. Empty: the chosen one, or the order is no matter of quality."""
 DropReason = Literal[
-    "ability", "context", "retired", "dialect", "permission", "excluded", "credentials", "parameter", "unavailable"
+    "ability",
+    "context",
+    "retired",
+    "dialect",
+    "permission",
+    "excluded",
+    "credentials",
+    "parameter",
+    "unavailable",
+    "budget",
 ]
 
 
@@ -178,6 +187,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         today: the date in UTC, ISO form, for retirements.
         unavailable: provider name to the reason why it cannot be asked now (no key, not running).
         states: those who are not well, by target.
+        funds: nano-dollars that the call may cost at most; None is unlimited.
+        frugal: a budget is nearly used up: the cheapest that fits is asked first, whatever the route prefers.
         speeds: seconds until a target usually begins to answer, where that is known; asked for only where somebody is
             not well, for else it decides nothing before a failure.
     """
@@ -188,6 +199,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: Mapping[str, str] = msgspec.field(default_factory=dict)
     states: Mapping[Target, State] = msgspec.field(default_factory=dict)
     speeds: Mapping[Target, float] = NO_SPEEDS
+    funds: int | None = None
+    frugal: bool = False
 
 
 def expected_cost(model: Model, needs: Needs) -> int | None:
@@ -197,3 +210,46 @@ def expected_cost(model: Model, needs: Needs) -> int | None:
         return None
     output = min(needs.output_tokens or _TYPICAL_OUTPUT, _TYPICAL_OUTPUT) * needs.choices
     return (needs.input_tokens * price.input + output * price.output + price.request) // PICOS_PER_NANO
+
+
+_OVERHEAD = 1_024
+"""Tokens that a provider may add to what was sent: the frame of messages and tools, a system text of its own."""
+_MEDIA = int(Ability.VISION | Ability.AUDIO_INPUT | Ability.DOCUMENTS)
+_UNKNOWN_OUTPUT = 16_384
+"""Where nobody says how long an answer may become and the model's limit is unknown: then that is its limit."""
+LEAST_OUTPUT = 256
+"""Tokens; an answer is not cut to less than that to fit a budget."""
+
+
+def most_input(model: Model, needs: Needs) -> int | None:
+    """Tokens that a provider can count as a request's input, at most; None where nothing bounds it.
+
+    No tokenizer makes more tokens of a text than it has bytes. What stands for something else (a picture, a document by
+    its URL) is bounded by the context window alone.
+    """
+    text = None if int(needs.abilities) & _MEDIA else needs.body_bytes + _OVERHEAD
+    if model.template is not None:
+        told = model.template
+        text = None if text is None else text + 4 * len(told.before + told.after + told.json)
+    if not model.context:
+        return text
+    return model.context if text is None else min(text, model.context)
+
+
+def most_output(model: Model, needs: Needs) -> int:
+    """Tokens of all answers to a request, at most, if a missing limit is set to what is assumed here."""
+    if int(needs.abilities) & int(Ability.EMBEDDINGS):
+        return 0
+    limit = needs.output_tokens or model.max_output or min(model.context or _UNKNOWN_OUTPUT, _UNKNOWN_OUTPUT)
+    return limit * needs.choices
+
+
+def worst_case(model: Model, needs: Needs, output: int | None = None) -> int | None:
+    """Nano-dollars that the request costs at most on `model`; None where that cannot be said.
+
+    `output`: tokens of the answers instead of what they could be.
+    """
+    price, read = model.price, most_input(model, needs)
+    if price is None or read is None:
+        return None
+    return price.worst(read, most_output(model, needs) if output is None else output)

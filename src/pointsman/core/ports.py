@@ -154,10 +154,12 @@ class Recorder(Protocol):
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is calling: the key's id and name; empty where no keys are demanded."""
+    """Who is calling: the key's id and name, its team and project; empty where no keys are demanded."""
 
     id: str = ""
     name: str = ""
+    team: str = ""
+    project: str = ""
 
 
 NOBODY = Principal()

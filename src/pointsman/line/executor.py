@@ -69,6 +69,7 @@ class Hunt(msgspec.Struct, eq=False):
         `run`.
         """
         if self._step is not None:
+            self.ended(self._step)
             self.tried = (*self.tried, Tried(self._step, kind_of(error, begun=True)))
         self._last = error
         self._onward = (standing, spent)
@@ -168,6 +169,7 @@ class Hunt(msgspec.Struct, eq=False):
             asking = await self._prepare(step)
         except (CallerError, NoCredentials) as error:  # this model cannot be asked; the next may
             forget_frames(error)
+            self.ended(step)
             self._unasked = (*self._unasked, error)
             self.tried = (*self.tried, Tried(step, "not_asked"))
             trail.skip(model, error)
@@ -176,6 +178,7 @@ class Hunt(msgspec.Struct, eq=False):
         rest = parts.health.begin(target, parts.clock.monotonic(), anyway=anyway)
         if rest:
             self._last = self._resting(step, rest)
+            self.ended(step)
             return None
         incoming, dropped = self.call.incoming, asking.trip.outgoing.dropped
         note = trail.begin(model, asking.request.headers, dropped, target, stream=incoming.stream)
@@ -195,9 +198,15 @@ class Hunt(msgspec.Struct, eq=False):
             status = error.status if isinstance(error, UpstreamRefused) else 0
             told = self._told(error)
             trail.finish(Ended(status=status, cost=0, told=told), error=last, note=note)
+            self.ended(step)
             return None
         trail.heard(note, won.response)
         return Found(step, note, won)
+
+    def ended(self, step: Step) -> None:
+        """A step brought nothing, or what it cost is booked: what was held for it is free."""
+        if self.call.reserved is not None:
+            self.call.reserved.ended(step)
 
     def _told(self, error: UpstreamError) -> PointsmanError:
         """What the health book hears of a failure: who had less time than its limit is not blamed as for all of it."""
@@ -224,6 +233,10 @@ class Hunt(msgspec.Struct, eq=False):
         """
         parts, call, model = self.parts, self.call, step.model
         told, untold = (call, ()) if call.turn is None else call.turn.told(call, step)
+        if call.reserved is not None:
+            cap = await call.reserved.cover(step, self.trail.attempts)
+            if cap is not None:
+                told = msgspec.structs.replace(told, incoming=call.dialect.capped(told.incoming, cap))
         way, incoming = dressed(parts.passages, told, step)
         if self._onward is not None:
             standing, spent = self._onward

@@ -24,6 +24,7 @@ from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing
 
 if TYPE_CHECKING:
     from pointsman.line.conversations import Conversations, Turn
+    from pointsman.line.reserve import Purse, Reserved
 
 
 class Router(Protocol):
@@ -35,6 +36,18 @@ class Router(Protocol):
         Raises:
             UnknownModel: nothing of that name.
             NoCandidate, ContextTooLong, UnsupportedParameter: nothing left after the filters.
+        """
+        ...
+
+
+class Saver(Protocol):
+    """Makes plans for calls whose budgets have not enough left for just any plan."""
+
+    def within(self, asked: str, needs: Needs, *, now: int, draw: float, funds: int | None, frugal: bool) -> Plan:
+        """Decide on what is left of budgets: `funds` in nano-dollars; `frugal` where they are nearly used up.
+
+        Raises as `plan`, and:
+            BudgetExceeded: nothing is left that may be paid for.
         """
         ...
 
@@ -159,6 +172,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     keep_content: bool = False
     patience: Patience = Patience()
     conversations: Conversations | None = None
+    purse: Purse | None = None
+    saver: Saver | None = None
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +195,10 @@ NO_WISHES = Wishes()
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that was parsed and admitted. `turn` is its place in a stored conversation, where it has one."""
+    """A call that was parsed and admitted. `turn` is its place in a stored conversation, where it has one.
+
+    `reserved` is what it holds of budgets, where there are any.
+    """
 
     id: str
     started: int
@@ -190,6 +208,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal
     wishes: Wishes
     turn: Turn | None = None
+    reserved: Reserved | None = None
 
 
 class Won(msgspec.Struct, frozen=True, kw_only=True):

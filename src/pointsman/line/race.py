@@ -76,6 +76,7 @@ class Race:
     def called_off(self, step: Step, note: Note) -> None:
         """Book an attempt that was cancelled; the open one of a caller who has left is booked with the call."""
         trail = self._hunt.trail
+        self._hunt.ended(step)
         if self._decided:
             self._outpaced(step, note)
         elif trail.open is not note:
@@ -134,6 +135,7 @@ class Race:
 
     async def _call_off(self, late: Found) -> None:
         await late.won.response.aclose()
+        self._hunt.ended(late.step)
         self._outpaced(late.step, late.note)
 
     def _outpaced(self, step: Step, note: Note) -> None:

@@ -47,6 +47,8 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
     cost = trail.cost = price.cost(usage) if price is not None and usage is not None else None
     body = call.dialect.annotate(won.body, cost, won.facts) if cost is not None else won.body
     headers = heads.of(call, plan, won, trail)
+    if call.reserved is not None:
+        headers += call.reserved.headers(call.started)
     headers.append(_JSON)
     if cost is not None:
         headers.append((b"x-pointsman-cost-usd", usd_text(cost).encode()))
@@ -129,6 +131,8 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: De
     own = trail.content(call.arrival.received)
     if not reply.started:
         headers = heads.of(call, plan, won, trail)
+        if call.reserved is not None:
+            headers += call.reserved.headers(call.started)
         headers += _ARRAY if call.incoming.array else _STREAM
         headers.append(_timing(own, trail.waited))
         await reply.start(200, headers)

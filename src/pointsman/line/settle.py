@@ -12,6 +12,7 @@ from pointsman.core.ports import NOBODY
 from pointsman.core.usage import Usage
 from pointsman.line.conversations import Turn
 from pointsman.line.parts import NO_WISHES, Parts, Won
+from pointsman.line.reserve import Reserved
 from pointsman.line.trail import Ended, Trail
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import Relay
@@ -45,6 +46,7 @@ class Run:
         self.sent = b""  # a whole answer as it was delivered, where its turn keeps it
         self.cost: int | None = None
         self.draw: float | None = None
+        self.reserved: Reserved | None = None  # what it holds of budgets
 
     def session(self, by: Sticky) -> str:
         """What this call shares with those that belong to it: its session, else how its prompt begins, else who calls.
@@ -87,6 +89,8 @@ class Run:
             if self.kept is not None:
                 facts, self.cost = self.kept, trail.spent
             trail.finish(Ended(cost=None if isinstance(error, CallerGone) else 0), error=error)
+        if self.reserved is not None:
+            self.reserved.settle(self.cost, trail.attempts, sent=trail.number > 0)
         self.parts.recorder.record(self._outcome(error, facts))
         if self.turn is not None and error is None and won is not None:
             self.turn.keep(self.id, self.started, won, self.sent)

@@ -1,8 +1,8 @@
 """The line: what happens to every call, readable from top to bottom.
 
-    bytes -> parse -> admit -> plan -> attempt -> relay -> settle -> record -> bytes
+    bytes -> parse -> admit -> plan -> reserve -> attempt -> relay -> settle -> record -> bytes
 
-Recall (caches), reserve (budgets) and judge (scorers) take their places between these when they exist. Where no attempt
+Recall (caches) and judge (scorers) take their places between these when they exist. Where no attempt
 brings an answer, an old one may stand in (`standby`).
 """
 
@@ -21,6 +21,7 @@ from pointsman.core.errors import (
     InternalError,
     NoCredentials,
     PointsmanError,
+    RateLimited,
     Stopping,
     UpstreamError,
     UpstreamRefused,
@@ -34,14 +35,15 @@ from pointsman.line.admit import admit, wishes
 from pointsman.line.conversations import SURFACES, unkept
 from pointsman.line.executor import Hunt
 from pointsman.line.keeping import Keeper
-from pointsman.line.parts import Call, Parts
+from pointsman.line.parts import Call, Parts, Saver
 from pointsman.line.rescue import Rescue
+from pointsman.line.reserve import Purse, Request, Reserved, payer_of
 from pointsman.line.settle import Run
 from pointsman.line.standby import stood_in
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import so_far_of
 from pointsman.wire.told import Told
-from pointsman.wire.trip import COUNTING, Surface
+from pointsman.wire.trip import COUNTING, Incoming, Surface
 
 _log = logging.getLogger("pointsman.line")
 
@@ -106,6 +108,11 @@ class Line:
         run.plan = plan = parts.router.plan(
             incoming.model, incoming.needs, now=run.started, draw=draw, session=run.session
         )
+        if parts.purse is not None and parts.saver is not None and parts.purse.any:
+            run.reserved = await _reserve(run, incoming, plan, parts.purse, parts.saver)
+            if run.reserved is not None:
+                run.plan = plan = run.reserved.plan
+                call = msgspec.structs.replace(call, reserved=run.reserved)
         if incoming.surface in COUNTING:
             way = parts.passages.between(run.dialect.name, plan.steps[0].dialect)
             if not way.counts:
@@ -152,6 +159,22 @@ class Line:
             await keeper.stop()
 
 
+async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver: Saver) -> Reserved | None:
+    """Hold what the plan may cost, or a plan within what is left. Raises as `Request.reserve`."""
+
+    def replan(funds: int | None, frugal: bool) -> Plan:
+        asked, needs = incoming.model, incoming.needs
+        return saver.within(asked, needs, now=run.started, draw=run.draw or 0.0, funds=funds, frugal=frugal)
+
+    payer = payer_of(run.principal, incoming.user, run.wishes.session, plan.route)
+    accounts = purse.accounts(payer, run.started)
+    if not accounts:
+        return None
+    counting = incoming.surface in COUNTING
+    request = Request(purse=purse, accounts=accounts, needs=incoming.needs, replan=replan, counting=counting)
+    return await request.reserve(plan)
+
+
 async def stopped(run: Run, reply: Reply) -> PointsmanError | None:
     """The gateway ends before this call does: book it, and tell the caller, whose answer may have begun."""
     told = run.won.relay if run.won is not None and reply.started else None
@@ -186,10 +209,15 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
     if run.plan is not None:
         headers.append((b"x-pointsman-route", relay.header_value(run.plan.route)))
         headers.append((b"x-pointsman-attempts", b"%d" % run.trail.number))
-    if isinstance(error, (UpstreamRefused, UpstreamResting, AllAttemptsFailed)) and error.retry_after is not None:
+    if (
+        isinstance(error, (UpstreamRefused, UpstreamResting, AllAttemptsFailed, RateLimited))
+        and error.retry_after is not None
+    ):
         headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
     if not error.retryable:
         headers.append((b"x-should-retry", b"false"))
+    if run.reserved is not None:
+        headers += run.reserved.headers(run.parts.clock.now())
     if isinstance(error, UpstreamRefused) and error.body:
         body, kind = error.body, error.content_type
     else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pointsman.core.dialects import TRANSLATED
 from pointsman.core.model import Ability, Model, Provider
-from pointsman.core.plan import Dropped, Facts, Needs
+from pointsman.core.money import usd_text
+from pointsman.core.plan import LEAST_OUTPUT, Dropped, Facts, Needs, worst_case
 
 _WORDS = {
     Ability.TOOLS: "tools",
@@ -45,7 +46,16 @@ def lacking(model: Model, needs: Needs, facts: Facts) -> Dropped | None:
             return _drop(model, "ability", f"cannot do {words}")
     if model.context and needs.input_tokens > window_limit(model):
         return _drop(model, "context", f"context of {model.context:,} tokens is too small")
-    return None
+    return None if facts.funds is None else _unaffordable(model, needs, facts.funds)
+
+
+def _unaffordable(model: Model, needs: Needs, funds: int) -> Dropped | None:
+    """Why a call may not be made on what is left of its budgets (nano-dollars)."""
+    least = None if needs.output_tokens else LEAST_OUTPUT * needs.choices  # a missing limit can be set
+    worst = worst_case(model, needs, least)
+    if worst is None:
+        return _drop(model, "budget", "unpriced" if model.price is None else "its input has no bound")
+    return _drop(model, "budget", f"may cost up to ${usd_text(worst)}") if worst > funds else None
 
 
 def spoken(provider: Provider, needs: Needs) -> str:

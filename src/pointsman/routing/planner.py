@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import msgspec
 
-from pointsman.core.errors import ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
+from pointsman.core.errors import BudgetExceeded, ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
 from pointsman.core.failure import State, Target
 from pointsman.core.health import Health, Load, speeds
 from pointsman.core.model import Model
@@ -65,6 +65,11 @@ class Planner:
         self._version = 0
         self._turn = 0
 
+    def within(self, asked: str, needs: Needs, *, now: int, draw: float, funds: int | None, frugal: bool) -> Plan:
+        """Decide on what is left of budgets. Raises as `line.parts.Router.within`."""
+        route = self.directory.resolve(asked)
+        return self._fresh(route, needs, now, draw, funds=funds, frugal=frugal)
+
     def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: SessionOf = _none) -> Plan:
         """Decide. Raises as `line.parts.Router.plan`."""
         shape = self._shapes.get(asked)
@@ -92,7 +97,16 @@ class Planner:
         toss = Toss(Drawn(draw), self._turn, session(route.sticky) if route.balance == "sticky" else "")
         return turned(made, toss, partial(self._load, needs), self._states(), route.weights)
 
-    def _fresh(self, route: Route, needs: Needs, now: int, draw: float) -> Plan:
+    def _fresh(
+        self,
+        route: Route,
+        needs: Needs,
+        now: int,
+        draw: float,
+        *,
+        funds: int | None = None,
+        frugal: bool = False,
+    ) -> Plan:
         states = self._states()
         facts = Facts(
             now=now,
@@ -101,6 +115,8 @@ class Planner:
             unavailable=self.directory.unavailable,
             states=states,
             speeds=self._speeds(route, needs) if states and _by_price(route) else NO_SPEEDS,
+            funds=funds,
+            frugal=frugal,
         )
         return plan(self.directory, route, needs, facts)
 
@@ -178,7 +194,10 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
             dropped.append(lack)
     if not fit:
         raise nothing_left(route, dropped, needs)
-    if route.balance:
+    if facts.frugal and len(fit) > 1:
+        strategy, (fit, reason) = "cheapest", _cheapest(fit, needs)
+        reason += ", as a budget is nearly used up"
+    elif route.balance:
         strategy, reason = "balanced", f"{route.balance.replace('_', ' ')} of {len(fit)} that fit"
     elif route.kind == "pool":
         strategy, (fit, reason) = "cheapest", _cheapest(fit, needs)
@@ -266,6 +285,8 @@ def nothing_left(route: Route, dropped: list[Dropped], needs: Needs) -> Pointsma
     if reasons == {"context"}:
         what = f"{what[:-1]}; the request has about {needs.input_tokens:,} tokens)"
         return ContextTooLong(what, hint="shorten the input or add a model with a larger context window")
+    if "budget" in reasons:
+        return BudgetExceeded(what, hint="ask for fewer tokens (`max_tokens`), or have the budget raised")
     if reasons and reasons <= {"ability", "context"}:
         return UnsupportedParameter(
             what, hint="choose a route with a model that can; `pointsman models` shows abilities"

@@ -206,6 +206,19 @@ CREATE TABLE alerts_told (
 
 _KEYS = ("ALTER TABLE attempts ADD COLUMN key_env TEXT",)
 
+_ALLOWANCES = (
+    """
+CREATE TABLE allowances (
+    account {id} NOT NULL,
+    begin_ns BIGINT NOT NULL,
+    end_ns BIGINT NOT NULL,
+    granted BIGINT NOT NULL,
+    spent BIGINT NOT NULL,
+    PRIMARY KEY (account, begin_ns)
+)""",
+    "CREATE INDEX allowances_end ON allowances (end_ns)",
+)
+
 MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (1, "calls, attempts, plans, contents, keys", _FIRST),
     (2, "the order in which calls are written", _ORDER),
@@ -214,6 +227,7 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (5, "the health of providers", _HEALTH),
     (6, "which alerts were told, and by whom", _TOLD),
     (7, "which of a provider's keys an attempt was made with", _KEYS),
+    (10, "what is granted and spent of budgets", _ALLOWANCES),
 )
 """Number, what it brings, statements."""
 

@@ -209,4 +209,15 @@ alerts_told = Table(
     _int("at_ns", null=False),
 )
 
+allowances = Table(
+    "allowances",
+    METADATA,
+    _id("account", key=True),
+    Column("begin_ns", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+    _int("end_ns", null=False),
+    _int("granted", null=False),
+    _int("spent", null=False),
+    Index("allowances_end", "end_ns"),
+)
+
 settings = Table("settings", METADATA, _id("name", key=True), _text("value"))

@@ -91,6 +91,10 @@ class OpenAIEmbeddings(ReadsErrors):
         """See `port.Spoken.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
 
+    def capped(self, incoming: Incoming, tokens: int) -> Incoming:  # noqa: ARG002 - the port's
+        """Vectors have no length to limit."""
+        return incoming
+
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """Nothing: there are no streams."""
         return b""

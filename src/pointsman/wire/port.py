@@ -53,6 +53,10 @@ class Spoken(Protocol):
         """
         ...
 
+    def capped(self, incoming: Incoming, tokens: int) -> Incoming:
+        """The request with a limit on the length of each answer, in tokens; it names none itself."""
+        ...
+
     def keep_alive(self, *, begun: bool = True) -> bytes:
         """What tells a caller in a stream that we are alive, and says nothing else.
 

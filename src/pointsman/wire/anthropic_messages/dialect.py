@@ -24,6 +24,7 @@ from pointsman.wire.anthropic_messages.claude import takes
 from pointsman.wire.anthropic_messages.relay import MessagesRelay
 from pointsman.wire.anthropic_messages.stream_reader import MessagesReader
 from pointsman.wire.anthropic_messages.stream_writer import PING, MessagesWriter
+from pointsman.wire.capping import with_field
 from pointsman.wire.streams import Relay, Stand, StreamReader, StreamWriter
 from pointsman.wire.trip import AnswerFacts, Incoming, Outgoing, Surface
 
@@ -71,6 +72,10 @@ class AnthropicMessages:
     def write_stream_error(self, error: PointsmanError, request_id: str, so_far: bytes = b"") -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
+
+    def capped(self, incoming: Incoming, tokens: int) -> Incoming:
+        """See `port.Spoken.capped`."""
+        return with_field(incoming, "max_tokens", tokens)
 
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.keep_alive`."""

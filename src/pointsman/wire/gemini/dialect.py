@@ -59,6 +59,10 @@ class Gemini(ReadsErrors):
         """See `port.Spoken.write_stream_error`."""
         return b"data: " + errors.write_error(error, request_id) + b"\n\n"
 
+    def capped(self, incoming: Incoming, tokens: int) -> Incoming:
+        """See `port.Spoken.capped`."""
+        return outgoing.capped(incoming, tokens)
+
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.keep_alive`."""
         return ALIVE

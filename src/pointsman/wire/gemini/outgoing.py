@@ -11,6 +11,7 @@ import msgspec
 from pointsman.core.chat import Dropped
 from pointsman.core.errors import UnsupportedParameter
 from pointsman.core.model import Model
+from pointsman.wire.capping import with_value
 from pointsman.wire.gemini.models import on_vertex
 from pointsman.wire.gemini.names import DIALECT, camel, fields_of, null, objects_of, spelled, told
 from pointsman.wire.gemini.seals import MARK, SEAL, sealed_by_us
@@ -230,3 +231,11 @@ def _part(raw: msgspec.Raw, path: str, lost: list[Dropped]) -> Any:
     thinks = value_of(left.get("thought")) is True
     says = any(name not in ("thought", "text") and not null(one) for name, one in left.items())
     return None if thinks or not (says or text_in(left, "text")) else left
+
+
+def capped(incoming: Incoming, tokens: int) -> Incoming:
+    """The request with a limit on the length of each answer, in tokens; it names none itself."""
+    name = told(incoming.fields, _CONFIG) or _CONFIG
+    config: dict[str, Any] = dict(object_of(incoming.fields.get(name)) or {})
+    config[told(config, "maxOutputTokens") or "maxOutputTokens"] = tokens
+    return with_value(incoming, name, dump(config), tokens)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamGarbage
 from pointsman.core.model import Model, Price
+from pointsman.wire.capping import with_field
 from pointsman.wire.openai_chat import answer as whole
 from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, resuming, system, unstreamed
 from pointsman.wire.openai_chat import request as read
@@ -53,6 +54,10 @@ class OpenAIChat(ReadsErrors):
     def write_stream_error(self, error: PointsmanError, request_id: str, so_far: bytes = b"") -> bytes:  # noqa: ARG002 - the port's
         """See `port.Dialect.write_stream_error`."""
         return errors.write_stream_error(error, request_id)
+
+    def capped(self, incoming: Incoming, tokens: int) -> Incoming:
+        """See `port.Spoken.capped`."""
+        return with_field(incoming, "max_tokens", tokens)  # known everywhere; who takes only the newer name gets that
 
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.CallerSide.keep_alive`."""

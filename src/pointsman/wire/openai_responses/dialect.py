@@ -11,6 +11,7 @@ from pointsman.core.dialects import RESPONSES
 from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
+from pointsman.wire.capping import with_field
 from pointsman.wire.openai_chat.errors import write_error
 from pointsman.wire.openai_responses import answer as whole
 from pointsman.wire.openai_responses import (
@@ -78,6 +79,10 @@ class OpenAIResponses:
     def write_stream_error(self, error: PointsmanError, request_id: str, so_far: bytes = b"") -> bytes:
         """See `port.Spoken.write_stream_error`."""
         return errors.write_stream_error(error, request_id, so_far)
+
+    def capped(self, incoming: Incoming, tokens: int) -> Incoming:
+        """See `port.Spoken.capped`."""
+        return with_field(incoming, "max_output_tokens", tokens)
 
     def keep_alive(self, *, begun: bool = True) -> bytes:
         """See `port.Spoken.keep_alive`.

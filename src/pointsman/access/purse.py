@@ -1,0 +1,293 @@
+"""The purse: what every budget has left, and the only place where it is taken from.
+
+**Why a budget cannot be overrun.** A call holds its worst case before anything is sent and settles what it cost
+afterwards. Looking and taking is one synchronous step, so that no other call of this process comes between. Between
+processes it is the store that is asked: each takes *leases*, in a transaction that never grants more than the limit in
+all, and spends only what it has leased. So whatever the number of processes:
+
+    spent + held <= leased (here),  sum of all leases <= limit (in the store)
+
+What a call cost beyond what it had held (a provider that breaks its own bounds) is booked as well and leased after the
+fact, even beyond the limit: the truth comes first, and nobody gets anything until the period is over.
+
+**What a dead process costs.** Its leases stay granted until their period ends: its budgets look more used than they
+are, by at most what it had leased and not spent. A lease is no more than what a call needs and a sixteenth of what is
+left, so that is little, and never the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from pointsman.core.budget import Account, Amounts, Budget, Granted, Hold, Payer, window
+from pointsman.core.clock import Clock
+from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable
+from pointsman.core.money import usd_text
+
+_log = logging.getLogger("pointsman")
+_NANO = 1_000_000_000
+_PART = 16
+"""A lease is a sixteenth of what is left, where a call needs no more."""
+_IDLE = 5 * _NANO
+"""What is not used for so long is given back to the others (nanoseconds)."""
+_STORE_SECONDS = 2.0
+_MOST_ACCOUNTS = 65_536
+_KEEP_SECONDS = 1.0
+_LONGEST_NAME = 300
+_FORGOTTEN = 300 * _NANO
+
+
+class Vault(Protocol):
+    """Where leases are added up. Does I/O; any thread may call; raises `StoreUnavailable`."""
+
+    def lease(self, account: str, window: tuple[int, int], limit: int, least: int, part: int) -> Granted:
+        """Grant at least `least` and at most a `part` of what is left, if the limit allows; else nothing."""
+        ...
+
+    def settle(self, changes: Sequence[tuple[str, int, int, int]]) -> list[int]:
+        """Take back what is not needed and note what was spent: account, begin of its period, granted, spent.
+
+        Returns what is granted of each afterwards, in all.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Purse:
+    """Counts for one process. Everything but `fund` and `keep` is synchronous."""
+
+    def __init__(self, vault: Vault, clock: Clock) -> None:
+        self._vault = vault
+        self._clock = clock
+        self._budgets: dict[str, tuple[Budget, ...]] = {}
+        self._accounts: dict[_Key, Account] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self.last_error = ""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any budget at all."""
+        return bool(self._budgets)
+
+    def configure(self, source: str, budgets: Iterable[Budget]) -> None:
+        """Put the budgets of one source (the configuration, the keys) in force, in place of its earlier ones."""
+        found = tuple(budgets)
+        if found:
+            self._budgets[source] = found
+        else:
+            self._budgets.pop(source, None)
+
+    def accounts(self, payer: Payer, now: int) -> tuple[Account, ...]:
+        """Every account that a call counts to (`now` in nanoseconds since the epoch), the smallest periods first."""
+        found = []
+        for budgets in self._budgets.values():
+            for budget in budgets:
+                whose = budget.whose(payer)
+                if whose is not None:
+                    found.append(self._account(budget, whose, now))
+        return tuple(found)
+
+    def _account(self, budget: Budget, whose: tuple[str, ...], now: int) -> Account:
+        begin, end = window(budget.period, now)
+        key = (budget.scope, budget.unit, budget.period, bool(budget.subject), whose, begin)
+        account = self._accounts.get(key)
+        if account is None:
+            if len(self._accounts) >= _MOST_ACCOUNTS:
+                self._forget_one()
+            account = self._accounts[key] = Account(_name(key), budget, begin, end)
+        elif account.budget is not budget:
+            account.budget = budget
+        account.used = now
+        return account
+
+    def _forget_one(self) -> None:
+        """Make room: the account that has rested longest of those where nothing is held or owed."""
+        for key, account in self._accounts.items():
+            if not account.held and account.told == account.spent == account.leased:
+                del self._accounts[key]
+                return
+
+    def lacking(self, accounts: Sequence[Account], amounts: Amounts) -> Account | None:
+        """The first hard account that has not enough at hand; None where all have."""
+        for account in accounts:
+            if account.budget.hard and account.free < amounts.of(account.budget.unit):
+                return account
+        return None
+
+    def take(self, accounts: tuple[Account, ...], amounts: Amounts) -> Hold | None:
+        """Hold these amounts everywhere, or nowhere (None)."""
+        if self.lacking(accounts, amounts) is not None:
+            return None
+        for account in accounts:
+            account.held += amounts.of(account.budget.unit)
+        return Hold(accounts, amounts)
+
+    def more(self, hold: Hold, amounts: Amounts) -> bool:
+        """Raise a hold to these amounts, which are not less; whether that was possible."""
+        old = hold.amounts
+        extra = Amounts(amounts.usd - old.usd, amounts.tokens - old.tokens, amounts.requests - old.requests)
+        if self.lacking(hold.accounts, extra) is not None:
+            return False
+        for account in hold.accounts:
+            account.held += extra.of(account.budget.unit)
+        hold.amounts = amounts
+        return True
+
+    def refusal(self, account: Account, needed: int) -> BudgetExceeded | RateLimited:
+        """The error for a call that needs so much (in the budget's unit) of an account that has less."""
+        return _refusal(account, needed, self._clock.now())
+
+    def settle(self, hold: Hold, used: Amounts) -> None:
+        """Let a hold go and book what was used; the second time nothing."""
+        if hold.settled:
+            return
+        hold.settled = True
+        for account in hold.accounts:
+            unit = account.budget.unit
+            account.held -= hold.amounts.of(unit)
+            account.spent += used.of(unit)
+
+    async def fund(self, accounts: Sequence[Account], amounts: Amounts) -> None:
+        """Lease what these amounts need where it is not at hand; afterwards `take` may still find too little.
+
+        Raises:
+            StoreUnavailable: what is left of a budget cannot be known.
+        """
+        for account in accounts:
+            need = amounts.of(account.budget.unit) - account.free if account.budget.hard else 0
+            if need <= 0 and account.asked:
+                continue
+            try:
+                async with asyncio.timeout(_STORE_SECONDS):
+                    await self._lease(account, amounts.of(account.budget.unit))
+            except (StoreUnavailable, TimeoutError) as error:
+                self._without_store(account, error)
+
+    async def _lease(self, account: Account, needed: int) -> None:
+        """One question at a time for each account. What is granted counts, also when its caller has left meanwhile."""
+        while account.id in self._asking:
+            await asyncio.wait([self._asking[account.id]])
+        need = max(needed - account.free, 0) if account.budget.hard else 0
+        if need or not account.asked:
+            self._asking[account.id] = asking = asyncio.create_task(self._ask(account, need), name="lease")
+            await asyncio.shield(asking)
+
+    async def _ask(self, account: Account, need: int) -> None:
+        span, limit = (account.begin, account.end), account.budget.amount
+        try:
+            granted = await asyncio.to_thread(self._vault.lease, account.id, span, limit, need, _PART)
+            account.leased += granted.now
+            account.left = granted.left
+            account.asked = True
+        finally:
+            del self._asking[account.id]
+
+    def _without_store(self, account: Account, error: Exception) -> None:
+        """A rate is kept by this process alone while the store is away; money is not spent unseen."""
+        budget = account.budget
+        if not budget.hard:
+            return
+        if not budget.rate:
+            raise StoreUnavailable(
+                f"What is left of a budget cannot be known ({budget.name}), and it is a hard one",
+                hint="the gateway's log says why the store is away",
+            ) from error
+        account.leased = max(account.leased, budget.amount)
+        account.asked = True
+
+    async def keep(self, seconds: float = _KEEP_SECONDS) -> None:
+        """Tell the store what was spent, and give back what is not needed; until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            changes = self._changes(self._clock.now())
+            try:
+                lefts = await asyncio.to_thread(self._tell, changes)
+            except PointsmanError as error:
+                self._undo(changes)
+                if not self.last_error:
+                    _log.warning("the store does not take what was spent of budgets: %s", error.message)
+                self.last_error = error.message
+                continue
+            for (account, _, _), granted in zip(changes, lefts, strict=True):
+                account.left = max(account.budget.amount - granted, 0)
+            self.last_error = ""
+            self._drop_old()
+
+    def give_back(self) -> None:
+        """At the end: all that is leased and not spent goes back. Does I/O; raises `StoreUnavailable`."""
+        self._tell(self._changes(self._clock.now(), last=True))
+
+    def _changes(self, now: int, *, last: bool = False) -> list[_Change]:
+        """What goes back of each account, and what was spent since the last time.
+
+        It is taken off here at once, before the store hears of it, so that nobody spends meanwhile what goes back.
+        """
+        found = []
+        for account in self._accounts.values():
+            idle = now >= account.end or last or now - account.used > _IDLE
+            spare = account.free if idle or account.free < 0 else 0
+            told = account.spent - account.told
+            if spare or told:
+                account.leased -= spare
+                account.told += told
+                found.append((account, spare, told))
+        return found
+
+    def _undo(self, changes: Sequence[_Change]) -> None:
+        for account, spare, told in changes:
+            account.leased += spare
+            account.told -= told
+
+    def _tell(self, changes: Sequence[_Change]) -> list[int]:
+        if not changes:
+            return []
+        return self._vault.settle([(account.id, account.begin, -spare, told) for account, spare, told in changes])
+
+    def _drop_old(self) -> None:
+        """Forget accounts whose time is over, or that nobody has used for long; the store knows of them."""
+        now = self._clock.now()
+        for key, one in list(self._accounts.items()):
+            over = now >= one.end or now - one.used > _FORGOTTEN
+            if over and not one.held and not one.free and one.told == one.spent and one.id not in self._asking:
+                del self._accounts[key]
+
+
+_Key = tuple[str, str, str, bool, tuple[str, ...], int]
+_Change = tuple[Account, int, int]
+"""An account, what goes back of it, what was spent of it since the store was last told."""
+
+
+def _name(key: _Key) -> str:
+    """An account's name in the store, the same in every process; what callers say may be of any length."""
+    name = json.dumps([*key[:3], "one" if key[3] else "each", *key[4]])
+    return name if len(name) <= _LONGEST_NAME else f"{name[:40]}… {hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _refusal(account: Account, needed: int, now: int) -> BudgetExceeded | RateLimited:
+    """The error for a call that an account has not enough for: which budget, how much is left, when it resets."""
+    budget = account.budget
+    unit, left = budget.unit, account.open
+    has = f"{usd_text(left)} usd" if unit == "usd" else f"{left:,} {unit}"
+    needs = f"{usd_text(needed)} usd" if unit == "usd" else f"{needed:,} {unit}"
+    seconds = None if budget.period == "total" else max((account.end - now) / _NANO, 0.0)
+    ends = "it does not reset" if seconds is None else f"it resets at {_moment(account.end)}"
+    if unit == "requests":
+        what = f"The limit is reached ({budget.name}); {ends}"
+    else:
+        what = f"The budget has {has} left ({budget.name}), and this request may need up to {needs}; {ends}"
+    if budget.rate:
+        return RateLimited(what, retry_after=seconds, hint="wait, or ask for less")
+    return BudgetExceeded(what, hint="ask for fewer tokens (`max_tokens`), or have the budget raised")
+
+
+def _moment(at: int) -> str:
+    return dt.datetime.fromtimestamp(at // _NANO, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")

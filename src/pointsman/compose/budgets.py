@@ -1,0 +1,23 @@
+"""Budgets as the configuration says them, as the purse counts them."""
+
+from __future__ import annotations
+
+from pointsman.config import schema
+from pointsman.core.budget import Budget, Scope, parse_limit
+
+_NAMED: tuple[Scope, ...] = ("team", "project", "key", "user", "route")
+
+
+def budget(said: schema.Budget) -> Budget:
+    """One of the configuration, which has been checked.
+
+    Raises:
+        ValueError: its limit cannot be read.
+    """
+    amount, unit, period = parse_limit(said.limit)
+    scope: Scope = said.each or "organisation"
+    subject = ""
+    for name in _NAMED:
+        if named := getattr(said, name):
+            scope, subject = name, named
+    return Budget(scope=scope, subject=subject, unit=unit, amount=amount, period=period, soft=said.soft, hard=said.hard)

@@ -1,0 +1,116 @@
+"""What every process may spend of each budget: leases, added up in the store. Satisfies the purse's `Vault`.
+
+One row for each account and period. `granted` is all that was leased and not given back, by whoever; `spent` is what
+owners have told of it. A grant looks and adds in one transaction that nobody else can come between, so that `granted`
+is never raised beyond the limit by a lease; only what was spent in truth can raise it further.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from pointsman.core.budget import Granted
+from pointsman.core.clock import Clock
+from pointsman.store.database import Database
+from pointsman.store.link import Link
+from pointsman.store.location import locate
+
+_KEPT_NS = 400 * 86_400 * 1_000_000_000
+"""How long a period is remembered after its end, to be looked at."""
+_EVERY = 1000
+_NEW = (
+    "INSERT INTO allowances (account, begin_ns, end_ns, granted, spent) VALUES (?, ?, ?, 0, 0) "
+    "ON CONFLICT (account, begin_ns) DO NOTHING"
+)
+_LOOK = "SELECT granted FROM allowances WHERE account = ? AND begin_ns = ?"
+_GRANT = "UPDATE allowances SET granted = granted + ? WHERE account = ? AND begin_ns = ?"
+_SETTLE = (
+    "UPDATE allowances SET granted = granted + ?, spent = spent + ? WHERE account = ? AND begin_ns = ? "
+    "RETURNING granted"
+)
+_FORGET = "DELETE FROM allowances WHERE end_ns < ?"
+
+
+class Allowances:
+    """Leases in the ledger's database, through a connection of its own that is opened when first needed.
+
+    Args:
+        url: as for the ledger.
+        clock: for the record of migrations, and for what is so old that it is forgotten.
+
+    Raises:
+        ConfigError: the URL names no store.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._link = Link(locate(url), clock)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asked = 0
+
+    def lease(self, account: str, window: tuple[int, int], limit: int, least: int, part: int) -> Granted:
+        """Grant at least `least` and at most a `part` of what is left, if the limit allows; else nothing.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        begin, end = window
+
+        def work(database: Database) -> Granted:
+            with database.transaction():
+                database.run(database.sql(_NEW), (account, begin, end))
+                lock = " FOR UPDATE" if database.engine == "postgresql" else ""
+                granted = int(database.rows(_LOOK + lock, (account, begin))[0][0])
+                left = max(limit - granted, 0)
+                now = max(least, left // part) if least <= left else 0
+                if now:
+                    database.run(database.sql(_GRANT), (now, account, begin))
+                self._forget(database)
+            return Granted(now, left - now)
+
+        with self._lock:
+            return self._link.use(work)
+
+    def settle(self, changes: Sequence[tuple[str, int, int, int]]) -> list[int]:
+        """Add to what is granted and spent: account, begin of its period, granted, spent.
+
+        Returns what is granted of each afterwards, in all; an account that is not there any more has none.
+
+        Raises:
+            StoreUnavailable: nothing was changed.
+        """
+
+        def work(database: Database) -> list[int]:
+            found = []
+            with database.transaction():
+                for account, begin, granted, spent in sorted(changes):  # in one order, so that nobody waits in a ring
+                    rows = database.rows(_SETTLE, (granted, spent, account, begin))
+                    found.append(((account, begin), int(rows[0][0]) if rows else 0))
+            after = dict(found)
+            return [after[account, begin] for account, begin, _, _ in changes]
+
+        with self._lock:
+            return self._link.use(work)
+
+    def spent(self, account: str, begin: int) -> tuple[int, int]:
+        """What was granted and what was spent of an account in the period that began then.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        query = "SELECT granted, spent FROM allowances WHERE account = ? AND begin_ns = ?"
+        with self._lock:
+            rows = self._link.use(lambda database: database.rows(query, (account, begin)))
+        return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            self._link.close()
+
+    def _forget(self, database: Database) -> None:
+        """Now and then: periods that ended long ago."""
+        self._asked += 1
+        if self._asked % _EVERY == 1:
+            database.run(database.sql(_FORGET), (self._clock.now() - _KEPT_NS,))
