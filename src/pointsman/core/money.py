@@ -8,6 +8,7 @@ it is rounded once, half to even, to nano-dollars (1e-9), which is what the ledg
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import lru_cache
 
 NANOS_PER_USD = 1_000_000_000
 PICOS_PER_NANO = 1_000
@@ -57,6 +58,7 @@ def nanos(picos: int) -> int:
     return whole
 
 
+@lru_cache(maxsize=64)  # an answer says it twice, in its header and in its body
 def usd_text(amount_nanos: int) -> str:
     """Nano-dollars as a plain decimal string of dollars without trailing zeros: `0.0000041`."""
     sign = "-" if amount_nanos < 0 else ""

@@ -1,0 +1,310 @@
+"""The purse: whatever happens side by side, in one process or in several, no hard budget is overrun."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsman.access.purse import Purse
+from pointsman.core.budget import Amounts, Budget, Granted, Payer, window
+from pointsman.core.errors import BudgetExceeded, RateLimited, StoreUnavailable
+from pointsman.store.allowances import Allowances
+
+START = 1_800_000_000 * 10**9
+DAY = 86_400 * 10**9
+
+
+class SetClock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> int:
+        return self.time
+
+    def monotonic(self) -> int:
+        return self.time
+
+
+class Books:
+    """Leases in memory, as the store keeps them."""
+
+    def __init__(self) -> None:
+        self.granted: dict[tuple[str, int], int] = {}
+        self.spent: dict[tuple[str, int], int] = {}
+        self.away = False
+
+    def lease(self, account: str, window: tuple[int, int], limit: int, least: int, part: int) -> Granted:
+        if self.away:
+            raise StoreUnavailable("away")
+        key = (account, window[0])
+        left = max(limit - self.granted.get(key, 0), 0)
+        now = max(least, left // part) if least <= left else 0
+        self.granted[key] = self.granted.get(key, 0) + now
+        return Granted(now, left - now)
+
+    def settle(self, changes: Sequence[tuple[str, int, int, int]]) -> list[int]:
+        if self.away:
+            raise StoreUnavailable("away")
+        for account, begin, granted, spent in changes:
+            key = (account, begin)
+            self.granted[key] = self.granted.get(key, 0) + granted
+            self.spent[key] = self.spent.get(key, 0) + spent
+        return [self.granted[account, begin] for account, begin, _, _ in changes]
+
+    def close(self) -> None:
+        return None
+
+
+def purse(books: Any, clock: SetClock, *budgets: Budget) -> Purse:
+    made = Purse(books, clock)
+    made.configure("test", budgets)
+    return made
+
+
+def usd(amount: int) -> Amounts:
+    return Amounts(amount, 0, 1)
+
+
+async def test_what_is_held_is_not_there_for_others() -> None:
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=100))
+    accounts = one.accounts(Payer(), clock.now())
+    await one.fund(accounts, usd(60))
+    hold = one.take(accounts, usd(60))
+    assert hold is not None
+    await one.fund(accounts, usd(60))
+    assert one.take(accounts, usd(60)) is None
+    one.settle(hold, usd(10))
+    await one.fund(accounts, usd(60))
+    assert one.take(accounts, usd(60)) is not None
+
+
+async def test_a_hold_is_settled_once() -> None:
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=100))
+    accounts = one.accounts(Payer(), clock.now())
+    await one.fund(accounts, usd(60))
+    hold = one.take(accounts, usd(60))
+    assert hold is not None
+    one.settle(hold, usd(10))
+    one.settle(hold, usd(10))
+    assert (accounts[0].spent, accounts[0].held) == (10, 0)
+
+
+async def test_all_accounts_are_taken_from_or_none() -> None:
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=100), Budget(scope="team", amount=10))
+    accounts = one.accounts(Payer(team="t"), clock.now())
+    await one.fund(accounts, usd(20))
+    assert one.take(accounts, usd(20)) is None
+    assert [account.held for account in accounts] == [0, 0]
+
+
+async def test_a_new_period_begins_with_everything_and_old_calls_settle_into_theirs() -> None:
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=100, period="day"))
+    old = one.accounts(Payer(), clock.now())
+    await one.fund(old, usd(90))
+    hold = one.take(old, usd(90))
+    assert hold is not None
+    clock.time += DAY
+    new = one.accounts(Payer(), clock.now())
+    await one.fund(new, usd(90))
+    assert one.take(new, usd(90)) is not None
+    one.settle(hold, usd(80))
+    assert (old[0].spent, new[0].spent) == (80, 0)
+
+
+async def test_two_processes_share_a_limit_by_leases() -> None:
+    clock, books = SetClock(), Books()
+    budget = Budget(scope="organisation", amount=100)
+    first, second = purse(books, clock, budget), purse(books, clock, budget)
+    mine, theirs = first.accounts(Payer(), clock.now()), second.accounts(Payer(), clock.now())
+    await first.fund(mine, usd(70))
+    hold = first.take(mine, usd(70))
+    assert hold is not None
+    await second.fund(theirs, usd(40))
+    assert second.take(theirs, usd(40)) is None
+    first.settle(hold, usd(20))
+    first.give_back()
+    await second.fund(theirs, usd(40))
+    assert second.take(theirs, usd(40)) is not None
+
+
+async def test_what_a_provider_bills_beyond_the_hold_is_booked_and_ends_the_budget() -> None:
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=100))
+    accounts = one.accounts(Payer(), clock.now())
+    await one.fund(accounts, usd(50))
+    hold = one.take(accounts, usd(50))
+    assert hold is not None
+    one.settle(hold, usd(500))
+    one.give_back()
+    assert list(books.granted.values()) == [500]
+    await one.fund(accounts, usd(1))
+    assert one.take(accounts, usd(1)) is None
+
+
+async def test_without_the_store_money_is_refused_and_a_rate_is_kept_alone() -> None:
+    clock, books = SetClock(), Books()
+    books.away = True
+    money = purse(books, clock, Budget(scope="organisation", amount=100, period="day"))
+    with pytest.raises(StoreUnavailable, match="hard one"):
+        await money.fund(money.accounts(Payer(), clock.now()), usd(1))
+    rate = purse(books, clock, Budget(scope="organisation", amount=2, unit="requests", period="minute"))
+    accounts = rate.accounts(Payer(), clock.now())
+    taken = []
+    for _ in range(3):
+        await rate.fund(accounts, Amounts(0, 0, 1))
+        taken.append(rate.take(accounts, Amounts(0, 0, 1)) is not None)
+    assert taken == [True, True, False]
+
+
+async def test_a_caller_who_leaves_while_a_lease_is_asked_for_loses_nothing() -> None:
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=100))
+    accounts = one.accounts(Payer(), clock.now())
+    asking = asyncio.create_task(one.fund(accounts, usd(60)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    for _ in range(50):
+        await asyncio.sleep(0.01)
+        if accounts[0].leased:
+            break
+    assert accounts[0].leased == sum(books.granted.values()) == 60
+
+
+def test_the_refusal_says_which_how_much_and_when() -> None:
+    clock = SetClock()
+    one = purse(Books(), clock, Budget(scope="key", subject="ci", amount=5 * 10**9, period="day"))
+    (account,) = one.accounts(Payer(key="1", key_name="ci"), clock.now())
+    error = one.refusal(account, 7 * 10**9)
+    assert isinstance(error, BudgetExceeded)
+    assert error.status == 402
+    assert not error.retryable
+    assert "0 usd left (key ci: 5 usd a day)" in error.message
+    assert "up to 7 usd" in error.message
+    assert "resets at 2027-01-16 00:00:00Z" in error.message
+    many = purse(Books(), clock, Budget(scope="organisation", amount=60, unit="requests", period="minute"))
+    (account,) = many.accounts(Payer(), clock.now())
+    rate = many.refusal(account, 1)
+    assert isinstance(rate, RateLimited)
+    assert rate.status == 429
+    assert rate.retry_after is not None
+    assert 0 < rate.retry_after <= 60
+
+
+def test_a_flood_of_names_is_bounded() -> None:
+    clock = SetClock()
+    one = purse(Books(), clock, Budget(scope="user", amount=1))
+    for number in range(70_000):
+        one.accounts(Payer(user=f"u{number}"), clock.now())
+    assert len(one._accounts) <= 65_536
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_no_order_of_events_overruns_a_limit(data: st.DataObject) -> None:
+    """Several processes take, settle, give back, lose the store and end, in any order."""
+
+    async def run() -> None:
+        clock, books = SetClock(), Books()
+        budgets = (
+            Budget(scope="organisation", amount=1_000, period="day"),
+            Budget(scope="team", amount=300, period="day"),
+            Budget(scope="user", amount=150),
+        )
+        purses = [purse(books, clock, *budgets) for _ in range(3)]
+        holds: list[tuple[Purse, Any]] = []
+        for _ in range(data.draw(st.integers(1, 40))):
+            act = data.draw(st.sampled_from(["take", "take", "take", "settle", "settle", "back", "away", "later"]))
+            one = data.draw(st.sampled_from(purses))
+            if act == "take":
+                payer = Payer(
+                    team=data.draw(st.sampled_from(["a", "b"])), user=data.draw(st.sampled_from(["x", "y", "z"]))
+                )
+                accounts, amount = one.accounts(payer, clock.now()), usd(data.draw(st.integers(1, 200)))
+                try:
+                    await one.fund(accounts, amount)
+                except StoreUnavailable:
+                    continue
+                hold = one.take(accounts, amount)
+                if hold is not None:
+                    holds.append((one, hold))
+            elif act == "settle" and holds:
+                owner, hold = holds.pop(data.draw(st.integers(0, len(holds) - 1)))
+                owner.settle(hold, usd(data.draw(st.integers(0, hold.amounts.usd))))
+            elif act == "back":
+                if not books.away:
+                    one.give_back()
+            elif act == "away":
+                books.away = not books.away
+            elif act == "later":
+                clock.time += data.draw(st.sampled_from([10**9, 10 * 10**9, DAY]))
+            limits = {"organisation": 1_000, "team": 300, "user": 150}
+            for (name, _), granted in books.granted.items():
+                assert granted <= limits[name.split('"')[1]]
+            for each in purses:
+                for account in each._accounts.values():
+                    assert account.free >= 0
+                    assert account.held >= 0
+        books.away = False
+        for owner, hold in holds:
+            owner.settle(hold, usd(0))
+        for each in purses:
+            each.give_back()
+        assert books.granted == {key: books.spent.get(key, 0) for key in books.granted}
+
+    asyncio.run(run())
+
+
+async def test_leases_in_the_store_add_up_to_the_limit_and_no_more(store_url: str) -> None:
+    """Eight owners, each with its own connection, at once."""
+    clock = SetClock()
+    budget = Budget(scope="organisation", amount=10_000, period="day")
+    vaults = [Allowances(store_url, clock) for _ in range(8)]
+    purses = [purse(vault, clock, budget) for vault in vaults]
+    spent = 0
+
+    async def work(one: Purse, seed: int) -> None:
+        nonlocal spent
+        draw = random.Random(seed)
+        for _ in range(60):
+            accounts, amount = one.accounts(Payer(), clock.now()), usd(draw.randrange(1, 120))
+            await one.fund(accounts, amount)
+            hold = one.take(accounts, amount)
+            if hold is None:
+                continue
+            await asyncio.sleep(0)
+            used = draw.randrange(0, amount.usd + 1)
+            spent += used
+            one.settle(hold, usd(used))
+
+    await asyncio.gather(*(work(one, seed) for seed, one in enumerate(purses)))
+    assert spent <= 10_000
+    assert spent > 9_000
+    for one in purses:
+        await asyncio.to_thread(one.give_back)
+    (account,) = purses[0].accounts(Payer(), clock.now())
+    assert vaults[0].spent(account.id, window("day", clock.now())[0]) == (spent, spent)
+    for vault in vaults:
+        vault.close()
+
+
+def test_any_name_of_a_user_can_be_stored(store_url: str) -> None:
+    clock = SetClock()
+    vault = Allowances(store_url, clock)
+    one = purse(vault, clock, Budget(scope="user", amount=100))
+    for name in ["a\0b", "\ud800", "x" * 5_000, '"', "é", "\n"]:
+        accounts = one.accounts(Payer(key="k", user=name), clock.now())
+        asyncio.run(one.fund(accounts, usd(5)))
+        assert one.take(accounts, usd(5)) is not None
+    vault.close()
