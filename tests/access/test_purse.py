@@ -215,55 +215,71 @@ def test_a_flood_of_names_is_bounded() -> None:
 def test_no_order_of_events_overruns_a_limit(data: st.DataObject) -> None:
     """Several processes take, settle, give back, lose the store and end, in any order."""
 
-    async def run() -> None:
-        clock, books = SetClock(), Books()
+    asyncio.run(Events(data).run())
+
+
+class Events:
+    """Three processes that share a store; `data` draws what happens."""
+
+    limits = {"organisation": 1_000, "team": 300, "user": 150}  # noqa: RUF012 - never changed
+
+    def __init__(self, data: st.DataObject) -> None:
+        self.draw = data.draw
+        self.clock, self.books = SetClock(), Books()
         budgets = (
             Budget(scope="organisation", amount=1_000, period="day"),
             Budget(scope="team", amount=300, period="day"),
             Budget(scope="user", amount=150),
         )
-        purses = [purse(books, clock, *budgets) for _ in range(3)]
-        holds: list[tuple[Purse, Any]] = []
-        for _ in range(data.draw(st.integers(1, 40))):
-            act = data.draw(st.sampled_from(["take", "take", "take", "settle", "settle", "back", "away", "later"]))
-            one = data.draw(st.sampled_from(purses))
-            if act == "take":
-                payer = Payer(
-                    team=data.draw(st.sampled_from(["a", "b"])), user=data.draw(st.sampled_from(["x", "y", "z"]))
-                )
-                accounts, amount = one.accounts(payer, clock.now()), usd(data.draw(st.integers(1, 200)))
-                try:
-                    await one.fund(accounts, amount)
-                except StoreUnavailable:
-                    continue
-                hold = one.take(accounts, amount)
-                if hold is not None:
-                    holds.append((one, hold))
-            elif act == "settle" and holds:
-                owner, hold = holds.pop(data.draw(st.integers(0, len(holds) - 1)))
-                owner.settle(hold, usd(data.draw(st.integers(0, hold.amounts.usd))))
-            elif act == "back":
-                if not books.away:
-                    one.give_back()
-            elif act == "away":
-                books.away = not books.away
-            elif act == "later":
-                clock.time += data.draw(st.sampled_from([10**9, 10 * 10**9, DAY]))
-            limits = {"organisation": 1_000, "team": 300, "user": 150}
-            for (name, _), granted in books.granted.items():
-                assert granted <= limits[name.split('"')[1]]
-            for each in purses:
-                for account in each._accounts.values():
-                    assert account.free >= 0
-                    assert account.held >= 0
-        books.away = False
-        for owner, hold in holds:
-            owner.settle(hold, usd(0))
-        for each in purses:
-            each.give_back()
-        assert books.granted == {key: books.spent.get(key, 0) for key in books.granted}
+        self.purses = [purse(self.books, self.clock, *budgets) for _ in range(3)]
+        self.holds: list[tuple[Purse, Any]] = []
 
-    asyncio.run(run())
+    async def run(self) -> None:
+        for _ in range(self.draw(st.integers(1, 40))):
+            act = self.draw(st.sampled_from([self.take, self.take, self.take, self.settle, self.back, self.time]))
+            await act(self.draw(st.sampled_from(self.purses)))
+            self.check()
+        self.books.away = False
+        for owner, hold in self.holds:
+            owner.settle(hold, usd(0))
+        for each in self.purses:
+            each.give_back()
+        assert self.books.granted == {key: self.books.spent.get(key, 0) for key in self.books.granted}
+
+    async def take(self, one: Purse) -> None:
+        team, user = self.draw(st.sampled_from(["a", "b"])), self.draw(st.sampled_from(["x", "y", "z"]))
+        accounts = one.accounts(Payer(team=team, user=user), self.clock.now())
+        amount = usd(self.draw(st.integers(1, 200)))
+        try:
+            await one.fund(accounts, amount)
+        except StoreUnavailable:
+            return
+        hold = one.take(accounts, amount)
+        if hold is not None:
+            self.holds.append((one, hold))
+
+    async def settle(self, _one: Purse) -> None:
+        if self.holds:
+            owner, hold = self.holds.pop(self.draw(st.integers(0, len(self.holds) - 1)))
+            owner.settle(hold, usd(self.draw(st.integers(0, hold.amounts.usd))))
+
+    async def back(self, one: Purse) -> None:
+        if self.books.away:
+            self.books.away = False
+        else:
+            one.give_back()
+
+    async def time(self, _one: Purse) -> None:
+        self.books.away = self.draw(st.booleans())
+        self.clock.time += self.draw(st.sampled_from([0, 10**9, 10 * 10**9, DAY]))
+
+    def check(self) -> None:
+        for (name, _), granted in self.books.granted.items():
+            assert granted <= self.limits[name.split('"')[1]]
+        for each in self.purses:
+            for account in each._accounts.values():
+                assert account.free >= 0
+                assert account.held >= 0
 
 
 async def test_leases_in_the_store_add_up_to_the_limit_and_no_more(store_url: str) -> None:

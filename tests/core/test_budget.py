@@ -52,7 +52,7 @@ def test_a_limit_is_read_as_people_write_it(text: str, meant: tuple[int, str, st
     ],
 )
 def test_what_is_no_limit_is_refused_with_the_reason(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         parse_limit(text)
     assert why in str(caught.value)
 
@@ -61,8 +61,7 @@ def test_what_is_no_limit_is_refused_with_the_reason(text: str, why: str) -> Non
 def test_any_text_is_a_limit_or_refused(text: str) -> None:
     try:
         amount, unit, period = parse_limit(text)
-    except ValueError as error:
-        assert str(error)
+    except ValueError:
         return
     assert amount > 0
     assert unit in ("usd", "tokens", "requests")

@@ -197,7 +197,8 @@ class Hunt(msgspec.Struct, eq=False):
             self._last = last = in_our_terms(error, model, incoming.model, asking.request.headers)
             status = error.status if isinstance(error, UpstreamRefused) else 0
             told = self._told(error)
-            trail.finish(Ended(status=status, cost=0, told=told), error=last, note=note)
+            cost = None if self._over() and isinstance(error, UpstreamTimeout) else 0  # cut off by its caller: unknown
+            trail.finish(Ended(status=status, cost=cost, told=told), error=last, note=note)
             self.ended(step)
             return None
         trail.heard(note, won.response)

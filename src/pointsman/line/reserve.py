@@ -115,7 +115,7 @@ class Reserved(msgspec.Struct, eq=False):
         """What earlier attempts were billed, and those may be that run."""
         used = _sum(Amounts(0, 0, 1), *self.active.values())
         for one in attempts:
-            cost = 0 if one.cost is None else one.cost
+            cost = self.hold.amounts.usd if one.cost is None else one.cost  # unknown: whatever was held for it
             used = _sum(used, Amounts(cost, one.usage.total if one.usage is not None else 0))
         return used
 

@@ -6,6 +6,7 @@ import msgspec
 
 from pointsman.core.call import Arrival
 from pointsman.core.errors import CallerGone, PointsmanError, UpstreamError, UpstreamRefused
+from pointsman.core.model import Ability
 from pointsman.core.outcome import Outcome, Status
 from pointsman.core.plan import Plan, Sticky
 from pointsman.core.ports import NOBODY
@@ -90,10 +91,18 @@ class Run:
                 facts, self.cost = self.kept, trail.spent
             trail.finish(Ended(cost=None if isinstance(error, CallerGone) else 0), error=error)
         if self.reserved is not None:
-            self.reserved.settle(self.cost, trail.attempts, sent=trail.number > 0)
+            self.reserved.settle(None if self._in_doubt(facts) else trail.spent, trail.attempts, sent=trail.number > 0)
         self.parts.recorder.record(self._outcome(error, facts))
         if self.turn is not None and error is None and won is not None:
             self.turn.keep(self.id, self.started, won, self.sent)
+
+    def _in_doubt(self, facts: AnswerFacts) -> bool:
+        """Whether more may have been billed than was seen: who was cut off may have thought for long before."""
+        usage, won = facts.usage, self.won
+        if usage is None or not usage.estimated or won is None:
+            return False
+        abilities = won.model.abilities
+        return abilities is None or bool(int(abilities) & int(Ability.REASONING))
 
     def handed_over(self) -> bool:
         """Whether a stream was complete, its usage included, when it was interrupted."""
