@@ -71,6 +71,21 @@ FEATURES: dict[str, Feature] = {
         Side(dialect="anthropic-messages"),
         Side(),
     ),
+    "budgets": Feature(
+        "every call is held in budgets of everybody, its key and its route, and counted to two limits of a rate",
+        Side(
+            {
+                "budgets": [
+                    {"limit": "1000000usd/month"},
+                    {"each": "key", "limit": "100000usd/day"},
+                    {"each": "route", "limit": "100000usd/week"},
+                    {"each": "key", "limit": "1000000000 requests/minute"},
+                    {"each": "key", "limit": "1000000000000 tokens/minute"},
+                ]
+            }
+        ),
+        Side(),
+    ),
     "nothing": Feature("the same on both sides: what noise alone looks like", Side(), Side()),
 }
 

@@ -243,3 +243,21 @@ async def test_many_at_once_never_spend_more_than_the_limit(sim: Simulator, serv
         total = database.execute("SELECT sum(cost_nanousd) FROM calls").fetchone()[0]
     everybody = next(spent for account, _, spent in rows if '"organisation", "usd"' in account)
     assert total <= everybody <= 0.3 * NANOS_PER_USD
+
+
+async def test_what_is_passed_through_has_no_bound_and_is_refused_under_a_hard_budget(
+    sim: Simulator, serving: Serving
+) -> None:
+    async def passed(served: Any) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=served.url) as client:
+            return await client.get("/passthrough/one/models")
+
+    async with serving(config(sim, {"limit": "1usd/day"})) as served:
+        refused = await passed(served)
+    assert refused.status_code == 402
+    assert "no known cost" in refused.json()["error"]["message"]
+    async with serving(config(sim, {"limit": "2 requests/hour"})) as served:
+        statuses = [(await passed(served)).status_code for _ in range(3)]
+        last = await passed(served)
+    assert statuses[2] == 429
+    assert int(last.headers["retry-after"]) > 0

@@ -25,7 +25,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from pointsman.core.budget import Account, Amounts, Budget, Granted, Hold, Payer, window
+from pointsman.core.budget import Account, Amounts, Budget, Granted, Hold, Payer, Period, window
 from pointsman.core.clock import Clock
 from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable
 from pointsman.core.money import usd_text
@@ -41,6 +41,7 @@ _MOST_ACCOUNTS = 65_536
 _KEEP_SECONDS = 1.0
 _LONGEST_NAME = 300
 _FORGOTTEN = 300 * _NANO
+_NEVER = (0, 0)
 
 
 class Vault(Protocol):
@@ -70,6 +71,7 @@ class Purse:
         self._clock = clock
         self._budgets: dict[str, tuple[Budget, ...]] = {}
         self._accounts: dict[_Key, Account] = {}
+        self._windows: dict[Period, tuple[int, int]] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self.last_error = ""
 
@@ -97,7 +99,9 @@ class Purse:
         return tuple(found)
 
     def _account(self, budget: Budget, whose: tuple[str, ...], now: int) -> Account:
-        begin, end = window(budget.period, now)
+        begin, end = self._windows.get(budget.period, _NEVER)
+        if not begin <= now < end:
+            begin, end = self._windows[budget.period] = window(budget.period, now)
         key = (budget.scope, budget.unit, budget.period, bool(budget.subject), whose, begin)
         account = self._accounts.get(key)
         if account is None:

@@ -13,14 +13,17 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from pointsman.core.budget import Amounts
 from pointsman.core.call import Arrival
 from pointsman.core.errors import (
+    BudgetExceeded,
     CallerGone,
     InternalError,
     InvalidRequest,
     NoCredentials,
     NotFound,
     PointsmanError,
+    RateLimited,
     Stopping,
     UpstreamRefused,
 )
@@ -28,6 +31,7 @@ from pointsman.core.model import Model, Provider
 from pointsman.core.ports import STOPPING, Headers, Reply, UpstreamRequest, UpstreamResponse
 from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
+from pointsman.line.reserve import hold, payer_of
 from pointsman.line.settle import Run
 from pointsman.line.trail import Ended
 from pointsman.line.words import error_body
@@ -94,7 +98,9 @@ class OpaqueLine:
     async def _refuse(self, error: PointsmanError, run: Run, reply: Reply) -> None:
         run.settle(error)
         if not reply.started:
-            headers = ((b"x-request-id", run.id.encode()), (b"content-type", b"application/json"))
+            headers = [(b"x-request-id", run.id.encode()), (b"content-type", b"application/json")]
+            if isinstance(error, RateLimited) and error.retry_after is not None:
+                headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
             await reply.whole(error.status, headers, self._dialect.write_error(error, run.id))
 
     async def _serve(self, run: Run, reply: Reply) -> None:
@@ -103,6 +109,7 @@ class OpaqueLine:
         run.wishes = wishes(arrival)
         model, path = self._target(arrival)
         run.asked = model.name
+        await self._reserve(run)
         if parts.sender.due(model.provider):
             await parts.sender.ready(model.provider)
         request = self._request(arrival, model, path)
@@ -116,6 +123,27 @@ class OpaqueLine:
             await self._relay(run, request, response, reply)
         finally:
             await response.aclose()
+
+    async def _reserve(self, run: Run) -> None:
+        """Hold one request. What it costs nobody here can know, so that a hard budget of money or tokens refuses it.
+
+        Raises:
+            BudgetExceeded, RateLimited: a budget does not allow it.
+            StoreUnavailable: what is left cannot be known.
+        """
+        purse = self._parts.purse
+        if purse is None or not purse.any:
+            return
+        payer = payer_of(run.principal, "", run.wishes.session, run.asked)
+        accounts = purse.accounts(payer, run.started)
+        for one in accounts:
+            if one.budget.hard and one.budget.unit != "requests":
+                raise BudgetExceeded(
+                    f"What is passed through has no known cost, and a hard budget binds it ({one.budget.name})",
+                    hint="use a path that the gateway reads, or a key without a hard budget",
+                )
+        if accounts:
+            run.reserved = await hold(purse, accounts, Amounts(0, 0, 1))
 
     def _target(self, arrival: Arrival) -> tuple[Model, str]:
         """Whom the path names, and the path at that provider.

@@ -22,6 +22,7 @@ from pointsman.core.outcome import Attempt
 from pointsman.core.plan import LEAST_OUTPUT, Needs, Plan, Step, most_input, most_output, worst_case
 from pointsman.core.ports import Principal
 
+_NO_NEEDS = Needs(dialect="")
 Replan = Callable[[int | None, bool], Plan]
 """The plan within so many nano-dollars (None is unlimited), and whether the cheapest goes first."""
 
@@ -68,8 +69,8 @@ class Reserved(msgspec.Struct, eq=False):
 
     purse: Purse
     hold: Hold
-    plan: Plan
-    needs: Needs
+    plan: Plan | None = None
+    needs: Needs = _NO_NEEDS
     counting: bool = False
     active: dict[int, Amounts] = {}
 
@@ -184,25 +185,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         if frugal or (self._funds() is not None and any(worst_case(one.model, needs) is None for one in plan.steps)):
             plan = self._within(frugal=frugal)
         wanted = _dearest(plan, needs)
-        hold = purse.take(accounts, wanted)
-        if hold is None:
+        taken = purse.take(accounts, wanted)
+        if taken is None:
             await purse.fund(accounts, wanted)
-            hold = purse.take(accounts, wanted)
-        if hold is not None:
-            return Reserved(purse, hold, plan, needs, active={})
+            taken = purse.take(accounts, wanted)
+        if taken is not None:
+            return Reserved(purse, taken, plan, needs, active={})
         plan = self._within(frugal=frugal)
         return await self._hold(plan, self._affordable(_dearest(plan, needs)))
 
     async def _hold(self, plan: Plan, amounts: Amounts) -> Reserved:
-        purse, accounts = self.purse, self.accounts
-        hold = purse.take(accounts, amounts)
-        if hold is None:
-            await purse.fund(accounts, amounts)
-            hold = purse.take(accounts, amounts)
-        if hold is None:
-            account = purse.lacking(accounts, amounts) or accounts[0]
-            raise purse.refusal(account, amounts.of(account.budget.unit))
-        return Reserved(purse, hold, plan, self.needs, self.counting, active={})
+        made = await hold(self.purse, self.accounts, amounts)
+        made.plan, made.needs, made.counting = plan, self.needs, self.counting
+        return made
 
     def _within(self, *, frugal: bool) -> Plan:
         try:
@@ -225,6 +220,23 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         usd = min([wanted.usd, *(one.open for one in hard if one.budget.unit == "usd")])
         tokens = min([wanted.tokens, *(one.open for one in hard if one.budget.unit == "tokens")])
         return Amounts(usd, tokens, 1)
+
+
+async def hold(purse: Purse, accounts: tuple[Account, ...], amounts: Amounts) -> Reserved:
+    """Hold these amounts in every account.
+
+    Raises:
+        BudgetExceeded, RateLimited: one of them has not enough.
+        StoreUnavailable: what is left cannot be known.
+    """
+    taken = purse.take(accounts, amounts)
+    if taken is None:
+        await purse.fund(accounts, amounts)
+        taken = purse.take(accounts, amounts)
+    if taken is None:
+        account = purse.lacking(accounts, amounts) or accounts[0]
+        raise purse.refusal(account, amounts.of(account.budget.unit))
+    return Reserved(purse, taken, active={})
 
 
 def _open(account: Account) -> int:

@@ -111,7 +111,7 @@ class Line:
         if parts.purse is not None and parts.saver is not None and parts.purse.any:
             run.reserved = await _reserve(run, incoming, plan, parts.purse, parts.saver)
             if run.reserved is not None:
-                run.plan = plan = run.reserved.plan
+                run.plan = plan = run.reserved.plan or plan
                 call = msgspec.structs.replace(call, reserved=run.reserved)
         if incoming.surface in COUNTING:
             way = parts.passages.between(run.dialect.name, plan.steps[0].dialect)
