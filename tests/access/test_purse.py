@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.access.purse import Purse
-from pointsman.core.budget import Amounts, Budget, Granted, Payer, window
+from pointsman.core.budget import Budget, Granted, Group, Payer, window
 from pointsman.core.errors import BudgetExceeded, RateLimited, StoreUnavailable
 from pointsman.store.allowances import Allowances
 
@@ -67,88 +67,90 @@ def purse(books: Any, clock: SetClock, *budgets: Budget) -> Purse:
     return made
 
 
-def usd(amount: int) -> Amounts:
-    return Amounts(amount, 0, 1)
+def found(one: Purse, payer: Payer) -> Group:
+    accounts = one.accounts(payer, one._clock.now())
+    assert accounts is not None
+    return accounts
 
 
 async def test_what_is_held_is_not_there_for_others() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100))
-    accounts = one.accounts(Payer(), clock.now())
-    await one.fund(accounts, usd(60))
-    hold = one.take(accounts, usd(60))
+    accounts = found(one, Payer())
+    await one.fund(accounts, 60, 0)
+    hold = one.take(accounts, 60)
     assert hold is not None
-    await one.fund(accounts, usd(60))
-    assert one.take(accounts, usd(60)) is None
-    one.settle(hold, usd(10))
-    await one.fund(accounts, usd(60))
-    assert one.take(accounts, usd(60)) is not None
+    await one.fund(accounts, 60, 0)
+    assert one.take(accounts, 60) is None
+    one.settle(hold, 10, 0, 1)
+    await one.fund(accounts, 60, 0)
+    assert one.take(accounts, 60) is not None
 
 
 async def test_a_hold_is_settled_once() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100))
-    accounts = one.accounts(Payer(), clock.now())
-    await one.fund(accounts, usd(60))
-    hold = one.take(accounts, usd(60))
+    accounts = found(one, Payer())
+    await one.fund(accounts, 60, 0)
+    hold = one.take(accounts, 60)
     assert hold is not None
-    one.settle(hold, usd(10))
-    one.settle(hold, usd(10))
-    assert (accounts[0].spent, accounts[0].held) == (10, 0)
+    one.settle(hold, 10, 0, 1)
+    one.settle(hold, 10, 0, 1)
+    assert (accounts.every[0].spent, accounts.every[0].held) == (10, 0)
 
 
 async def test_all_accounts_are_taken_from_or_none() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100), Budget(scope="team", amount=10))
-    accounts = one.accounts(Payer(team="t"), clock.now())
-    await one.fund(accounts, usd(20))
-    assert one.take(accounts, usd(20)) is None
-    assert [account.held for account in accounts] == [0, 0]
+    accounts = found(one, Payer(team="t"))
+    await one.fund(accounts, 20, 0)
+    assert one.take(accounts, 20) is None
+    assert [account.held for account in accounts.every] == [0, 0]
 
 
 async def test_a_new_period_begins_with_everything_and_old_calls_settle_into_theirs() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100, period="day"))
-    old = one.accounts(Payer(), clock.now())
-    await one.fund(old, usd(90))
-    hold = one.take(old, usd(90))
+    old = found(one, Payer())
+    await one.fund(old, 90, 0)
+    hold = one.take(old, 90)
     assert hold is not None
     clock.time += DAY
-    new = one.accounts(Payer(), clock.now())
-    await one.fund(new, usd(90))
-    assert one.take(new, usd(90)) is not None
-    one.settle(hold, usd(80))
-    assert (old[0].spent, new[0].spent) == (80, 0)
+    new = found(one, Payer())
+    await one.fund(new, 90, 0)
+    assert one.take(new, 90) is not None
+    one.settle(hold, 80, 0, 1)
+    assert (old.every[0].spent, new.every[0].spent) == (80, 0)
 
 
 async def test_two_processes_share_a_limit_by_leases() -> None:
     clock, books = SetClock(), Books()
     budget = Budget(scope="organisation", amount=100)
     first, second = purse(books, clock, budget), purse(books, clock, budget)
-    mine, theirs = first.accounts(Payer(), clock.now()), second.accounts(Payer(), clock.now())
-    await first.fund(mine, usd(70))
-    hold = first.take(mine, usd(70))
+    mine, theirs = found(first, Payer()), found(second, Payer())
+    await first.fund(mine, 70, 0)
+    hold = first.take(mine, 70)
     assert hold is not None
-    await second.fund(theirs, usd(40))
-    assert second.take(theirs, usd(40)) is None
-    first.settle(hold, usd(20))
+    await second.fund(theirs, 40, 0)
+    assert second.take(theirs, 40) is None
+    first.settle(hold, 20, 0, 1)
     first.give_back()
-    await second.fund(theirs, usd(40))
-    assert second.take(theirs, usd(40)) is not None
+    await second.fund(theirs, 40, 0)
+    assert second.take(theirs, 40) is not None
 
 
 async def test_what_a_provider_bills_beyond_the_hold_is_booked_and_ends_the_budget() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100))
-    accounts = one.accounts(Payer(), clock.now())
-    await one.fund(accounts, usd(50))
-    hold = one.take(accounts, usd(50))
+    accounts = found(one, Payer())
+    await one.fund(accounts, 50, 0)
+    hold = one.take(accounts, 50)
     assert hold is not None
-    one.settle(hold, usd(500))
+    one.settle(hold, 500, 0, 1)
     one.give_back()
     assert list(books.granted.values()) == [500]
-    await one.fund(accounts, usd(1))
-    assert one.take(accounts, usd(1)) is None
+    await one.fund(accounts, 1, 0)
+    assert one.take(accounts, 1) is None
 
 
 async def test_without_the_store_money_is_refused_and_a_rate_is_kept_alone() -> None:
@@ -156,36 +158,36 @@ async def test_without_the_store_money_is_refused_and_a_rate_is_kept_alone() -> 
     books.away = True
     money = purse(books, clock, Budget(scope="organisation", amount=100, period="day"))
     with pytest.raises(StoreUnavailable, match="hard one"):
-        await money.fund(money.accounts(Payer(), clock.now()), usd(1))
+        await money.fund(found(money, Payer()), 1, 0)
     rate = purse(books, clock, Budget(scope="organisation", amount=2, unit="requests", period="minute"))
-    accounts = rate.accounts(Payer(), clock.now())
+    accounts = found(rate, Payer())
     taken = []
     for _ in range(3):
-        await rate.fund(accounts, Amounts(0, 0, 1))
-        taken.append(rate.take(accounts, Amounts(0, 0, 1)) is not None)
+        await rate.fund(accounts, 0, 0)
+        taken.append(rate.take(accounts, 0) is not None)
     assert taken == [True, True, False]
 
 
 async def test_a_caller_who_leaves_while_a_lease_is_asked_for_loses_nothing() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100))
-    accounts = one.accounts(Payer(), clock.now())
-    asking = asyncio.create_task(one.fund(accounts, usd(60)))
+    accounts = found(one, Payer())
+    asking = asyncio.create_task(one.fund(accounts, 60, 0))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     for _ in range(50):
         await asyncio.sleep(0.01)
-        if accounts[0].leased:
+        if accounts.every[0].leased:
             break
-    assert accounts[0].leased == sum(books.granted.values()) == 60
+    assert accounts.every[0].leased == sum(books.granted.values()) == 60
 
 
 def test_the_refusal_says_which_how_much_and_when() -> None:
     clock = SetClock()
     one = purse(Books(), clock, Budget(scope="key", subject="ci", amount=5 * 10**9, period="day"))
-    (account,) = one.accounts(Payer(key="1", key_name="ci"), clock.now())
+    (account,) = found(one, Payer(key="1", key_name="ci")).every
     error = one.refusal(account, 7 * 10**9)
     assert isinstance(error, BudgetExceeded)
     assert error.status == 402
@@ -194,7 +196,7 @@ def test_the_refusal_says_which_how_much_and_when() -> None:
     assert "up to 7 usd" in error.message
     assert "resets at 2027-01-16 00:00:00Z" in error.message
     many = purse(Books(), clock, Budget(scope="organisation", amount=60, unit="requests", period="minute"))
-    (account,) = many.accounts(Payer(), clock.now())
+    (account,) = found(many, Payer()).every
     rate = many.refusal(account, 1)
     assert isinstance(rate, RateLimited)
     assert rate.status == 429
@@ -206,7 +208,7 @@ def test_a_flood_of_names_is_bounded() -> None:
     clock = SetClock()
     one = purse(Books(), clock, Budget(scope="user", amount=1))
     for number in range(70_000):
-        one.accounts(Payer(user=f"u{number}"), clock.now())
+        found(one, Payer(user=f"u{number}"))
     assert len(one._accounts) <= 65_536
 
 
@@ -241,17 +243,17 @@ class Events:
             self.check()
         self.books.away = False
         for owner, hold in self.holds:
-            owner.settle(hold, usd(0))
+            owner.settle(hold, 0, 0, 1)
         for each in self.purses:
             each.give_back()
         assert self.books.granted == {key: self.books.spent.get(key, 0) for key in self.books.granted}
 
     async def take(self, one: Purse) -> None:
         team, user = self.draw(st.sampled_from(["a", "b"])), self.draw(st.sampled_from(["x", "y", "z"]))
-        accounts = one.accounts(Payer(team=team, user=user), self.clock.now())
-        amount = usd(self.draw(st.integers(1, 200)))
+        accounts = found(one, Payer(team=team, user=user))
+        amount = self.draw(st.integers(1, 200))
         try:
-            await one.fund(accounts, amount)
+            await one.fund(accounts, amount, 0)
         except StoreUnavailable:
             return
         hold = one.take(accounts, amount)
@@ -261,7 +263,7 @@ class Events:
     async def settle(self, _one: Purse) -> None:
         if self.holds:
             owner, hold = self.holds.pop(self.draw(st.integers(0, len(self.holds) - 1)))
-            owner.settle(hold, usd(self.draw(st.integers(0, hold.amounts.usd))))
+            owner.settle(hold, self.draw(st.integers(0, hold.usd)), 0, 1)
 
     async def back(self, one: Purse) -> None:
         if self.books.away:
@@ -294,22 +296,22 @@ async def test_leases_in_the_store_add_up_to_the_limit_and_no_more(store_url: st
         nonlocal spent
         draw = random.Random(seed)
         for _ in range(60):
-            accounts, amount = one.accounts(Payer(), clock.now()), usd(draw.randrange(1, 120))
-            await one.fund(accounts, amount)
+            accounts, amount = found(one, Payer()), draw.randrange(1, 120)
+            await one.fund(accounts, amount, 0)
             hold = one.take(accounts, amount)
             if hold is None:
                 continue
             await asyncio.sleep(0)
-            used = draw.randrange(0, amount.usd + 1)
+            used = draw.randrange(0, amount + 1)
             spent += used
-            one.settle(hold, usd(used))
+            one.settle(hold, used, 0, 1)
 
     await asyncio.gather(*(work(one, seed) for seed, one in enumerate(purses)))
     assert spent <= 10_000
     assert spent > 9_000
     for one in purses:
         await asyncio.to_thread(one.give_back)
-    (account,) = purses[0].accounts(Payer(), clock.now())
+    (account,) = found(purses[0], Payer()).every
     assert vaults[0].spent(account.id, window("day", clock.now())[0]) == (spent, spent)
     for vault in vaults:
         vault.close()
@@ -320,7 +322,7 @@ def test_any_name_of_a_user_can_be_stored(store_url: str) -> None:
     vault = Allowances(store_url, clock)
     one = purse(vault, clock, Budget(scope="user", amount=100))
     for name in ["a\0b", "\ud800", "x" * 5_000, '"', "é", "\n"]:
-        accounts = one.accounts(Payer(key="k", user=name), clock.now())
-        asyncio.run(one.fund(accounts, usd(5)))
-        assert one.take(accounts, usd(5)) is not None
+        accounts = found(one, Payer(key="k", user=name))
+        asyncio.run(one.fund(accounts, 5, 0))
+        assert one.take(accounts, 5) is not None
     vault.close()

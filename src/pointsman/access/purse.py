@@ -25,7 +25,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from pointsman.core.budget import Account, Amounts, Budget, Granted, Hold, Payer, Period, window
+from pointsman.core.budget import Account, Budget, Granted, Group, Hold, Payer, Period, group, window
 from pointsman.core.clock import Clock
 from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable
 from pointsman.core.money import usd_text
@@ -38,6 +38,7 @@ _IDLE = 5 * _NANO
 """What is not used for so long is given back to the others (nanoseconds)."""
 _STORE_SECONDS = 2.0
 _MOST_ACCOUNTS = 65_536
+_MOST_GROUPS = 16_384
 _KEEP_SECONDS = 1.0
 _LONGEST_NAME = 300
 _FORGOTTEN = 300 * _NANO
@@ -72,6 +73,7 @@ class Purse:
         self._budgets: dict[str, tuple[Budget, ...]] = {}
         self._accounts: dict[_Key, Account] = {}
         self._windows: dict[Period, tuple[int, int]] = {}
+        self._groups: dict[Payer, Group] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self.last_error = ""
 
@@ -83,20 +85,29 @@ class Purse:
     def configure(self, source: str, budgets: Iterable[Budget]) -> None:
         """Put the budgets of one source (the configuration, the keys) in force, in place of its earlier ones."""
         found = tuple(budgets)
+        self._groups.clear()
         if found:
             self._budgets[source] = found
         else:
             self._budgets.pop(source, None)
 
-    def accounts(self, payer: Payer, now: int) -> tuple[Account, ...]:
-        """Every account that a call counts to (`now` in nanoseconds since the epoch), the smallest periods first."""
-        found = []
-        for budgets in self._budgets.values():
-            for budget in budgets:
-                whose = budget.whose(payer)
-                if whose is not None:
-                    found.append(self._account(budget, whose, now))
-        return tuple(found)
+    def accounts(self, payer: Payer, now: int) -> Group | None:
+        """Every account that a call counts to (`now` in nanoseconds since the epoch); None where there is none."""
+        found = self._groups.get(payer)
+        if found is not None and now < found.until:
+            return found
+        if len(self._groups) >= _MOST_GROUPS:
+            self._groups.clear()
+        accounts = [
+            self._account(budget, whose, now)
+            for budgets in self._budgets.values()
+            for budget in budgets
+            if (whose := budget.whose(payer)) is not None
+        ]
+        if not accounts:
+            return None
+        found = self._groups[payer] = group(tuple(accounts))
+        return found
 
     def _account(self, budget: Budget, whose: tuple[str, ...], now: int) -> Account:
         begin, end = self._windows.get(budget.period, _NEVER)
@@ -108,79 +119,104 @@ class Purse:
             if len(self._accounts) >= _MOST_ACCOUNTS:
                 self._forget_one()
             account = self._accounts[key] = Account(_name(key), budget, begin, end)
-        elif account.budget is not budget:
-            account.budget = budget
-        account.used = now
+        account.budget, account.hard, account.used = budget, budget.hard, now
         return account
 
     def _forget_one(self) -> None:
         """Make room: the account that has rested longest of those where nothing is held or owed."""
         for key, account in self._accounts.items():
-            if not account.held and account.told == account.spent == account.leased:
+            idle = not account.held and account.id not in self._asking
+            if idle and account.told == account.spent == account.leased:
                 del self._accounts[key]
+                self._groups.clear()  # they hold accounts that are no longer told of
                 return
 
-    def lacking(self, accounts: Sequence[Account], amounts: Amounts) -> Account | None:
+    def lacking(self, group: Group, usd: int, tokens: int, requests: int = 1) -> Account | None:
         """The first hard account that has not enough at hand; None where all have."""
-        for account in accounts:
-            if account.budget.hard and account.free < amounts.of(account.budget.unit):
-                return account
+        for one in group.usd:
+            if one.hard and one.leased - one.spent - one.held < usd:
+                return one
+        for one in group.tokens:
+            if one.hard and one.leased - one.spent - one.held < tokens:
+                return one
+        for one in group.requests:
+            if one.hard and one.leased - one.spent - one.held < requests:
+                return one
         return None
 
-    def take(self, accounts: tuple[Account, ...], amounts: Amounts) -> Hold | None:
-        """Hold these amounts everywhere, or nowhere (None)."""
-        if self.lacking(accounts, amounts) is not None:
+    def take(self, group: Group, usd: int, tokens: int = 0) -> Hold | None:
+        """Hold these amounts, and one request, everywhere, or nowhere (None)."""
+        if self.lacking(group, usd, tokens) is not None:
             return None
-        for account in accounts:
-            account.held += amounts.of(account.budget.unit)
-        return Hold(accounts, amounts)
+        for one in group.usd:
+            one.held += usd
+        for one in group.tokens:
+            one.held += tokens
+        for one in group.requests:
+            one.held += 1
+        return Hold(group, usd, tokens)
 
-    def more(self, hold: Hold, amounts: Amounts) -> bool:
-        """Raise a hold to these amounts, which are not less; whether that was possible."""
-        old = hold.amounts
-        extra = Amounts(amounts.usd - old.usd, amounts.tokens - old.tokens, amounts.requests - old.requests)
-        if self.lacking(hold.accounts, extra) is not None:
+    def more(self, hold: Hold, usd: int, tokens: int) -> bool:
+        """Raise a hold by these amounts; whether that was possible."""
+        group = hold.group
+        if self.lacking(group, usd, tokens, 0) is not None:
             return False
-        for account in hold.accounts:
-            account.held += extra.of(account.budget.unit)
-        hold.amounts = amounts
+        for one in group.usd:
+            one.held += usd
+        for one in group.tokens:
+            one.held += tokens
+        hold.usd += usd
+        hold.tokens += tokens
         return True
 
     def refusal(self, account: Account, needed: int) -> BudgetExceeded | RateLimited:
         """The error for a call that needs so much (in the budget's unit) of an account that has less."""
         return _refusal(account, needed, self._clock.now())
 
-    def settle(self, hold: Hold, used: Amounts) -> None:
+    def settle(self, hold: Hold, usd: int, tokens: int, requests: int) -> None:
         """Let a hold go and book what was used; the second time nothing."""
         if hold.settled:
             return
         hold.settled = True
-        for account in hold.accounts:
-            unit = account.budget.unit
-            account.held -= hold.amounts.of(unit)
-            account.spent += used.of(unit)
+        group, now = hold.group, self._clock.now()
+        for one in group.usd:
+            one.held -= hold.usd
+            one.spent += usd
+            one.used = now
+        for one in group.tokens:
+            one.held -= hold.tokens
+            one.spent += tokens
+            one.used = now
+        for one in group.requests:
+            one.held -= hold.requests
+            one.spent += requests
+            one.used = now
 
-    async def fund(self, accounts: Sequence[Account], amounts: Amounts) -> None:
+    async def fund(self, group: Group, usd: int, tokens: int, requests: int = 1) -> None:
         """Lease what these amounts need where it is not at hand; afterwards `take` may still find too little.
 
         Raises:
             StoreUnavailable: what is left of a budget cannot be known.
         """
-        for account in accounts:
-            need = amounts.of(account.budget.unit) - account.free if account.budget.hard else 0
-            if need <= 0 and account.asked:
-                continue
-            try:
-                async with asyncio.timeout(_STORE_SECONDS):
-                    await self._lease(account, amounts.of(account.budget.unit))
-            except (StoreUnavailable, TimeoutError) as error:
-                self._without_store(account, error)
+        now = self._clock.now()
+        for account in group.every:
+            account.used = now  # nobody forgets it meanwhile
+        for accounts, amount in ((group.usd, usd), (group.tokens, tokens), (group.requests, requests)):
+            for account in accounts:
+                if account.asked and not (account.hard and account.free < amount):
+                    continue
+                try:
+                    async with asyncio.timeout(_STORE_SECONDS):
+                        await self._lease(account, amount)
+                except (StoreUnavailable, TimeoutError) as error:
+                    self._without_store(account, error)
+        group.asked = True
 
     async def _lease(self, account: Account, needed: int) -> None:
         """One question at a time for each account. What is granted counts, also when its caller has left meanwhile."""
         while account.id in self._asking:
             await asyncio.wait([self._asking[account.id]])
-        need = max(needed - account.free, 0) if account.budget.hard else 0
+        need = max(needed - account.free, 0) if account.hard else 0
         if need or not account.asked:
             self._asking[account.id] = asking = asyncio.create_task(self._ask(account, need), name="lease")
             await asyncio.shield(asking)
@@ -258,11 +294,13 @@ class Purse:
 
     def _drop_old(self) -> None:
         """Forget accounts whose time is over, or that nobody has used for long; the store knows of them."""
-        now = self._clock.now()
+        now, before = self._clock.now(), len(self._accounts)
         for key, one in list(self._accounts.items()):
             over = now >= one.end or now - one.used > _FORGOTTEN
             if over and not one.held and not one.free and one.told == one.spent and one.id not in self._asking:
                 del self._accounts[key]
+        if len(self._accounts) < before:
+            self._groups.clear()  # they hold accounts that are no longer told of
 
 
 _Key = tuple[str, str, str, bool, tuple[str, ...], int]

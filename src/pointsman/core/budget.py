@@ -72,18 +72,6 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     route: str = ""
 
 
-class Amounts(msgspec.Struct, frozen=True):
-    """What is used or held: nano-dollars, tokens, requests."""
-
-    usd: int = 0
-    tokens: int = 0
-    requests: int = 0
-
-    def of(self, unit: Unit) -> int:
-        """The amount in one unit."""
-        return self.usd if unit == "usd" else self.tokens if unit == "tokens" else self.requests
-
-
 class Granted(msgspec.Struct, frozen=True):
     """What the store says of an account: what was granted `now`, and what is `left` to grant."""
 
@@ -164,6 +152,7 @@ class Account(msgspec.Struct, eq=False):
     left: int = 0
     asked: bool = False
     used: int = 0
+    hard: bool = True
 
     @property
     def free(self) -> int:
@@ -176,11 +165,44 @@ class Account(msgspec.Struct, eq=False):
         return max(self.free + self.left, 0)
 
 
-class Hold(msgspec.Struct, eq=False):
-    """What one call has set aside, in each account that it counts to; settled once."""
+class Group(msgspec.Struct, eq=False):
+    """The accounts that calls of one kind count to, by unit, until the first of their periods ends (nanoseconds).
 
-    accounts: tuple[Account, ...]
-    amounts: Amounts
+    `soft`: one of them makes calls cheaper before it is used up. `bounded`: one of them is a hard budget of money.
+    `asked`: what is left of each was asked for.
+    """
+
+    every: tuple[Account, ...]
+    usd: tuple[Account, ...]
+    tokens: tuple[Account, ...]
+    requests: tuple[Account, ...]
+    until: int
+    soft: bool
+    bounded: bool
+    asked: bool = False
+
+
+def group(accounts: tuple[Account, ...]) -> Group:
+    """The same, by unit."""
+    by_unit = {unit: tuple([one for one in accounts if one.budget.unit == unit]) for unit in get_args(Unit)}
+    return Group(
+        every=accounts,
+        usd=by_unit["usd"],
+        tokens=by_unit["tokens"],
+        requests=by_unit["requests"],
+        until=min(one.end for one in accounts),
+        soft=any(one.budget.soft < 1 for one in accounts),
+        bounded=any(one.budget.hard for one in by_unit["usd"]),
+    )
+
+
+class Hold(msgspec.Struct, eq=False):
+    """What one call has set aside in each account that it counts to: nano-dollars, tokens, requests; settled once."""
+
+    group: Group
+    usd: int
+    tokens: int
+    requests: int = 1
     settled: bool = False
 
 

@@ -79,11 +79,15 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
     def worst(self, input_tokens: int, output_tokens: int) -> int:
         """Nano-dollars that an answer costs at most, of that many tokens at most, whatever their kinds."""
+        read, written, request = self.dearest()
+        return -(-(input_tokens * read + output_tokens * written + request) // PICOS_PER_NANO)
+
+    def dearest(self) -> tuple[int, int, int]:
+        """Pico-dollars of the dearest token read, of the dearest one written, and of a request."""
         prices = (self, *(price for _, price in self.tiers))
         dear_in = max(max(one.input, *_known(one.cache_write, one.cache_write_1h, one.input_audio)) for one in prices)
         dear_out = max(max(one.output, *_known(one.reasoning, one.output_audio)) for one in prices)
-        request = max(one.request for one in prices)
-        return -(-(input_tokens * dear_in + output_tokens * dear_out + request) // PICOS_PER_NANO)
+        return dear_in, dear_out, max(one.request for one in prices)
 
 
 def _known(*prices: int | None) -> list[int]:

@@ -74,8 +74,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One model in a plan, when it starts, and the dialect to ask it in.
 
     `stands` is what it is beside the one that was chosen. `key` is the variable with the key to ask it with, where its
-    provider has several. `target` is who is asked, and `thinks` whether it takes its time before it answers; both
-    follow from the others.
+    provider has several. `target` is who is asked, `thinks` whether it takes its time before it answers, and `dearest`
+    what a token read, a token written and a request cost at most (pico-dollars; None is unpriced); they follow from the
+    others.
     """
 
     model: Model
@@ -85,6 +86,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     target: Target = _NOBODY
     thinks: bool = False
+    dearest: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         """Say once what is looked at several times in each call."""
@@ -93,6 +95,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "target", target)
         thinks = provider.local or (abilities is not None and bool(abilities & Ability.REASONING))
         msgspec.structs.force_setattr(self, "thinks", thinks)
+        price = self.model.price
+        msgspec.structs.force_setattr(self, "dearest", None if price is None else price.dearest())
 
 
 NO_SPEEDS: Mapping[Target, float] = MappingProxyType({})

@@ -13,7 +13,6 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from pointsman.core.budget import Amounts
 from pointsman.core.call import Arrival
 from pointsman.core.errors import (
     BudgetExceeded,
@@ -136,14 +135,14 @@ class OpaqueLine:
             return
         payer = payer_of(run.principal, "", run.wishes.session, run.asked)
         accounts = purse.accounts(payer, run.started)
-        for one in accounts:
-            if one.budget.hard and one.budget.unit != "requests":
+        for one in accounts.every if accounts is not None else ():
+            if one.hard and one.budget.unit != "requests":
                 raise BudgetExceeded(
                     f"What is passed through has no known cost, and a hard budget binds it ({one.budget.name})",
                     hint="use a path that the gateway reads, or a key without a hard budget",
                 )
-        if accounts:
-            run.reserved = await hold(purse, accounts, Amounts(0, 0, 1))
+        if accounts is not None:
+            run.reserved = await hold(purse, accounts)
 
     def _target(self, arrival: Arrival) -> tuple[Model, str]:
         """Whom the path names, and the path at that provider.

@@ -6,6 +6,8 @@ Where the worst case does not fit, the planner is asked once more, for a plan wi
 out, and a request that does not say how long its answer may be is told so. Only what is billed counts: a failed attempt
 costs nothing, so the next one has its hold; what is billed besides (a hedge, the rest of a stream that broke) has to be
 held too before it is asked for, or it is not asked for.
+
+Nearly every call fits at once: `at_once` is for those, without waiting for anything.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ from typing import Protocol
 
 import msgspec
 
-from pointsman.core.budget import Account, Amounts, Hold, Payer
+from pointsman.core.budget import Account, Group, Hold, Payer
 from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited
-from pointsman.core.money import usd_text
+from pointsman.core.money import PICOS_PER_NANO, usd_text
 from pointsman.core.outcome import Attempt
 from pointsman.core.plan import LEAST_OUTPUT, Needs, Plan, Step, most_input, most_output, worst_case
 from pointsman.core.ports import Principal
 
+_NANO = 1_000_000_000
 _NO_NEEDS = Needs(dialect="")
 Replan = Callable[[int | None, bool], Plan]
 """The plan within so many nano-dollars (None is unlimited), and whether the cheapest goes first."""
@@ -35,27 +38,27 @@ class Purse(Protocol):
         """Whether there is any budget at all."""
         ...
 
-    def accounts(self, payer: Payer, now: int) -> tuple[Account, ...]:
-        """Every account that a call counts to."""
+    def accounts(self, payer: Payer, now: int) -> Group | None:
+        """Every account that a call counts to; None where there is none."""
         ...
 
-    def lacking(self, accounts: Sequence[Account], amounts: Amounts) -> Account | None:
-        """The first account that has not enough at hand; None where all have."""
+    def lacking(self, group: Group, usd: int, tokens: int, requests: int = 1) -> Account | None:
+        """The first hard account that has not enough at hand; None where all have."""
         ...
 
-    def take(self, accounts: tuple[Account, ...], amounts: Amounts) -> Hold | None:
-        """Hold these amounts everywhere, or nowhere."""
+    def take(self, group: Group, usd: int, tokens: int = 0) -> Hold | None:
+        """Hold these amounts, and one request, everywhere, or nowhere (None)."""
         ...
 
-    def more(self, hold: Hold, amounts: Amounts) -> bool:
-        """Raise a hold to these amounts, which are not less; whether that was possible."""
+    def more(self, hold: Hold, usd: int, tokens: int) -> bool:
+        """Raise a hold by these amounts; whether that was possible."""
         ...
 
-    def settle(self, hold: Hold, used: Amounts) -> None:
+    def settle(self, hold: Hold, usd: int, tokens: int, requests: int) -> None:
         """Let a hold go and book what was used."""
         ...
 
-    async def fund(self, accounts: Sequence[Account], amounts: Amounts) -> None:
+    async def fund(self, group: Group, usd: int, tokens: int, requests: int = 1) -> None:
         """Get what these amounts need where it is not at hand. Raises `StoreUnavailable`."""
         ...
 
@@ -65,14 +68,22 @@ class Purse(Protocol):
 
 
 class Reserved(msgspec.Struct, eq=False):
-    """What one call holds. `plan` is what it may do with that; `active` what its attempts may still cost."""
+    """What one call holds.
+
+    Attributes:
+        plan: what it may do with that; None leaves the plan as it was.
+        counting: it only counts tokens, which costs nothing.
+        whole: the worst case of every step of the plan is in the hold.
+        active: the steps whose attempts may still be billed.
+    """
 
     purse: Purse
     hold: Hold
     plan: Plan | None = None
     needs: Needs = _NO_NEEDS
     counting: bool = False
-    active: dict[int, Amounts] = {}
+    whole: bool = False
+    active: tuple[Step, ...] = ()
 
     async def cover(self, step: Step, attempts: Sequence[Attempt]) -> int | None:
         """Before a step is asked: have its worst case in the hold, beside what the attempts before it were billed.
@@ -83,73 +94,88 @@ class Reserved(msgspec.Struct, eq=False):
         Raises:
             BudgetExceeded, RateLimited: there is not enough for it.
         """
-        if self.counting:
+        if self.counting or (self.whole and not attempts and not self.active):
+            self.active = (*self.active, step)
             return None
-        needs, used = self.needs, self._used(attempts)
-        worst = _worst(step, needs)
+        usd, tokens = self._used(attempts)
+        worst_usd, worst_tokens = _worst(step, self.needs)
         cap = None
-        wanted = _sum(used, worst)
-        if not await self._raised(wanted):
-            cap = self._cap(step, used)
+        if not await self._raised(usd + worst_usd, tokens + worst_tokens):
+            cap = self._cap(step, usd, tokens)
             if cap is None:
-                raise self._refusal(wanted)
-            worst = _worst(step, needs, cap * needs.choices)
-        self.active[id(step)] = worst
+                raise self._refusal(usd + worst_usd, tokens + worst_tokens)
+        self.active = (*self.active, step)
         return cap
 
     def ended(self, step: Step) -> None:
         """A step brought nothing, or what it cost is booked: what it might have cost is free for the next."""
-        self.active.pop(id(step), None)
+        self.active = tuple(one for one in self.active if one is not step)
 
     def settle(self, cost: int | None, attempts: Sequence[Attempt], *, sent: bool) -> None:
         """Let the hold go; `cost` in nano-dollars, None where it is unknown: then all that was held counts."""
-        held = self.hold.amounts
-        tokens = sum(one.usage.total for one in attempts if one.usage is not None)
-        used = Amounts(held.usd if cost is None else cost, tokens, 1) if sent else Amounts()
-        self.purse.settle(self.hold, used)
+        if not sent:
+            self.purse.settle(self.hold, 0, 0, 0)
+            return
+        tokens = 0
+        for one in attempts:
+            if one.usage is not None:
+                tokens += one.usage.input + one.usage.output
+        self.purse.settle(self.hold, self.hold.usd if cost is None else cost, tokens, 1)
 
     def headers(self, now: int) -> list[tuple[bytes, bytes]]:
         """What the caller is told of its budgets; `now` in nanoseconds since the epoch."""
-        return told(self.hold.accounts, now)
+        return told(self.hold.group, now)
 
-    def _used(self, attempts: Sequence[Attempt]) -> Amounts:
-        """What earlier attempts were billed, and those may be that run."""
-        used = _sum(Amounts(0, 0, 1), *self.active.values())
+    def _used(self, attempts: Sequence[Attempt]) -> tuple[int, int]:
+        """Nano-dollars and tokens that earlier attempts were billed, and those may be that run."""
+        usd = tokens = 0
+        for step in self.active:
+            more_usd, more_tokens = _worst(step, self.needs)
+            usd, tokens = usd + more_usd, tokens + more_tokens
         for one in attempts:
-            cost = self.hold.amounts.usd if one.cost is None else one.cost  # unknown: whatever was held for it
-            used = _sum(used, Amounts(cost, one.usage.total if one.usage is not None else 0))
-        return used
+            usd += self.hold.usd if one.cost is None else one.cost  # unknown: whatever was held for it
+            tokens += one.usage.total if one.usage is not None else 0
+        return usd, tokens
 
-    async def _raised(self, wanted: Amounts) -> bool:
-        held = self.hold.amounts
-        wanted = Amounts(max(wanted.usd, held.usd), max(wanted.tokens, held.tokens), held.requests)
-        if wanted == held or self.purse.more(self.hold, wanted):
+    async def _raised(self, usd: int, tokens: int) -> bool:
+        """Have so much in the hold, if it can be had."""
+        hold = self.hold
+        more_usd, more_tokens = max(usd - hold.usd, 0), max(tokens - hold.tokens, 0)
+        if not (more_usd or more_tokens) or self.purse.more(hold, more_usd, more_tokens):
             return True
-        extra = Amounts(wanted.usd - held.usd, wanted.tokens - held.tokens)
-        await self.purse.fund(self.hold.accounts, extra)
-        return self.purse.more(self.hold, wanted)
+        await self.purse.fund(hold.group, more_usd, more_tokens, 0)
+        return self.purse.more(hold, more_usd, more_tokens)
 
-    def _cap(self, step: Step, used: Amounts) -> int | None:
+    def _cap(self, step: Step, usd: int, tokens: int) -> int | None:
         """Tokens of each answer that fit into what is held; None where too few do, or the request says how many."""
-        price, read, held = step.model.price, most_input(step.model, self.needs), self.hold.amounts
+        price, read, hold = step.model.price, most_input(step.model, self.needs), self.hold
         if self.needs.output_tokens or price is None or read is None:
             return None
         most = most_output(step.model, self.needs)
-        if any(one.budget.unit == "usd" for one in self.hold.accounts):
+        if hold.group.usd:
             each = price.worst(0, 1_000_000) - price.worst(0, 0)  # of a million, for what a single one costs is rounded
-            left = held.usd - used.usd - price.worst(read, 0)
-            most = min(most, left * 1_000_000 // each if each else most)
-        if any(one.budget.unit == "tokens" for one in self.hold.accounts):
-            most = min(most, held.tokens - used.tokens - read)
+            most = min(most, (hold.usd - usd - price.worst(read, 0)) * 1_000_000 // each) if each else most
+        if hold.group.tokens:
+            most = min(most, hold.tokens - tokens - read)
         cap = most // self.needs.choices
         return cap if cap >= LEAST_OUTPUT else None
 
-    def _refusal(self, wanted: Amounts) -> PointsmanError:
-        held = self.hold.amounts
-        extra = Amounts(wanted.usd - held.usd, wanted.tokens - held.tokens)
-        lacking = self.purse.lacking(self.hold.accounts, extra)
-        account = lacking or self.hold.accounts[0]
-        return self.purse.refusal(account, wanted.of(account.budget.unit))
+    def _refusal(self, usd: int, tokens: int) -> PointsmanError:
+        hold = self.hold
+        lacking = self.purse.lacking(hold.group, usd - hold.usd, tokens - hold.tokens, 0)
+        account = lacking or hold.group.every[0]
+        return self.purse.refusal(account, usd if account.budget.unit == "usd" else tokens)
+
+
+def at_once(purse: Purse, group: Group, plan: Plan, needs: Needs) -> Reserved | None:
+    """Hold what a plan may cost, where nothing has to be waited for or changed; else None."""
+    if group.soft or not group.asked:
+        return None
+    usd, tokens, bounded = _dearest(plan, needs)
+    if group.bounded and not bounded:
+        return None
+    hold = purse.take(group, usd, tokens)
+    return None if hold is None else Reserved(purse, hold, plan, needs, whole=True)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,14 +183,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         purse: where it is held.
-        accounts: that the call counts to; at least one.
+        group: the accounts that the call counts to.
         needs: what the request asks for.
         replan: the planner, for a plan within what is left.
         counting: the call only counts tokens, which costs nothing.
     """
 
     purse: Purse
-    accounts: tuple[Account, ...]
+    group: Group
     needs: Needs
     replan: Replan
     counting: bool = False
@@ -176,67 +202,65 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             BudgetExceeded, RateLimited: what is left does for no plan.
             StoreUnavailable: what is left cannot be known.
         """
-        purse, accounts, needs = self.purse, self.accounts, self.needs
+        purse, group, needs = self.purse, self.group, self.needs
         if self.counting:
-            return await self._hold(plan, Amounts(0, 0, 1))
-        if any(not one.asked for one in accounts):
-            await purse.fund(accounts, Amounts(0, 0, 1))
-        frugal = any(_soft(one) for one in accounts)
-        if frugal or (self._funds() is not None and any(worst_case(one.model, needs) is None for one in plan.steps)):
+            made = await hold(purse, group)
+            made.counting = True
+            return made
+        if not group.asked:
+            await purse.fund(group, 0, 0)
+        frugal = any(_soft(one) for one in group.every)
+        usd, tokens, bounded = _dearest(plan, needs)
+        if frugal or (group.bounded and not bounded):
             plan = self._within(frugal=frugal)
-        wanted = _dearest(plan, needs)
-        taken = purse.take(accounts, wanted)
+            usd, tokens, _ = _dearest(plan, needs)
+        taken = purse.take(group, usd, tokens)
         if taken is None:
-            await purse.fund(accounts, wanted)
-            taken = purse.take(accounts, wanted)
+            await purse.fund(group, usd, tokens)
+            taken = purse.take(group, usd, tokens)
         if taken is not None:
-            return Reserved(purse, taken, plan, needs, active={})
+            return Reserved(purse, taken, plan, needs, whole=True)
         plan = self._within(frugal=frugal)
-        return await self._hold(plan, self._affordable(_dearest(plan, needs)))
-
-    async def _hold(self, plan: Plan, amounts: Amounts) -> Reserved:
-        made = await hold(self.purse, self.accounts, amounts)
-        made.plan, made.needs, made.counting = plan, self.needs, self.counting
+        made = await hold(purse, group, *self._affordable(plan))
+        made.plan, made.needs = plan, needs
         return made
 
     def _within(self, *, frugal: bool) -> Plan:
         try:
             return self.replan(self._funds(), frugal)
         except BudgetExceeded as error:
-            money = [one for one in self.accounts if one.budget.hard and one.budget.unit == "usd"]
-            told = self.purse.refusal(min(money, key=_open), 0)
+            told = self.purse.refusal(min((one for one in self.group.usd if one.hard), key=_open), 0)
             told.message = f"{told.message}; {error.message}"
             raise told from None
 
     def _funds(self) -> int | None:
         """Nano-dollars that are left where money is bounded; None where it is not."""
-        return min((one.open for one in self.accounts if one.budget.hard and one.budget.unit == "usd"), default=None)
+        return min((one.open for one in self.group.usd if one.hard), default=None)
 
-    def _affordable(self, wanted: Amounts) -> Amounts:
-        """What can be held where a request says not how long its answer may be, and is told so: all that is left."""
+    def _affordable(self, plan: Plan) -> tuple[int, int]:
+        """What is to be held for a plan within what is left: where the length of an answer can be set, no more."""
+        usd, tokens, _ = _dearest(plan, self.needs)
         if self.needs.output_tokens:
-            return wanted
-        hard = [one for one in self.accounts if one.budget.hard]
-        usd = min([wanted.usd, *(one.open for one in hard if one.budget.unit == "usd")])
-        tokens = min([wanted.tokens, *(one.open for one in hard if one.budget.unit == "tokens")])
-        return Amounts(usd, tokens, 1)
+            return usd, tokens
+        usd = min([usd, *(one.open for one in self.group.usd if one.hard)])
+        return usd, min([tokens, *(one.open for one in self.group.tokens if one.hard)])
 
 
-async def hold(purse: Purse, accounts: tuple[Account, ...], amounts: Amounts) -> Reserved:
-    """Hold these amounts in every account.
+async def hold(purse: Purse, group: Group, usd: int = 0, tokens: int = 0) -> Reserved:
+    """Hold these amounts, and one request, in every account.
 
     Raises:
         BudgetExceeded, RateLimited: one of them has not enough.
         StoreUnavailable: what is left cannot be known.
     """
-    taken = purse.take(accounts, amounts)
+    taken = purse.take(group, usd, tokens) if group.asked else None
     if taken is None:
-        await purse.fund(accounts, amounts)
-        taken = purse.take(accounts, amounts)
+        await purse.fund(group, usd, tokens)
+        taken = purse.take(group, usd, tokens)
     if taken is None:
-        account = purse.lacking(accounts, amounts) or accounts[0]
-        raise purse.refusal(account, amounts.of(account.budget.unit))
-    return Reserved(purse, taken, active={})
+        account = purse.lacking(group, usd, tokens) or group.every[0]
+        raise purse.refusal(account, {"usd": usd, "tokens": tokens, "requests": 1}[account.budget.unit])
+    return Reserved(purse, taken)
 
 
 def _open(account: Account) -> int:
@@ -248,24 +272,26 @@ def _soft(account: Account) -> bool:
     return budget.soft < 1 and budget.amount - account.open >= budget.soft * budget.amount
 
 
-def _worst(step: Step, needs: Needs, output: int | None = None) -> Amounts:
-    """The most that an answer of a step can use; nothing where that is unknown, which only soft budgets allow."""
-    written = most_output(step.model, needs) if output is None else output
+def _worst(step: Step, needs: Needs) -> tuple[int, int]:
+    """Nano-dollars and tokens that an answer of a step can use at most; 0 where it is unknown, under soft budgets."""
     read = most_input(step.model, needs)
-    return Amounts(worst_case(step.model, needs, written) or 0, (read or needs.input_tokens) + written)
+    return worst_case(step.model, needs) or 0, (read or needs.input_tokens) + most_output(step.model, needs)
 
 
-def _dearest(plan: Plan, needs: Needs) -> Amounts:
-    worst = [_worst(step, needs) for step in plan.steps]
-    return Amounts(max(one.usd for one in worst), max(one.tokens for one in worst), 1)
-
-
-def _sum(*amounts: Amounts) -> Amounts:
-    return Amounts(
-        sum(one.usd for one in amounts),
-        sum(one.tokens for one in amounts),
-        sum(one.requests for one in amounts),
-    )
+def _dearest(plan: Plan, needs: Needs) -> tuple[int, int, bool]:
+    """The most of what the steps of a plan can use, and whether all of them have a bound."""
+    usd = tokens = 0
+    bounded = True
+    for step in plan.steps:
+        model, rate = step.model, step.dearest
+        read, written = most_input(model, needs), most_output(model, needs)
+        if rate is None or read is None:
+            bounded = False
+            tokens = max(tokens, (read or needs.input_tokens) + written)
+            continue
+        usd = max(usd, read * rate[0] + written * rate[1] + rate[2])
+        tokens = max(tokens, read + written)
+    return -(-usd // PICOS_PER_NANO), tokens, bounded
 
 
 def payer_of(principal: Principal, user: str, session: str, route: str) -> Payer:
@@ -281,20 +307,23 @@ def payer_of(principal: Principal, user: str, session: str, route: str) -> Payer
     )
 
 
-def told(accounts: Sequence[Account], now: int) -> list[tuple[bytes, bytes]]:
+def told(group: Group, now: int) -> list[tuple[bytes, bytes]]:
     """Headers: what is left of the tightest budget, and of the tightest rates, as OpenAI's clients read."""
     headers = []
-    money = [one for one in accounts if one.budget.unit == "usd"]
-    if money:
-        headers.append((b"x-pointsman-budget-left-usd", usd_text(min(one.open for one in money)).encode()))
-    for unit in ("requests", "tokens"):
-        of_unit = [one for one in accounts if one.budget.unit == unit]
-        if of_unit:
-            one = min(of_unit, key=_open)
-            resets = f"{max((one.end - now) // 1_000_000, 0)}ms" if one.budget.period != "total" else "0ms"
-            headers += [
-                (b"x-ratelimit-limit-%b" % unit.encode(), b"%d" % one.budget.amount),
-                (b"x-ratelimit-remaining-%b" % unit.encode(), b"%d" % one.open),
-                (b"x-ratelimit-reset-%b" % unit.encode(), resets.encode()),
-            ]
+    if group.usd:
+        left = min([one.leased - one.spent - one.held + one.left for one in group.usd])
+        headers.append((b"x-pointsman-budget-left-usd", usd_text(max(left, 0)).encode()))
+    if group.requests:
+        headers += _rate(b"requests", group.requests, now)
+    if group.tokens:
+        headers += _rate(b"tokens", group.tokens, now)
     return headers
+
+
+def _rate(unit: bytes, accounts: Sequence[Account], now: int) -> tuple[tuple[bytes, bytes], ...]:
+    one = accounts[0] if len(accounts) == 1 else min(accounts, key=_open)
+    return (
+        (b"x-ratelimit-limit-" + unit, b"%d" % one.budget.amount),
+        (b"x-ratelimit-remaining-" + unit, b"%d" % one.open),
+        (b"x-ratelimit-reset-" + unit, b"%ds" % max(-((now - one.end) // _NANO), 0)),
+    )

@@ -37,7 +37,7 @@ from pointsman.line.executor import Hunt
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts, Saver
 from pointsman.line.rescue import Rescue
-from pointsman.line.reserve import Purse, Request, Reserved, payer_of
+from pointsman.line.reserve import Purse, Request, Reserved, at_once, payer_of
 from pointsman.line.settle import Run
 from pointsman.line.standby import stood_in
 from pointsman.wire.port import Spoken
@@ -161,18 +161,19 @@ class Line:
 
 async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver: Saver) -> Reserved | None:
     """Hold what the plan may cost, or a plan within what is left. Raises as `Request.reserve`."""
-
-    def replan(funds: int | None, frugal: bool) -> Plan:
-        asked, needs = incoming.model, incoming.needs
-        return saver.within(asked, needs, now=run.started, draw=run.draw or 0.0, funds=funds, frugal=frugal)
-
     payer = payer_of(run.principal, incoming.user, run.wishes.session, plan.route)
-    accounts = purse.accounts(payer, run.started)
-    if not accounts:
+    group, needs = purse.accounts(payer, run.started), incoming.needs
+    if group is None:
         return None
     counting = incoming.surface in COUNTING
-    request = Request(purse=purse, accounts=accounts, needs=incoming.needs, replan=replan, counting=counting)
-    return await request.reserve(plan)
+    if not counting and (reserved := at_once(purse, group, plan, needs)) is not None:
+        return reserved
+
+    def replan(funds: int | None, frugal: bool) -> Plan:
+        asked, draw = incoming.model, run.draw or 0.0
+        return saver.within(asked, needs, now=run.started, draw=draw, funds=funds, frugal=frugal)
+
+    return await Request(purse=purse, group=group, needs=needs, replan=replan, counting=counting).reserve(plan)
 
 
 async def stopped(run: Run, reply: Reply) -> PointsmanError | None:
