@@ -169,8 +169,8 @@ class Purse:
         hold.tokens += tokens
         return True
 
-    def refusal(self, account: Account, needed: int) -> BudgetExceeded | RateLimited:
-        """The error for a call that needs so much (in the budget's unit) of an account that has less."""
+    def refusal(self, account: Account, needed: int | None) -> BudgetExceeded | RateLimited:
+        """The error for a call that needs so much (in the budget's unit; None: see there) of an account with less."""
         return _refusal(account, needed, self._clock.now())
 
     def settle(self, hold: Hold, usd: int, tokens: int, requests: int) -> None:
@@ -314,18 +314,21 @@ def _name(key: _Key) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[:40]}… {hashlib.sha256(name.encode()).hexdigest()}"
 
 
-def _refusal(account: Account, needed: int, now: int) -> BudgetExceeded | RateLimited:
+def _refusal(account: Account, needed: int | None, now: int) -> BudgetExceeded | RateLimited:
     """The error for a call that an account has not enough for: which budget, how much is left, when it resets."""
     budget = account.budget
     unit, left = budget.unit, account.open
     has = f"{usd_text(left)} usd" if unit == "usd" else f"{left:,} {unit}"
-    needs = f"{usd_text(needed)} usd" if unit == "usd" else f"{needed:,} {unit}"
+    needs = ""
+    if needed is not None:
+        amount = f"{usd_text(needed)} usd" if unit == "usd" else f"{needed:,} {unit}"
+        needs = f", and this request may need up to {amount}"
     seconds = None if budget.period == "total" else max((account.end - now) / _NANO, 0.0)
     ends = "it does not reset" if seconds is None else f"it resets at {_moment(account.end)}"
     if unit == "requests":
         what = f"The limit is reached ({budget.name}); {ends}"
     else:
-        what = f"The budget has {has} left ({budget.name}), and this request may need up to {needs}; {ends}"
+        what = f"The budget has {has} left ({budget.name}){needs}; {ends}"
     if budget.rate:
         return RateLimited(what, retry_after=seconds, hint="wait, or ask for less")
     return BudgetExceeded(what, hint="ask for fewer tokens (`max_tokens`), or have the budget raised")

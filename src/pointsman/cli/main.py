@@ -24,6 +24,7 @@ VERBS = {
     "status": "Show how the providers are, as a running gateway knows it.",
     "logs": "Show recent calls, or one call with its decision.",
     "reliability": "Show uptime of providers and failovers of routes.",
+    "budgets": "Show what is used and left of budgets.",
     "alerts": "Try the channels that alerts go to.",
     "keys": "Create, list and revoke keys.",
     "doctor": "Check this installation.",

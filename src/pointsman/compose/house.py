@@ -32,6 +32,7 @@ from pointsman.compose.sending import Sending
 from pointsman.config.load import Loaded
 from pointsman.config.schema import Config
 from pointsman.config.watch import Source, Watcher
+from pointsman.core.budget import Budget
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock, Ids, SystemDraw
 from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
@@ -154,6 +155,10 @@ class House:
         """
         incoming = self.dialects.chat.read_request(body, "chat.completions")
         return self.planner.plan(incoming.model, incoming.needs, now=self.pieces.clock.now(), draw=0.0)
+
+    def budgets(self) -> list[Budget]:
+        """Every budget in force."""
+        return [budget(said) for said in self.loaded.config.budgets]
 
     def names(self) -> list[str]:
         """Routes and configured or local models that a caller can name."""
@@ -332,7 +337,7 @@ class House:
         self.transitions.expect(targets, self.pieces.clock.now())
         self.alerting.configure(self.loaded.config.alerts, {*routes, *(model.name for model in models)})
         self.checks.configure(models, self.directory.unavailable)
-        self.pieces.purse.configure("file", map(budget, self.loaded.config.budgets))
+        self.pieces.purse.configure("file", self.budgets())
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces

@@ -80,7 +80,7 @@ def table(house: House, state: HouseState) -> Table:
         return admit(house.line.parts, arrival)
 
     every, one = models(state, list_writers(), admitted)
-    reading = Reading(house.questions, admitted, house.pieces.clock)
+    reading = Reading(house.questions, admitted, house.pieces.clock, house.budgets)
     health = Health(state, admitted)
     stored = StoredResponses(house.pieces.responses, admitted, lambda: house.loaded.config.responses.store)
     files = Files("pointsman.dashboard", house.loaded.config.server.root_path)
@@ -100,6 +100,7 @@ def table(house: House, state: HouseState) -> Table:
             "/api/totals": {"GET": reading.totals},
             "/api/conformance": {"GET": reading.conformance},
             "/api/reliability": {"GET": reading.reliability},
+            "/api/budgets": {"GET": reading.budgets},
             "/": {"GET": files.page},
             "": {"GET": files.page},
         },

@@ -118,7 +118,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     def said(self) -> str:
         """The limit alone: `5 usd a day`."""
         amount = usd_text(self.amount) if self.unit == "usd" else f"{self.amount:,}"
-        return f"{amount} {self.unit} in all" if self.period == "total" else f"{amount} {self.unit} a {self.period}"
+        return f"{amount} {self.unit} {every(self.period)}"
 
     def whose(self, payer: Payer) -> tuple[str, ...] | None:
         """Whose account a call counts to; None where it counts to none."""
@@ -204,6 +204,11 @@ class Hold(msgspec.Struct, eq=False):
     tokens: int
     requests: int = 1
     settled: bool = False
+
+
+def every(period: Period) -> str:
+    """A period in a sentence: `a day`, `an hour`, `in all`."""
+    return {"total": "in all", "hour": "an hour"}.get(period, f"a {period}")
 
 
 def window(period: Period, now: int) -> tuple[int, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.engine import Connection
 
+from pointsman.core.budget import Budget
 from pointsman.core.clock import encode_id
 from pointsman.insight import summing
 from pointsman.insight.answers import (
@@ -20,6 +22,7 @@ from pointsman.insight.answers import (
     Totals,
     Written,
 )
+from pointsman.insight.budgets import BudgetUse, budgets_in_use
 from pointsman.insight.reliability import reliability
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
 from pointsman.store import tables
@@ -144,6 +147,11 @@ class Questions:
         """How reliable providers were, and how often routes failed over (nanoseconds since the epoch)."""
         with self._reader.connect() as connection:
             return reliability(connection, since, now, by)
+
+    def budgets(self, budgets: Iterable[Budget], now: int, key: str = "") -> list[BudgetUse]:
+        """What is used and left of budgets (nanoseconds since the epoch); with `key`, of that key alone."""
+        with self._reader.connect() as connection:
+            return budgets_in_use(connection, budgets, now, key)
 
     def close(self) -> None:
         """Let go of the store."""

@@ -62,8 +62,8 @@ class Purse(Protocol):
         """Get what these amounts need where it is not at hand. Raises `StoreUnavailable`."""
         ...
 
-    def refusal(self, account: Account, needed: int) -> BudgetExceeded | RateLimited:
-        """The error for a call that an account has not enough for."""
+    def refusal(self, account: Account, needed: int | None) -> BudgetExceeded | RateLimited:
+        """The error for a call that needs so much of an account that has less; None: more than there is."""
         ...
 
 
@@ -229,7 +229,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return self.replan(self._funds(), frugal)
         except BudgetExceeded as error:
-            told = self.purse.refusal(min((one for one in self.group.usd if one.hard), key=_open), 0)
+            told = self.purse.refusal(min((one for one in self.group.usd if one.hard), key=_open), None)
             told.message = f"{told.message}; {error.message}"
             raise told from None
 

@@ -10,11 +10,12 @@ import asyncio
 import datetime as dt
 import re
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import msgspec
 
+from pointsman.core.budget import Budget
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock
 from pointsman.core.errors import InvalidRequest, NotFound
@@ -43,10 +44,17 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY}
 class Reading:
     """Handlers over one ledger."""
 
-    def __init__(self, questions: Callable[[], Questions], admit: Callable[[Arrival], Principal], clock: Clock) -> None:
+    def __init__(
+        self,
+        questions: Callable[[], Questions],
+        admit: Callable[[Arrival], Principal],
+        clock: Clock,
+        budgets: Callable[[], Sequence[Budget]] = tuple,
+    ) -> None:
         self._questions = questions
         self._admit = admit
         self._clock = clock
+        self._budgets = budgets
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def calls(self, arrival: Arrival, reply: Reply) -> None:
@@ -109,6 +117,12 @@ class Reading:
         now = self._clock.now()
         since = begun(said.get("since", _MONTH), now)
         await send(reply, await self._ask(lambda: self._questions().reliability(since, now, cast("Period", by))))
+
+    async def budgets(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /api/budgets`: what is used and left of every budget; for a key, of its own."""
+        principal = self._admit(arrival)
+        budgets, now = self._budgets(), self._clock.now()
+        await send(reply, {"budgets": await self._ask(lambda: self._questions().budgets(budgets, now, principal.id))})
 
     async def _find(self, wanted: str, principal: Principal) -> CallDetail:
         def ask() -> CallDetail | None:

@@ -1,0 +1,62 @@
+"""`pointsman budgets` and `GET /api/budgets`, after real calls."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import yaml
+
+from pointsman.testing import Script, SimModel, SimProvider, Simulator
+
+Serving = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+def said(path: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "pointsman", "budgets", "--config", str(path), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+async def test_what_is_spent_is_shown_by_verb_and_path(serving: Serving, tmp_path: Path) -> None:
+    script = Script(providers=(SimProvider(name="one", models=(SimModel(name="m-1"),)),))
+    async with Simulator(script) as sim:
+        config = {
+            "providers": {"one": {"dialect": "openai-chat", "base_url": sim.url_of("one"), "api_key_env": ""}},
+            "models": {"m": {"provider": "one", "model": "m-1", "price": {"input": 1, "output": 10}, "context": 8000}},
+            "budgets": [
+                {"limit": "5usd/day"},
+                {"each": "user", "limit": "1usd"},
+                {"route": "m", "limit": "100 requests/hour"},
+                {"team": "search", "limit": "1usd/day", "hard": False, "soft": 0.5},
+            ],
+            "store": f"sqlite:///{tmp_path / 'ledger.db'}",
+            "discover": False,
+            "local": False,
+        }
+        path = tmp_path / "pointsman.yaml"
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        async with serving(path) as served:
+            body = {"model": "m", "user": "anna", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+            async with httpx2.AsyncClient(base_url=served.url) as client:
+                answer = await client.post("/v1/chat/completions", json=body)
+        cost = round(float(answer.headers["x-pointsman-cost-usd"]) * 1e9)
+        async with serving(path) as served, httpx2.AsyncClient(base_url=served.url) as client:
+            over_http = (await client.get("/api/budgets")).json()["budgets"]
+    printed = json.loads(said(path, "--json"))
+    assert printed == over_http
+    everybody, anna, route, team = printed
+    assert (everybody["spent"], everybody["held"], everybody["left"]) == (cost, 0, 5_000_000_000 - cost)
+    assert (anna["whose"], anna["spent"], anna["resets"]) == ("anna", cost, None)
+    assert (route["whose"], route["spent"], route["left"]) == ("m", 1, 99)
+    assert (team["spent"], team["hard"]) == (0, False)
+    table = said(path).splitlines()
+    assert table[0].split() == ["BUDGET", "OF", "LIMIT", "SPENT", "HELD", "LEFT", "RESETS"]
+    assert table[2].split()[:5] == ["each", "user", "anna", "$1", "in"]
+    assert "100 requests an hour" in table[3]
+    assert "$1 a day (soft)" in table[4]
