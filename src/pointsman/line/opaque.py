@@ -31,7 +31,7 @@ from pointsman.core.ports import STOPPING, Headers, Reply, UpstreamRequest, Upst
 from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
 from pointsman.line.reserve import hold, payer_of
-from pointsman.line.settle import Run
+from pointsman.line.settle import Run, begin
 from pointsman.line.trail import Ended
 from pointsman.line.words import error_body
 from pointsman.wire.port import Spoken
@@ -78,7 +78,7 @@ class OpaqueLine:
 
     async def walk(self, arrival: Arrival, reply: Reply) -> None:
         """Serve one call. Raises nothing of ours once the answer has begun; before that, the caller is told."""
-        run = Run(self._parts, arrival, "passthrough", self._dialect)
+        run = begin(self._parts, arrival, "passthrough", self._dialect)
         try:
             await self._serve(run, reply)
         except PointsmanError as error:

@@ -9,10 +9,10 @@ from pointsman.core.errors import CallerGone, PointsmanError, UpstreamError, Ups
 from pointsman.core.model import Ability
 from pointsman.core.outcome import Outcome, Status
 from pointsman.core.plan import Plan, Sticky
-from pointsman.core.ports import NOBODY
+from pointsman.core.ports import NOBODY, Principal
 from pointsman.core.usage import Usage
 from pointsman.line.conversations import Turn
-from pointsman.line.parts import NO_WISHES, Parts, Won
+from pointsman.line.parts import NO_WISHES, Parts, Wishes, Won
 from pointsman.line.reserve import Reserved
 from pointsman.line.trail import Ended, Trail
 from pointsman.wire.port import Spoken
@@ -25,29 +25,35 @@ _CHARS_PER_TOKEN = 4
 _NOTHING = AnswerFacts()
 
 
-class Run:
-    """One call's notes on its way down the line; turned into one frozen outcome at its end."""
+class Run(msgspec.Struct, eq=False):
+    """One call's notes on its way down the line; turned into one frozen outcome at its end.
 
-    def __init__(self, parts: Parts, arrival: Arrival, surface: Surface, dialect: Spoken) -> None:
-        self.parts = parts
-        self.arrival = arrival
-        self.surface = surface
-        self.dialect = dialect
-        self.started = parts.clock.now()
-        self.id = parts.ids.new(self.started)
-        self.trail = Trail(parts.clock, parts.health)
-        self.principal = NOBODY
-        self.incoming: Incoming | None = None
-        self.asked = ""  # what was asked for, where no dialect read it
-        self.wishes = NO_WISHES
-        self.plan: Plan | None = None
-        self.won: Won | None = None
-        self.kept: AnswerFacts | None = None  # of an old answer that stood in for the one that nobody gave
-        self.turn: Turn | None = None
-        self.sent = b""  # a whole answer as it was delivered, where its turn keeps it
-        self.cost: int | None = None
-        self.draw: float | None = None
-        self.reserved: Reserved | None = None  # what it holds of budgets
+    Attributes:
+        asked: what was asked for, where no dialect read it.
+        kept: of an old answer that stood in for the one that nobody gave.
+        sent: a whole answer as it was delivered, where its turn keeps it.
+        reserved: what it holds of budgets.
+    """
+
+    parts: Parts
+    arrival: Arrival
+    surface: Surface
+    dialect: Spoken
+    started: int
+    id: str
+    trail: Trail
+    principal: Principal = NOBODY
+    incoming: Incoming | None = None
+    asked: str = ""
+    wishes: Wishes = NO_WISHES
+    plan: Plan | None = None
+    won: Won | None = None
+    kept: AnswerFacts | None = None
+    turn: Turn | None = None
+    sent: bytes = b""
+    cost: int | None = None
+    draw: float | None = None
+    reserved: Reserved | None = None
 
     def session(self, by: Sticky) -> str:
         """What this call shares with those that belong to it: its session, else how its prompt begins, else who calls.
@@ -162,6 +168,13 @@ class Run:
             request_body=arrival.body if self.parts.keep_content else None,
             answer_body=won.body if won is not None and won.relay is None and self.parts.keep_content else None,
         )
+
+
+def begin(parts: Parts, arrival: Arrival, surface: Surface, dialect: Spoken) -> Run:
+    """A call begins: its notes, still empty."""
+    started = parts.clock.now()
+    trail = Trail(parts.clock, parts.health)
+    return Run(parts, arrival, surface, dialect, started, parts.ids.new(started), trail)
 
 
 def _whole(relay: Relay, facts: AnswerFacts) -> AnswerFacts:

@@ -38,7 +38,7 @@ from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts, Saver
 from pointsman.line.rescue import Rescue
 from pointsman.line.reserve import Purse, Request, Reserved, at_once, payer_of
-from pointsman.line.settle import Run
+from pointsman.line.settle import Run, begin
 from pointsman.line.standby import stood_in
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import so_far_of
@@ -61,7 +61,7 @@ class Line:
         Every error of ours becomes an answer in the caller's dialect, and is also returned. Cancelling means that the
         caller has left: the upstream request is closed, what was used is booked, and the cancellation goes on.
         """
-        run = Run(self.parts, arrival, surface, dialect)
+        run = begin(self.parts, arrival, surface, dialect)
         try:
             await self._serve(run, reply)
         except PointsmanError as error:

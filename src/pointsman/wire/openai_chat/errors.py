@@ -9,7 +9,7 @@ import msgspec
 from pointsman.core.errors import PointsmanError, UpstreamRefused
 from pointsman.wire.our_errors import ours
 
-_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_TYPES = {401: "authentication_error", 402: "insufficient_quota", 403: "permission_error", 429: "rate_limit_error"}
 _ENCODER = msgspec.json.Encoder()
 
 
