@@ -10,6 +10,7 @@ import pytest
 from pointsman.access.keys import KeyRing
 from pointsman.core.clock import SystemClock, SystemIds
 from pointsman.core.errors import InvalidRequest, NotFound, StoreUnavailable
+from pointsman.core.key_terms import Terms
 from pointsman.core.ports import Principal
 from pointsman.store.database import open_database
 from pointsman.store.keys import SqlKeyStore
@@ -118,7 +119,7 @@ def test_a_ring_that_never_read_its_store_lets_nobody_in(tmp_path):
 def test_an_expired_key_is_refused_from_that_moment(store):
     clock = SetClock()
     ring = KeyRing(store, clock, SystemIds())
-    made = ring.create("short", expires=clock.time + 10)
+    made = ring.create("short", Terms(expires=clock.time + 10))
     ring.refresh()
     assert ring.check(made.secret) is not None
     clock.time += 10

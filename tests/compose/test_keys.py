@@ -77,7 +77,7 @@ async def test_a_key_is_accepted_wherever_clients_put_it(
         name, _, value = header.format(await make_key(served, "app")).partition(": ")
         answer = await ask(served, "POST", "/v1/chat/completions", QUESTION, {name: value})
         assert answer.status == 200
-        assert (await ask(served, "GET", "/api/status", None, {name: value})).status == 200
+        assert (await ask(served, "GET", "/v1/models", None, {name: value})).status == 200
         assert sim.journal[-1].header("authorization") == "", "our key stays with us"
         assert sim.journal[-1].header("x-api-key") == ""
 

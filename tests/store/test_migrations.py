@@ -42,7 +42,14 @@ def test_the_history_arrives_at_the_schema(store_url, database):
     migrate(database, 1)
     by_history = reflected(store_url)
     by_history.pop("migrations")
-    for name in TABLES | {"keys": (), "settings": (), "written": (), "responses": (), "health_events": ()}:
+    for name in (
+        TABLES
+        | {"keys": (), "settings": (), "written": (), "responses": (), "health_events": ()}
+        | {
+            "former_secrets": (),
+            "budgets": (),
+        }
+    ):
         database.run(f"DROP TABLE {name}")
     location = locate(store_url)
     engine = create_engine(

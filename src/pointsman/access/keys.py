@@ -6,13 +6,16 @@ import asyncio
 import hashlib
 import logging
 import secrets
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from pointsman.core.clock import Clock, Ids
 from pointsman.core.errors import InvalidRequest, NotFound, PointsmanError, StoreUnavailable
-from pointsman.core.key import KeyRow
+from pointsman.core.key import BudgetRow, Former, KeyRow
+from pointsman.core.key_terms import Amount, Changes, Terms, check_label
 from pointsman.core.ports import Principal
 
 _log = logging.getLogger("pointsman")
@@ -23,7 +26,7 @@ REFRESH_SECONDS = 0.4
 _SECRET_CHARS = 40
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LONGEST = 256
-_NAME_CHARS = 100
+_NOTHING = Terms()
 
 
 class KeyStore(Protocol):
@@ -41,13 +44,39 @@ class KeyStore(Protocol):
         """All keys, oldest first."""
         ...
 
-    def add(self, row: KeyRow) -> None:
-        """Keep a new key."""
+    def budgets(self) -> list[BudgetRow]:
+        """Every budget that came with a key and has not ended, oldest first."""
+        ...
+
+    def add(self, row: KeyRow, budgets: Iterable[BudgetRow] = ()) -> None:
+        """Keep a new key and its budgets."""
+        ...
+
+    def rotate(self, row: KeyRow, now: int) -> bool:
+        """Put a new secret in force: `row` has it, and the former ones; whether there was an active key of that id."""
+        ...
+
+    def edit(self, key_id: str, changes: Changes, budgets: Iterable[BudgetRow] | None, now: int) -> bool:
+        """Keep what changes of a key, and its budgets instead of those before; None leaves them.
+
+        Whether there was an active key of that id.
+        """
         ...
 
     def revoke(self, key_id: str, now: int) -> bool:
-        """Revoke a key for good; whether there was an active one of that id."""
+        """Revoke a key for good, with its budgets; whether there was an active one of that id."""
         ...
+
+
+class FileKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that stands in the configuration: what it is, and the secrets that open it, from the environment.
+
+    Its row has no digest; `budgets` are what it brings.
+    """
+
+    row: KeyRow
+    secrets: tuple[str, ...]
+    budgets: tuple[BudgetRow, ...] = ()
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +95,10 @@ class KeyRing:
         ids: for new keys.
         required: whether a key must be sent even while none exists, because the configuration says so or because
             the server listens beyond this machine.
+
+    Attributes:
+        budgets: those that came with keys and are in force, as of the last look at the store.
+        last_error: why the store could not be read at the last look; empty where it could.
     """
 
     def __init__(self, store: KeyStore, clock: Clock, ids: Ids, *, required: bool = False) -> None:
@@ -75,18 +108,39 @@ class KeyRing:
         self._required = required
         self._salt = b""
         self._version: str | None = None
+        self._rows: list[KeyRow] = []
+        self._kept: tuple[BudgetRow, ...] = ()
+        self._named: tuple[FileKey, ...] = ()
         self._ring: dict[bytes, tuple[Principal, int | None]] = {}
         self._any = True  # until the store was read: fail closed
+        self._on_budgets: Callable[[tuple[BudgetRow, ...]], None] = _nobody
+        self.budgets: tuple[BudgetRow, ...] = ()
         self.last_error = ""
 
     @property
     def demanded(self) -> bool:
         """Whether a key must be sent."""
-        return self._required or self._any
+        return self._required or self._any or bool(self._named)
 
     def require(self, *, required: bool) -> None:
         """Put a changed configuration in force: whether a key must be sent even while none exists."""
         self._required = required
+
+    def tell(self, on_budgets: Callable[[tuple[BudgetRow, ...]], None]) -> None:
+        """Tell somebody of the budgets whenever they may have changed, before any key that they bind opens the door.
+
+        It is called on whichever thread looks at the store.
+        """
+        self._on_budgets = on_budgets
+        self._tell_budgets()
+
+    def declare(self, named: Iterable[FileKey]) -> None:
+        """Put the keys of a configuration in force, instead of those of the one before."""
+        self._named = tuple(named)
+        if self._version is None:
+            self._tell_budgets()
+        else:
+            self._put_up()
 
     def check(self, secret: str) -> Principal | None:
         """The key's holder, or None if unknown, expired or revoked.
@@ -105,7 +159,7 @@ class KeyRing:
             )
         if len(secret) > _LONGEST:
             return None
-        found = self._ring.get(hashlib.sha256(self._salt + secret.encode("utf-8", "replace")).digest())
+        found = self._ring.get(self._digest(secret))
         if found is None:
             return None
         principal, expires = found
@@ -121,13 +175,10 @@ class KeyRing:
         if version == self._version:
             return False
         rows = self._store.load()
+        self._kept = tuple(self._store.budgets())
         self._salt = self._store.salt()
-        # A new dictionary in place of the old one: a check on another thread sees one or the other.
-        self._ring = {
-            bytes.fromhex(row.digest): (Principal(id=row.id, name=row.name), row.expires)
-            for row in rows
-            if row.revoked is None
-        }
+        self._rows = rows
+        self._put_up()
         # Keys are revoked, never deleted, so their rows vanish only with the whole store. The door stays shut then.
         vanished = self._any and self._version is not None and not rows
         if vanished:
@@ -159,48 +210,171 @@ class KeyRing:
                 self.last_error = error.message
             await asyncio.sleep(seconds)
 
-    def create(self, name: str, *, expires: int | None = None) -> NewKey:
-        """Make a key (expiry in nanoseconds since the epoch). Does I/O.
+    def _put_up(self) -> None:
+        """The ring from what is known; a new one in place of the old: a check on another thread sees one or the other.
+
+        Keys whose secrets would be the same are told apart by nobody; the configuration's comes last and counts.
+        """
+        ring: dict[bytes, tuple[Principal, int | None]] = {}
+        for row in self._rows:
+            if row.revoked is None:
+                holder = _holder(row)
+                ends = (row.expires,) if row.expires is not None else ()
+                for former in row.former:
+                    ring[bytes.fromhex(former.digest)] = holder, min((former.until, *ends))
+                ring[bytes.fromhex(row.digest)] = holder, row.expires
+        for one in self._named:
+            for secret in one.secrets:
+                ring[self._digest(secret)] = _holder(one.row), None
+        self._tell_budgets()
+        self._ring = ring
+
+    def _tell_budgets(self) -> None:
+        self.budgets = (*self._kept, *(budget for one in self._named for budget in one.budgets))
+        self._on_budgets(self.budgets)
+
+    def _digest(self, secret: str) -> bytes:
+        return hashlib.sha256(self._salt + secret.encode("utf-8", "replace")).digest()
+
+    # Keeping keys; all of these do I/O and raise `StoreUnavailable`
+
+    def create(self, name: str, terms: Terms = _NOTHING) -> NewKey:
+        """Make a key.
 
         Raises:
             InvalidRequest: no name, or one that is too long or not printable.
-            StoreUnavailable: it was not kept.
         """
-        if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable():
-            raise InvalidRequest(f"a key needs a name of 1 to {_NAME_CHARS} printable characters", param="name")
+        check_label(name, "name", needed=True)
         now = self._clock.now()
-        secret = MARK + "".join([secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARS)])
+        secret = _new_secret()
         row = KeyRow(
             id=self._ids.new(now),
             name=name.strip(),
             prefix=secret[:PREFIX_CHARS],
-            digest=hashlib.sha256(self._store.salt() + secret.encode()).hexdigest(),
+            digest=self._digest_in_store(secret),
             created=now,
-            expires=expires,
+            expires=terms.expires,
+            team=terms.team.strip(),
+            project=terms.project.strip(),
+            allow=terms.allow,
+            parallel=terms.parallel,
+            admin=terms.admin,
         )
-        self._store.add(row)
+        self._store.add(row, self._budgets_of(row.id, terms.budgets, now))
         return NewKey(secret=secret, row=row)
 
-    def list(self) -> list[KeyRow]:
-        """All keys, oldest first, revoked ones included. Does I/O."""
-        return self._store.load()
+    def rotate(self, which: str, overlap: int) -> NewKey:
+        """Give a key a new secret; those before are good for so many nanoseconds more, or for what they had left.
+
+        Raises:
+            NotFound, InvalidRequest: as `revoke`.
+        """
+        now = self._clock.now()
+        row = self._active(which)
+        secret = _new_secret()
+        before = (*row.former, Former(digest=row.digest, prefix=row.prefix, until=now + overlap))
+        former = [
+            msgspec.structs.replace(one, until=min(one.until, now + overlap)) for one in before if one.until > now
+        ]
+        row = msgspec.structs.replace(
+            row,
+            prefix=secret[:PREFIX_CHARS],
+            digest=self._digest_in_store(secret),
+            former=tuple(former) if overlap else (),
+        )
+        self._demand(which, changed=self._store.rotate(row, now))
+        return NewKey(secret=secret, row=row)
+
+    def edit(self, which: str, changes: Changes) -> KeyRow:
+        """Change what may change of a key; its row after that.
+
+        Raises:
+            NotFound, InvalidRequest: as `revoke`.
+        """
+        now = self._clock.now()
+        row = self._active(which)
+        said = changes.budgets
+        budgets = None if said is UNSET else self._budgets_of(row.id, said, now)
+        self._demand(which, changed=self._store.edit(row.id, changes, budgets, now))
+        return self._active(row.id)
 
     def revoke(self, which: str) -> KeyRow:
-        """Revoke the active key of this id, prefix or name. Does I/O.
+        """Revoke the active key of this id, prefix or name.
 
         Raises:
             NotFound: there is none.
-            InvalidRequest: several have that name; the message gives their ids.
+            InvalidRequest: several have that name, the message gives their ids; or it stands in the configuration.
         """
         now = self._clock.now()
-        active = [row for row in self._store.load() if row.revoked is None]
-        found = [row for row in active if row.id == which] or [row for row in active if which in (row.name, row.prefix)]
-        if not found:
-            raise NotFound(f"no active key {which!r}", hint="`pointsman keys list` shows all keys")
-        if len(found) > 1:
-            raise InvalidRequest(
-                f"{len(found)} active keys are called {which!r}: " + ", ".join(row.id for row in found),
-                hint="name the one by its id",
+        row = self._active(which)
+        self._store.revoke(row.id, now)
+        return msgspec.structs.replace(row, revoked=now, former=())
+
+    def list(self) -> list[KeyRow]:
+        """All keys, those of the configuration first, then oldest first, revoked ones included."""
+        return [*(one.row for one in self._named), *self._store.load()]
+
+    def find(self, which: str) -> KeyRow:
+        """The key of this id, or the active one of this prefix or name. Raises as `revoke`."""
+        rows = self.list()
+        return next((row for row in rows if row.id == which), None) or _only(which, rows)
+
+    def budgets_of(self, key_id: str) -> tuple[BudgetRow, ...]:
+        """The budgets of a key that are in force."""
+        named = (budget for one in self._named for budget in one.budgets)
+        return tuple([one for one in (*self._store.budgets(), *named) if one.key == key_id])
+
+    def _active(self, which: str) -> KeyRow:
+        for one in self._named:
+            if which in (one.row.id, one.row.name, one.row.prefix):
+                raise InvalidRequest(f"the key {which!r} stands in the configuration", hint="change it there")
+        return _only(which, self._store.load())
+
+    def _demand(self, which: str, *, changed: bool) -> None:
+        if not changed:
+            raise NotFound(f"no active key {which!r}", hint="it was revoked just now")
+
+    def _digest_in_store(self, secret: str) -> str:
+        return hashlib.sha256(self._store.salt() + secret.encode()).hexdigest()
+
+    def _budgets_of(self, key_id: str, amounts: Iterable[Amount], now: int) -> tuple[BudgetRow, ...]:
+        rows = [
+            BudgetRow(
+                id=self._ids.new(now), subject=key_id, limit=one.limit, period=one.period, key=key_id, created=now
             )
-        self._store.revoke(found[0].id, now)
-        return msgspec.structs.replace(found[0], revoked=now)
+            for one in amounts
+        ]
+        return tuple(rows)
+
+
+def _nobody(_: tuple[BudgetRow, ...]) -> None:
+    """Nobody wants to know."""
+
+
+def _new_secret() -> str:
+    return MARK + "".join([secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARS)])
+
+
+def _holder(row: KeyRow) -> Principal:
+    return Principal(
+        id=row.id,
+        name=row.name,
+        team=row.team,
+        project=row.project,
+        allow=row.allow,
+        parallel=row.parallel,
+        admin=row.admin,
+    )
+
+
+def _only(which: str, rows: Iterable[KeyRow]) -> KeyRow:
+    active = [row for row in rows if row.revoked is None]
+    found = [row for row in active if row.id == which] or [row for row in active if which in (row.name, row.prefix)]
+    if not found:
+        raise NotFound(f"no active key {which!r}", hint="`pointsman keys list` shows all keys")
+    if len(found) > 1:
+        raise InvalidRequest(
+            f"{len(found)} active keys are called {which!r}: " + ", ".join(row.id for row in found),
+            hint="name the one by its id",
+        )
+    return found[0]

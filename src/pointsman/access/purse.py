@@ -98,15 +98,12 @@ class Purse:
             return found
         if len(self._groups) >= _MOST_GROUPS:
             self._groups.clear()
-        accounts = [
-            self._account(budget, whose, now)
-            for budgets in self._budgets.values()
-            for budget in budgets
-            if (whose := budget.whose(payer)) is not None
-        ]
+        every = [budget for budgets in self._budgets.values() for budget in budgets]
+        every.sort(key=lambda budget: (budget.hard, -budget.amount))  # of two for one account the tighter comes last
+        accounts = [self._account(budget, whose, now) for budget in every if (whose := budget.whose(payer)) is not None]
         if not accounts:
             return None
-        found = self._groups[payer] = group(tuple(accounts))
+        found = self._groups[payer] = group(tuple(dict.fromkeys(accounts)))  # each once, or it would be held twice
         return found
 
     def _account(self, budget: Budget, whose: tuple[str, ...], now: int) -> Account:

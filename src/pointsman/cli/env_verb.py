@@ -31,7 +31,7 @@ def command(key: str | None, config: Path | None, as_json: bool) -> None:
     house = build(config)
     said = house.loaded.config.server
     url = url_of(said, said.port)
-    demanded = not is_loopback(said.host) or house.loaded.config.keys == "required" or _keys_exist(house)
+    demanded = not is_loopback(said.host) or house.loaded.config.keys.demand == "required" or _keys_exist(house)
     shown = key or ("" if demanded else "not-needed-on-loopback")
     values = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE_URL": f"{url}/v1"}
     values |= {"ANTHROPIC_BASE_URL": url, "GOOGLE_GEMINI_BASE_URL": url}

@@ -1,8 +1,7 @@
-"""`pointsman keys`: create, list, revoke. Works on the store; a running server follows within a second."""
+"""`pointsman keys`: create, list, show, edit, rotate, revoke. Works on the store; a running server follows."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,23 +10,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.cli.table import print_table
-from pointsman.cli.terminal import config_option, described, json_option, plain, print_json, say, say_hint
+from pointsman.cli.terminal import config_option, described, json_option, plain, print_json, say, say_hint, say_warning
 
 if TYPE_CHECKING:
-    from pointsman.access.keys import KeyRing
+    from pointsman.access.keys import KeyRing, NewKey
+    from pointsman.compose import House
     from pointsman.core.key import KeyRow
+    from pointsman.core.key_terms import Amount
 
-_NANO = 1_000_000_000
+_NEVER = "never"
+_ALL = "all"
+_NONE = "none"
 
 
 @click.group(
     "keys",
     help=described(
-        "Create, list and revoke the keys of callers. Only their hashes are kept. Needs no running server; a running "
-        "one follows within a second.",
+        "Create, list, change, rotate and revoke the keys of callers. Only their hashes are kept. Needs no running "
+        "server; a running one follows within a second.",
         "pointsman keys create ci",
+        "pointsman keys create app --team search --allow auto --budget 5usd/day --parallel 20",
     ),
-    short_help="Create, list and revoke keys.",
+    short_help="Create, list, rotate and revoke keys.",
 )
 def command() -> None:
     """Keys."""
@@ -35,26 +39,56 @@ def command() -> None:
 
 @command.command(
     "create",
-    help=described("Make a key called NAME; its secret is shown once.", "pointsman keys create ci --expires 90"),
+    help=described(
+        "Make a key called NAME; its secret is shown once. Team and project are fixed then; the rest can be edited.",
+        "pointsman keys create ci --expires 90d",
+        "pointsman keys create app --team search --allow auto,anthropic/* --budget 5usd/day",
+    ),
 )
 @click.argument("name")
-@click.option("--expires", metavar="DAYS", type=click.IntRange(1, 36_500), help="Days until it ends.")
+@click.option("--team", default="", help="Which team pays.")
+@click.option("--project", default="", help="For which project.")
+@click.option(
+    "--allow", "allow", metavar="NAME,…", multiple=True, help="Routes and models it may use; `*` is any text."
+)
+@click.option("--budget", "budgets", metavar="AMOUNT", multiple=True, help="What it may spend: 5usd/day, 100usd/month.")
+@click.option("--parallel", metavar="N", type=int, default=0, help="Calls at once in a process; 0 is no limit.")
+@click.option("--expires", metavar="TIME", help="How long it is good: 90 (days), 90d, 24h.")
+@click.option("--admin", is_flag=True, help="It may manage keys by the HTTP API, and see all calls.")
 @config_option
 @json_option
-def create(name: str, expires: int | None, config: Path | None, as_json: bool) -> None:
+def create(
+    name: str,
+    team: str,
+    project: str,
+    allow: tuple[str, ...],
+    budgets: tuple[str, ...],
+    parallel: int,
+    expires: str | None,
+    admin: bool,
+    config: Path | None,
+    as_json: bool,
+) -> None:
     """Make a key."""
     from pointsman.core.clock import SystemClock
+    from pointsman.core.key_terms import Terms, read_span
 
-    until = SystemClock().now() + expires * 86_400 * _NANO if expires else None
-    with _ring(config) as ring:
+    terms = Terms(
+        team=team,
+        project=project,
+        allow=_names(allow),
+        parallel=parallel,
+        admin=admin,
+        expires=SystemClock().now() + read_span(expires, "expires") if expires else None,
+        budgets=_amounts(budgets),
+    )
+    with _house(config) as house:
+        ring = house.pieces.keys
         ring.refresh()
         was_open = not ring.demanded
-        made = ring.create(name, expires=until)
-    if as_json:
-        print_json({"key": made.secret, **_view(made.row)})
-    else:
-        print(made.secret)
-        say_hint(f"this is the only time that it is shown; it begins with {made.row.prefix}, its id is {made.row.id}")
+        made = ring.create(name, terms)
+        _tell_secret(ring, made, as_json=as_json)
+        _look_for(house, made.row)
     if was_open:
         say("this is the first key: from now on every caller needs one, on this machine too")
 
@@ -64,21 +98,117 @@ def create(name: str, expires: int | None, config: Path | None, as_json: bool) -
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:
     """List keys."""
-    with _ring(config) as ring:
-        rows = ring.list()
+    with _house(config) as house:
+        ring = house.pieces.keys
+        views = [_view(ring, row) for row in ring.list()]
     if as_json:
-        print_json([_view(row) for row in rows])
+        print_json(views)
         return
-    if not rows:
+    if not views:
         say("no keys yet")
         say_hint("`pointsman keys create NAME` makes one")
         return
     print_table(
-        ("NAME", "BEGINS", "STATE", "CREATED", "ID"),
-        [(plain(row.name), row.prefix, _state(row), _day(row.created), row.id) for row in rows],
-        keep=frozenset({1, 2, 4}),
-        spare=(3, 2),
+        ("NAME", "BEGINS", "STATE", "TEAM", "CREATED", "ID"),
+        [
+            (plain(one["name"]), one["prefix"], one["state"], plain(one["team"]), one["created"] or "", one["id"])
+            for one in views
+        ],
+        keep=frozenset({1, 2, 5}),
+        spare=(4, 3, 2),
     )
+
+
+@command.command("show", help=described("Show one key by its name, its beginning or its id.", "pointsman keys show ci"))
+@click.argument("which")
+@config_option
+@json_option
+def show(which: str, config: Path | None, as_json: bool) -> None:
+    """Show a key."""
+    with _house(config) as house:
+        ring = house.pieces.keys
+        view = _view(ring, ring.find(which))
+    if as_json:
+        print_json(view)
+        return
+    for name, value in view.items():
+        print(f"{name:9} {_said(name, value)}")
+
+
+@command.command(
+    "edit",
+    help=described(
+        "Change what may change of a key, by its name, its beginning or its id. What is not said stays; --allow and "
+        "--budget take the place of those before.",
+        "pointsman keys edit app --parallel 50 --allow auto,fast",
+        "pointsman keys edit app --budget none --expires never",
+    ),
+)
+@click.argument("which")
+@click.option("--allow", metavar="NAME,…", multiple=True, help="Routes and models it may use; `all` for every one.")
+@click.option("--budget", "budgets", metavar="AMOUNT", multiple=True, help="What it may spend; `none` for no budget.")
+@click.option("--parallel", metavar="N", type=int, help="Calls at once in a process; 0 is no limit.")
+@click.option("--expires", metavar="TIME", help="How long it is good from now: 90d, 24h; or `never`.")
+@config_option
+@json_option
+def edit(
+    which: str,
+    allow: tuple[str, ...],
+    budgets: tuple[str, ...],
+    parallel: int | None,
+    expires: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Change a key."""
+    from msgspec import UNSET
+
+    from pointsman.core.key_terms import Changes
+
+    if not allow and not budgets and parallel is None and expires is None:
+        raise click.UsageError("nothing is to change: give --allow, --budget, --parallel or --expires")
+    changes = Changes(
+        allow=UNSET if not allow else () if allow == (_ALL,) else _names(allow),
+        parallel=UNSET if parallel is None else parallel,
+        expires=UNSET if expires is None else _until(expires),
+        budgets=UNSET if not budgets else () if budgets == (_NONE,) else _amounts(budgets),
+    )
+    with _house(config) as house:
+        ring = house.pieces.keys
+        row = ring.edit(which, changes)
+        view = _view(ring, row)
+        if allow:
+            _look_for(house, row)
+    if as_json:
+        print_json(view)
+    else:
+        say(f"changed {row.name} ({row.prefix}…); running servers follow within a second")
+
+
+@command.command(
+    "rotate",
+    help=described(
+        "Give a key a new secret, which is shown once. The old one is good for the overlap; spend and budgets go on.",
+        "pointsman keys rotate ci --overlap 24h",
+    ),
+)
+@click.argument("which")
+@click.option("--overlap", metavar="TIME", default="24h", show_default=True, help="How long the old one is good; 0.")
+@config_option
+@json_option
+def rotate(which: str, overlap: str, config: Path | None, as_json: bool) -> None:
+    """Rotate a key."""
+    from pointsman.core.key_terms import read_span
+    from pointsman.core.key_view import day
+
+    span = read_span(overlap, "overlap", unit="h", least=0)
+    with _house(config) as house:
+        ring = house.pieces.keys
+        made = ring.rotate(which, span)
+        _tell_secret(ring, made, as_json=as_json)
+    if not as_json:
+        until = f"until {day(max(one.until for one in made.row.former))}" if made.row.former else "no more"
+        say_hint(f"the old one is good {until}")
 
 
 @command.command(
@@ -90,44 +220,73 @@ def list_(config: Path | None, as_json: bool) -> None:
 @json_option
 def revoke(which: str, config: Path | None, as_json: bool) -> None:
     """Revoke a key."""
-    with _ring(config) as ring:
+    with _house(config) as house:
+        ring = house.pieces.keys
         row = ring.revoke(which)
+        view = _view(ring, row)
     if as_json:
-        print_json(_view(row))
+        print_json(view)
     else:
         say(f"revoked {row.name} ({row.prefix}…); running servers refuse it within a second")
 
 
 @contextmanager
-def _ring(config: Path | None) -> Iterator[KeyRing]:
-    """The keys of the store; let go of at the end."""
+def _house(config: Path | None) -> Iterator[House]:
+    """The configuration and its store; let go of at the end."""
     from pointsman.compose import build
 
-    pieces = build(config).pieces
+    house = build(config)
     try:
-        yield pieces.keys
+        yield house
     finally:
-        pieces.key_store.close()
+        house.pieces.key_store.close()
 
 
-def _view(row: KeyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "prefix": row.prefix,
-        "state": _state(row),
-        "created": _day(row.created),
-        "expires": _day(row.expires) if row.expires else None,
-    }
+def _tell_secret(ring: KeyRing, made: NewKey, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"key": made.secret, **_view(ring, made.row)})
+    else:
+        print(made.secret)
+        say_hint(f"this is the only time that it is shown; it begins with {made.row.prefix}, its id is {made.row.id}")
 
 
-def _state(row: KeyRow) -> str:
+def _look_for(house: House, row: KeyRow) -> None:
+    """Warn of names that lead nowhere now; they may be there later."""
+    known = {*house.names(), *house.directory.providers}
+    for one in row.allow:
+        if "*" not in one and one not in known and one.partition("/")[0] not in known:
+            say_warning(f"there is no route or model `{one}` now", "`pointsman models` lists every name")
+
+
+def _view(ring: KeyRing, row: KeyRow) -> dict[str, Any]:
     from pointsman.core.clock import SystemClock
+    from pointsman.core.key_view import key_view
 
-    if row.revoked is not None:
-        return "revoked"
-    return "expired" if row.expires is not None and row.expires <= SystemClock().now() else "active"
+    return key_view(row, ring.budgets_of(row.id), SystemClock().now())
 
 
-def _day(nanos: int) -> str:
-    return dt.datetime.fromtimestamp(nanos / _NANO, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+def _said(name: str, value: Any) -> str:
+    if name == "former":
+        value = [f"{one['prefix']}… until {one['until']}" for one in value]
+    if isinstance(value, list):
+        value = ", ".join(value) or (_ALL if name == "allow" else "")
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    return plain("" if value is None else str(value))
+
+
+def _names(said: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([name.strip() for one in said for name in one.split(",") if name.strip()])
+
+
+def _amounts(said: tuple[str, ...]) -> tuple[Amount, ...]:
+    from pointsman.core.key_terms import read_amount
+
+    return tuple([read_amount(text) for one in said for text in one.split(",")])
+
+
+def _until(said: str) -> int | None:
+    from pointsman.core.clock import SystemClock
+    from pointsman.core.key_terms import read_span
+
+    return None if said == _NEVER else SystemClock().now() + read_span(said, "expires")

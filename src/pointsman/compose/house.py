@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,11 @@ from pointsman.access.keys import KeyRing
 from pointsman.access.purse import Purse
 from pointsman.catalog import Catalog
 from pointsman.compose.alerting import Alerting
-from pointsman.compose.budgets import budget
+from pointsman.compose.budgets import budget, of_key
 from pointsman.compose.certificates import check_certificates
 from pointsman.compose.checks import Checks
 from pointsman.compose.dialects import Dialects
+from pointsman.compose.file_keys import file_keys
 from pointsman.compose.local import Machine
 from pointsman.compose.names import Found, Names
 from pointsman.compose.prices import PriceKeeper
@@ -36,6 +37,7 @@ from pointsman.core.budget import Budget
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock, Ids, SystemDraw
 from pointsman.core.errors import ConfigError, PointsmanError, StoreUnavailable
+from pointsman.core.key import BudgetRow
 from pointsman.core.model import Model, Provider
 from pointsman.core.plan import Plan, targets_of
 from pointsman.core.ports import Carrier, Reply
@@ -44,6 +46,7 @@ from pointsman.line.conversations import Conversations
 from pointsman.line.keeping import Patience
 from pointsman.line.opaque import OpaqueLine
 from pointsman.line.parts import Parts
+from pointsman.line.turnstile import Turnstile
 from pointsman.line.walk import Line
 from pointsman.observe.metrics import Metrics
 from pointsman.observe.together import Together
@@ -52,6 +55,7 @@ from pointsman.routing.directory import Directory
 from pointsman.routing.planner import Planner, iso_date
 from pointsman.store.alert_claims import AlertClaims
 from pointsman.store.allowances import Allowances
+from pointsman.store.forgetting import LABEL, Forgetting, Forgotten
 from pointsman.store.health_record import HealthRecord
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pointsman")
 _KEYS_SECONDS = 10.0
 _TICK_SECONDS = 1.0
+_FLUSH_SECONDS = 5.0
 
 
 class Pieces(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +127,11 @@ class House:
         self.transitions = pieces.transitions
         self.together = Together(pieces.clock.now, self.transitions, self.alerting.engine)
         self.transitions.listen(pieces.metrics.transition, self._record.hear, self.alerting.engine.hear)
+        self._turnstile = Turnstile()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        pieces.keys.declare(file_keys(pieces.loaded.config.keys.named, pieces.env))
+        pieces.keys.tell(self._fund)
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory, pieces.health, pieces.clock.monotonic)
         self.line, self.own_line = self._lines(pieces.loaded)
@@ -158,7 +168,23 @@ class House:
 
     def budgets(self) -> list[Budget]:
         """Every budget in force."""
-        return [budget(said) for said in self.loaded.config.budgets]
+        return [*(budget(said) for said in self.loaded.config.budgets), *map(of_key, self.pieces.keys.budgets)]
+
+    def _fund(self, rows: Iterable[BudgetRow]) -> None:
+        """Put the budgets of keys in force; when this returns, calls are held to them. Any thread may call."""
+        budgets = [of_key(row) for row in rows]
+        loop, purse = self._loop, self.pieces.purse
+        if loop is None or not loop.is_running() or threading.get_ident() == self._thread:
+            purse.configure("keys", budgets)
+            return
+        done = threading.Event()
+
+        def apply() -> None:
+            purse.configure("keys", budgets)
+            done.set()
+
+        loop.call_soon_threadsafe(apply)
+        done.wait(_FLUSH_SECONDS)
 
     def names(self) -> list[str]:
         """Routes and configured or local models that a caller can name."""
@@ -173,6 +199,27 @@ class House:
 
                 self._questions = Questions(self.pieces.url)
             return self._questions
+
+    async def forget_user(self, user: str, team: str) -> Forgotten:
+        """Remove one end user's data from the store: what waits here to be written is written first.
+
+        Raises:
+            StoreUnavailable: the store is away.
+            InvalidRequest: no user.
+        """
+        pieces = self.pieces
+        label = LABEL + pieces.ids.new(pieces.clock.now())
+
+        def work() -> Forgotten:
+            if not (pieces.ledger.flush(_FLUSH_SECONDS) and pieces.responses.flush(_FLUSH_SECONDS)):
+                raise StoreUnavailable("Calls wait to be written, among them perhaps the user's", hint="ask again soon")
+            forgetting = Forgetting(pieces.url, pieces.clock)
+            try:
+                return forgetting.forget(user, team, label)
+            finally:
+                forgetting.close()
+
+        return await asyncio.to_thread(work)
 
     def listed(self) -> list[Model]:
         """The models that can be listed: those of the configuration, of every route, and of this machine."""
@@ -199,6 +246,7 @@ class House:
         `keys` False: nobody calls from outside, so no key is ever looked at.
         """
         pieces = self.pieces
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         pieces.ledger.start()
         if keys:  # before the first call: until the store was read, every key is unknown
             await self._read_keys()
@@ -299,6 +347,7 @@ class House:
         directory = self._directory(loaded, self._found)
         pieces = self.pieces
         pieces.keys.require(required=keys_required(loaded.config, pieces.loaded.config.server.host))
+        pieces.keys.declare(file_keys(loaded.config.keys.named, pieces.env))
         self._swap(loaded, directory)
         _log.info("configuration %s is in force", loaded.version)
         self.restart_needed = needs_restart(pieces.written, loaded.config)
@@ -337,7 +386,7 @@ class House:
         self.transitions.expect(targets, self.pieces.clock.now())
         self.alerting.configure(self.loaded.config.alerts, {*routes, *(model.name for model in models)})
         self.checks.configure(models, self.directory.unavailable)
-        self.pieces.purse.configure("file", self.budgets())
+        self.pieces.purse.configure("file", [budget(said) for said in self.loaded.config.budgets])
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces
@@ -359,6 +408,7 @@ class House:
             ids=pieces.ids,
             draw=SystemDraw(),
             health=pieces.health,
+            turnstile=self._turnstile,
             keep_content=loaded.config.store_content,
             patience=Patience(first=loaded.config.server.keep_alive, every=loaded.config.server.keep_alive),
             conversations=Conversations(pieces.responses, responses.days) if responses.store else None,

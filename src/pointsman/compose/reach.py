@@ -44,7 +44,7 @@ def is_loopback(host: str) -> bool:
 
 def keys_required(config: Config, host: str) -> bool:
     """Whether callers need a key even while there is none; `host` is the address that is bound."""
-    return config.keys == "required" or not is_loopback(host)
+    return config.keys.demand == "required" or not is_loopback(host)
 
 
 def needs_restart(at_start: Config, now: Config) -> tuple[str, ...]:

@@ -13,10 +13,14 @@ from pointsman.compose.house import House
 from pointsman.compose.peers import Peers
 from pointsman.compose.quotas import quotas_of
 from pointsman.compose.standing import providers_told, standings
+from pointsman.core.errors import UnknownModel
 from pointsman.core.model import Model
 from pointsman.core.money import usd_per_million
+from pointsman.core.scope import Allow
 from pointsman.observe.merging import merge
 from pointsman.routing.directory import Route
+from pointsman.routing.filters import may_use, opens
+from pointsman.routing.planner import not_permitted
 from pointsman.server.app import App
 from pointsman.wire.openai_chat.models import Listed
 
@@ -82,19 +86,29 @@ class HouseState:
         )
         return text if self._peers is None else self._peers.with_former(text)
 
-    def entries(self) -> list[Listed]:
-        """Every route and model, as lists of models show them."""
+    def entries(self, allow: Allow) -> list[Listed]:
+        """Every route and model that a key may use, as lists of models show them."""
         house = self._house
-        entries = [_route_entry(route) for route in house.directory.routes.values()]
-        return entries + [Listed(id=model.name, owner=model.provider.name, model=model) for model in house.listed()]
+        routes = [route for route in house.directory.routes.values() if opens(allow, route)]
+        models = [model for model in house.listed() if may_use(allow, model)]
+        entries = [_route_entry(route) for route in routes]
+        return entries + [Listed(id=model.name, owner=model.provider.name, model=model) for model in models]
 
-    def entry(self, name: str) -> Listed:
+    def entry(self, name: str, allow: Allow) -> Listed:
         """One of them, or any other name that would be served.
 
         Raises:
             UnknownModel: nothing of that name.
+            Forbidden: the key may not use it.
         """
-        route = self._house.directory.resolve(name)
+        try:
+            route = self._house.directory.resolve(name)
+        except UnknownModel:
+            if allow:  # as of calls: what there is besides is not its business
+                raise not_permitted(name, allow) from None
+            raise
+        if not opens(allow, route):
+            raise not_permitted(name, allow)
         if route.kind != "model":
             return _route_entry(route)
         return Listed(id=name, owner=route.models[0].provider.name, model=route.models[0])

@@ -13,6 +13,7 @@ from pointsman.core.health import AttemptEnd, Health, Load
 from pointsman.core.model import HealthCheck, Model, TimeLimits
 from pointsman.core.plan import Needs, Plan, Step, Sticky
 from pointsman.core.ports import Headers
+from pointsman.core.scope import Allow
 from pointsman.health.book import Book
 from pointsman.health.checkup import Checkup
 from pointsman.health.rounds import holds
@@ -67,7 +68,16 @@ class _One:
         self._model = model
         self._key = key
 
-    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: Callable[[Sticky], str]) -> Plan:  # noqa: ARG002 - the port's
+    def plan(
+        self,
+        asked: str,  # noqa: ARG002 - the port's
+        needs: Needs,
+        *,
+        now: int,  # noqa: ARG002 - the port's
+        draw: float,  # noqa: ARG002 - the port's
+        session: Callable[[Sticky], str],  # noqa: ARG002 - the port's
+        allow: Allow = (),  # noqa: ARG002 - the port's
+    ) -> Plan:
         """This model, once."""
         step = Step(model=self._model, dialect=spoken(self._model.provider, needs), start="at_once", key=self._key)
         reason = "the gateway asks whether it is well"

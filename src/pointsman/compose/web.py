@@ -15,10 +15,12 @@ from pointsman.server.files import Files
 from pointsman.server.guard import Guard
 from pointsman.server.health import OWN_METRICS, Health
 from pointsman.server.http1 import Limits
+from pointsman.server.keys import KeyPaths
 from pointsman.server.reading import Reading
 from pointsman.server.responses import StoredResponses
 from pointsman.server.surfaces import data_path, gemini_path, models, opaque
 from pointsman.server.table import Handler, Table
+from pointsman.server.users import Users
 from pointsman.wire.model_lists import list_writers
 from pointsman.wire.port import Spoken
 from pointsman.wire.trip import Surface
@@ -83,6 +85,8 @@ def table(house: House, state: HouseState) -> Table:
     reading = Reading(house.questions, admitted, house.pieces.clock, house.budgets)
     health = Health(state, admitted)
     stored = StoredResponses(house.pieces.responses, admitted, lambda: house.loaded.config.responses.store)
+    keys = KeyPaths(house.pieces.keys, admitted, house.pieces.clock)
+    users = Users(house.forget_user, admitted)
     files = Files("pointsman.dashboard", house.loaded.config.server.root_path)
     gemini = gemini_path(lambda: house.line, house.dialects.gemini)
     return Table(
@@ -101,6 +105,7 @@ def table(house: House, state: HouseState) -> Table:
             "/api/conformance": {"GET": reading.conformance},
             "/api/reliability": {"GET": reading.reliability},
             "/api/budgets": {"GET": reading.budgets},
+            "/api/keys": {"GET": keys.every, "POST": keys.create},
             "/": {"GET": files.page},
             "": {"GET": files.page},
         },
@@ -110,6 +115,8 @@ def table(house: House, state: HouseState) -> Table:
             "/v1beta/": {"POST": gemini},  # names with a slash
             "/v1/responses/": {"GET": stored.show, "DELETE": stored.delete},
             "/api/calls/": {"GET": reading.call},
+            "/api/keys/": {"GET": keys.one, "PATCH": keys.edit, "DELETE": keys.revoke, "POST": keys.rotate},
+            "/api/users/": {"DELETE": users.delete},
             "/passthrough/": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), opaque(lambda: house.opaque)),
             "/static/": {"GET": files.static},
         },

@@ -107,7 +107,7 @@ class _Target(msgspec.Struct, frozen=True):
 
 
 def check(loaded: Loaded, env: Mapping[str, str], look_up: LookUp, today: dt.date) -> tuple[Finding, ...]:
-    """All findings: on providers, then models, routes, the server and alerts, each in the order of the file."""
+    """All findings: on providers, then models, routes, the server, alerts and keys, each in the order of the file."""
     checker = _Checker(loaded, look_up)
     return (
         *checker.providers(env),
@@ -115,6 +115,7 @@ def check(loaded: Loaded, env: Mapping[str, str], look_up: LookUp, today: dt.dat
         *checker.routes(today),
         *checker.server(),
         *checker.alerts(env),
+        *checker.keys(env),
     )
 
 
@@ -160,7 +161,11 @@ class _Checker:
 
     def server(self) -> Iterable[Finding]:
         server = self._config.server
-        open_to_all = self._config.keys == "auto" and on_this_machine(f"http://{in_url(server.host)}")
+        open_to_all = (
+            self._config.keys.demand == "auto"
+            and not self._config.keys.named
+            and on_this_machine(f"http://{in_url(server.host)}")
+        )
         for index, origin in enumerate(server.cors):
             path = ("server", "cors", f"[{index}]")
             if origin == "*" and open_to_all:
@@ -178,6 +183,12 @@ class _Checker:
                     message = f"alerts cannot be sent to `{name}`: the variable {variable} is not set"
                     path = ("alerts", "channels", name, key)
                     yield self._finding("warning", "variable_missing", path, message, f"export {variable}=…")
+
+    def keys(self, env: Mapping[str, str]) -> Iterable[Finding]:
+        for key in self._config.keys.named:
+            if not env.get(key.env):
+                message = f"the key `{key.name}` opens nothing: the variable {key.env} is not set"
+                yield self._finding("warning", "variable_missing", ("keys",), message, f"export {key.env}=…")
 
     def models(self, today: dt.date) -> Iterable[Finding]:
         for name, entry in self._config.models.items():

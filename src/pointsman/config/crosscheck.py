@@ -10,9 +10,11 @@ import msgspec
 from pointsman.config.decode import Decoder
 from pointsman.config.names import MODEL_NAME, PROVIDER_NAME, carried, did_you_mean, find_model
 from pointsman.config.problems import KeyPath, Mark, Problems
-from pointsman.config.schema import AlertChannel, Budget, Config, Model, Provider, Route
+from pointsman.config.schema import AlertChannel, Budget, Config, Key, Model, Provider, Route
 from pointsman.config.secret import looks_secret
 from pointsman.core.budget import parse_limit
+from pointsman.core.errors import InvalidRequest
+from pointsman.core.key_terms import check_budgets, read_amount
 
 _WEIGHED = frozenset({"weighted", "least_busy", "sticky"})
 _NOT_PARAMS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
@@ -66,6 +68,7 @@ class CrossCheck:
         for index, said in enumerate(self._config.budgets):
             self._budget(("budgets", f"[{index}]"), said)
         self._alerts()
+        self._keys()
 
     def _budget(self, path: KeyPath, said: Budget) -> None:
         """A limit that can be read, of one subject at most, who is there where that can be known."""
@@ -260,6 +263,24 @@ class CrossCheck:
                 self._add(path, "needs both `user_env` and `password_env`", "leave both out where nobody signs in")
             if channel.security == "none" and "password_env" in said:
                 self._add((*path, "security"), "sends the password in the clear", "`starttls` or `ssl`")
+
+    def _keys(self) -> None:
+        """Each key has a name of its own, and budgets that are some."""
+        said: tuple[Key | str, ...] = self._config.keys.named
+        top: KeyPath = ("keys",) if ("keys", "[0]") in self._marks else ("keys", "named")
+        names = [one.name for one in said if isinstance(one, Key)]
+        for index, one in enumerate(said):
+            path = (*top, f"[{index}]")
+            if not isinstance(one, Key):
+                continue  # could not be read, and its error is noted
+            if looks_secret(one.name):
+                self._add(path, "a name here looks like a secret")
+            elif names.count(one.name) > 1:
+                self._add((*path, "name"), f"two keys are called `{one.name}`", "give each a name of its own")
+            try:
+                check_budgets([read_amount(text) for text in one.budgets if text])
+            except InvalidRequest as error:
+                self._add((*path, "budgets"), error.message, error.hint)
 
     def _has_provider(self, name: str) -> bool:
         return name in self._written["providers"] or self._known.providers is None or name in self._known.providers

@@ -95,8 +95,8 @@ class Decoder:
             yield key, value
 
     def _struct(self, node: Node, kind: kinds.StructType, extra: Extra, path: KeyPath) -> Any:
-        if isinstance(node, Scalar) and extra.shorthand and (said := scalars.truth(node)) is not None:
-            return kind.cls(**{extra.shorthand: said})
+        if extra.shorthand and (short := self._short_form(node, kind, extra)) is not None:
+            return self._field(node, kind, short, path)
         if not isinstance(node, Mapping):
             on = isinstance(node, Scalar) and scalars.truth(node) and not any(field.required for field in kind.fields)
             what = "a mapping; `{}` switches it on" if on else "a mapping"
@@ -119,6 +119,21 @@ class Decoder:
             if (*path, field.encode_name) not in self.failed:
                 self.problems.add(self._mark(node, path), path, f"needs `{field.encode_name}`")
         return MISSING if missing else kind.cls(**values)
+
+    def _short_form(self, node: Node, kind: kinds.StructType, extra: Extra) -> kinds.Field | None:
+        """The one field that a value stands for which is written in place of its section; None: it is none."""
+        fields = {field.encode_name: field for field in kind.fields}
+        if isinstance(node, Sequence):
+            return fields.get(extra.list)
+        said = fields[extra.shorthand]
+        if not isinstance(node, Scalar) or scalars.is_null(node):
+            return None
+        truth = isinstance(unwrap(said.type)[0], kinds.BoolType)
+        return said if not truth or scalars.truth(node) is not None else None
+
+    def _field(self, node: Node, kind: kinds.StructType, field: kinds.Field, path: KeyPath) -> Any:
+        decoded = self._value(node, field.type, path)
+        return MISSING if decoded is MISSING else kind.cls(**{field.name: decoded})
 
     def _mark(self, node: Node, path: KeyPath) -> Mark:
         return self.marks.get(path, node.mark)
@@ -189,7 +204,7 @@ class Decoder:
         elif looks_secret(node.text, key):
             hint = (
                 "this is the key itself; write the name of a variable that holds it"
-                if key.endswith("_env")
+                if key == "env" or key.endswith("_env")
                 else USE_ENV
             )
             self.problems.add(node.mark, path, "this looks like a secret", hint)

@@ -110,7 +110,9 @@ def _section(kind: kinds.StructType, extra: Extra, definitions: dict[str, _Schem
         definitions[name] = {}  # before its fields, should a section ever hold itself
         definitions[name] = _struct(kind, definitions)
     choices: list[_Schema] = [{"$ref": f"#/$defs/{name}"}]
-    return {"anyOf": [*choices, {"type": "boolean"}] if extra.shorthand else choices}
+    fields = {field.encode_name: field.type for field in kind.fields}
+    choices += [_value(fields[short], definitions) for short in (extra.shorthand, extra.list) if short]
+    return {"anyOf": choices}
 
 
 def _number_limits(kind: kinds.IntType | kinds.FloatType) -> _Schema:

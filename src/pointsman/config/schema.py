@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from pointsman.config.values import (
     AbilityName,
     Address,
+    Allowed,
     CheckInterval,
     Count,
     CountOrNone,
@@ -22,8 +23,10 @@ from pointsman.config.values import (
     HeaderName,
     HeaderText,
     Json,
+    KeyName,
     Label,
     Limit,
+    Name,
     Origin,
     Patience,
     Port,
@@ -452,6 +455,38 @@ class Alerts(_Section, frozen=True, kw_only=True):
     reminder: Annotated[Seconds, Meta(description="How often it is told again while it lasts.")] = 14_400.0
 
 
+class Key(_Section, frozen=True, kw_only=True):
+    """A caller's key whose secret is in the environment, beside those of `pointsman keys`."""
+
+    name: Annotated[KeyName, Meta(description="What it is called; in the ledger, `file:NAME`.")]
+    env: Annotated[EnvName, Meta(min_length=1, description="Variable with the secret, of at least 20 characters.")]
+    old_env: Annotated[
+        EnvName | None, Meta(description="Variable with the secret before, which is still good while it stands here.")
+    ] = None
+    team: Annotated[Name, Meta(description="Which team pays.")] = ""
+    project: Annotated[Name, Meta(description="For which project.")] = ""
+    allow: Annotated[
+        tuple[Allowed, ...],
+        Meta(description="Routes and models that it may use, with `*` for any text; all without it."),
+    ] = ()
+    parallel: Annotated[CountOrNone, Meta(description="Calls at once in a process; 0 is no limit.")] = 0
+    budgets: Annotated[tuple[Limit, ...], Meta(description="What it may spend: `[5usd/day, 100usd/month]`.")] = ()
+    admin: Annotated[bool, Meta(description="Whether it may manage keys and see what all others do.")] = False
+
+
+class Keys(_Section, frozen=True, kw_only=True):
+    """Who may call. `keys: required` and `keys: [{name: …}]` are short for one of the two."""
+
+    demand: Annotated[
+        Literal["auto", "required"],
+        Meta(
+            description="`auto`: callers need a key once there is one, and where the server is bound to another "
+            "address than loopback. `required`: always."
+        ),
+    ] = "auto"
+    named: Annotated[tuple[Key, ...], Meta(description="Keys that stand here, each with its own name.")] = ()
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """The whole file. Every key is optional: without a file, providers are on whose key is in the environment."""
 
@@ -486,6 +521,9 @@ class Config(_Section, frozen=True, kw_only=True):
     alerts: Annotated[Alerts, Meta(description="What is told when providers fail, and to whom.")] = Alerts()
     log: Annotated[Log, Meta(description="What is written to the terminal.")] = Log()
     keys: Annotated[
-        Literal["auto", "required"],
-        Meta(description="`auto`: callers need a key unless the server is bound to loopback. `required`: always."),
-    ] = "auto"
+        Keys,
+        Meta(
+            description="Who may call: `auto`, `required`, a list of keys, or a mapping.",
+            extra={"shorthand": "demand", "list": "named"},
+        ),
+    ] = Keys()

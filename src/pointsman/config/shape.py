@@ -21,6 +21,7 @@ class Extra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     most: str = ""
     places: int = 0
     shorthand: str = ""
+    list: str = ""
 
 
 def unwrap(kind: kinds.Type) -> tuple[kinds.Type, Extra]:

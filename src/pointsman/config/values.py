@@ -87,6 +87,15 @@ HeaderText = Annotated[
     Meta(pattern=r"^[\x20-\x7e]*$", extra={"expects": "printable ASCII text in one line"}),
 ]
 Label = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^\S(.*\S)?$", extra={"expects": "a name"})]
+Name = Annotated[str, Meta(max_length=100, pattern=r"^(\S(.*\S)?)?$", extra={"expects": "a name"})]
+KeyName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", extra={"expects": "a name"})]
+Allowed = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._:@+/*-]{1,256}$",
+        extra={"expects": "a route's or a model's name, with `*` for any text", "hint": "e.g. anthropic/*"},
+    ),
+]
 Words = Annotated[str, Meta(max_length=100_000, extra={"expects": "text"})]
 StoreUrl = Annotated[
     str,

@@ -18,6 +18,7 @@
     |  - BodyTooLarge             413 body_too_large
     |  - RateLimited              429 rate_limited
     |  - HeadersTooLarge          431 headers_too_large
+    |  - TooManyCalls             429 too_many_calls
     |  - CallerGone               499 caller_gone
     + GatewayError                fault "gateway": the operator has to act
     |  - InternalError            500 internal_error
@@ -208,6 +209,15 @@ class HeadersTooLarge(CallerError):
 
     code = "headers_too_large"
     default_status = 431
+
+
+class TooManyCalls(CallerError):
+    """The key has as many calls under way as it may have; `retry_after` is in seconds."""
+
+    code = "too_many_calls"
+    default_status = 429
+    default_retryable = True
+    retry_after: ClassVar[float] = 1.0
 
 
 class CallerGone(CallerError):

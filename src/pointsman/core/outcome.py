@@ -74,6 +74,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         finish: the provider's finish reason.
         answer_id: the id inside the answer, for look-ups by callers.
         session, tags, user: as the caller labelled it.
+        team, project: of the key, when the call was made.
         smooth: it was answered by the plan's first step, at once.
     """
 
@@ -101,6 +102,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
     tags: str = ""
     user: str = ""
+    team: str = ""
+    project: str = ""
     smooth: bool = False
     request_body: bytes | None = None
     answer_body: bytes | None = None

@@ -13,6 +13,7 @@ import msgspec
 from pointsman.core.failure import State, Target
 from pointsman.core.model import Ability, Model
 from pointsman.core.money import PICOS_PER_NANO
+from pointsman.core.scope import Allow
 
 Balance = Literal["round_robin", "shuffle", "weighted", "least_busy", "fastest", "sticky"]
 """Who of several equals is asked first."""
@@ -195,6 +196,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         frugal: a budget is nearly used up: the cheapest that fits is asked first, whatever the route prefers.
         speeds: seconds until a target usually begins to answer, where that is known; asked for only where somebody is
             not well, for else it decides nothing before a failure.
+        allow: what the caller's key may use; empty is everything.
     """
 
     now: int
@@ -205,6 +207,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     speeds: Mapping[Target, float] = NO_SPEEDS
     funds: int | None = None
     frugal: bool = False
+    allow: Allow = ()
 
 
 def expected_cost(model: Model, needs: Needs) -> int | None:

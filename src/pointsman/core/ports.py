@@ -15,6 +15,7 @@ import msgspec
 from pointsman.core.kept import KeptResponse
 from pointsman.core.model import TimeLimits
 from pointsman.core.outcome import Outcome
+from pointsman.core.scope import Allow
 
 STOPPING = "the gateway stops"
 """Why a call's task is cancelled at the end of the time that a stop leaves it: its caller is there, and to be told."""
@@ -154,12 +155,20 @@ class Recorder(Protocol):
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is calling: the key's id and name, its team and project; empty where no keys are demanded."""
+    """Who is calling: what of the key (`core.key.KeyRow`) counts for a call; all empty where no keys are demanded."""
 
     id: str = ""
     name: str = ""
     team: str = ""
     project: str = ""
+    allow: Allow = ()
+    parallel: int = 0
+    admin: bool = False
+
+    @property
+    def sees(self) -> str:
+        """The id of the key whose calls it sees; empty: everybody's, as an admin, or where there are no keys."""
+        return "" if self.admin else self.id
 
 
 NOBODY = Principal()

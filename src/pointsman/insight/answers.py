@@ -24,7 +24,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """Which calls; empty is all.
 
     Attributes:
-        route, model, provider, key: exact names (`key` is a key's id); model and provider are those that answered.
+        route, model, provider, key, team, project: exact names (`key` is a key's id); model and provider are those
+            that answered.
         status: `ok`, `refused`, `failed`, `cancelled` or `stale`.
         since: nanoseconds since the epoch.
         id_prefix: first characters of the call's id.
@@ -35,6 +36,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = ""
     status: Status | None = None
     key: str = ""
+    team: str = ""
+    project: str = ""
     since: int = 0
     id_prefix: str = ""
 
@@ -70,6 +73,8 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     tags: str
     user: str
+    team: str = ""
+    project: str = ""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from pointsman.core.budget import Budget, Period, Scope, Unit, window
+from pointsman.core.key import BudgetRow
+from pointsman.store import tables
 from pointsman.store.tables import allowances, keys
 
 _MOST = 10_000
@@ -56,6 +58,24 @@ def budgets_in_use(connection: Connection, budgets: Iterable[Budget], now: int, 
     return [one for one in found if not key or (one.scope == "key" and one.whose == names.get(key, key))]
 
 
+def of_keys(connection: Connection) -> list[BudgetRow]:
+    """The budgets in force that came with keys of the store."""
+    rows = connection.execute(select(tables.budgets).where(tables.budgets.c.ended_ns.is_(None))).mappings()
+    return [
+        BudgetRow(
+            id=row["id"],
+            scope=row["scope"],
+            subject=row["subject"],
+            limit=row["limit_nanousd"],
+            period=row["period"],
+            soft=row["soft"],
+            key=row["key_id"],
+            created=row["created_ns"],
+        )
+        for row in rows
+    ]
+
+
 def _account(name: str) -> _Account | None:
     """An account by its name in the store; None where that was cut, because it was very long."""
     try:
@@ -77,7 +97,7 @@ def _uses(
             found = True
             yield _use(budget, shown, granted, spent, now)
     if not found:
-        yield _use(budget, budget.subject, 0, 0, now)
+        yield _use(budget, names.get(budget.subject, budget.subject), 0, 0, now)
 
 
 def _use(budget: Budget, whose: str, granted: int, spent: int, now: int) -> BudgetUse:

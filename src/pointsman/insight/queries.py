@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from pointsman.core.budget import Budget
 from pointsman.core.clock import encode_id
+from pointsman.core.key import BudgetRow
 from pointsman.insight import summing
 from pointsman.insight.answers import (
     Bucket,
@@ -22,7 +23,7 @@ from pointsman.insight.answers import (
     Totals,
     Written,
 )
-from pointsman.insight.budgets import BudgetUse, budgets_in_use
+from pointsman.insight.budgets import BudgetUse, budgets_in_use, of_keys
 from pointsman.insight.reliability import reliability
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
 from pointsman.store import tables
@@ -153,6 +154,11 @@ class Questions:
         with self._reader.connect() as connection:
             return budgets_in_use(connection, budgets, now, key)
 
+    def key_budgets(self) -> list[BudgetRow]:
+        """The budgets in force that came with keys of the store."""
+        with self._reader.connect() as connection:
+            return of_keys(connection)
+
     def close(self) -> None:
         """Let go of the store."""
         self._reader.close()
@@ -196,6 +202,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         (calls.c.model, "model"),
         (calls.c.provider, "provider"),
         (calls.c.key_id, "key"),
+        (calls.c.team, "team"),
+        (calls.c.project, "project"),
     )
     for column, name in exact:
         if value := getattr(filters, name):

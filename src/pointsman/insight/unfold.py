@@ -40,6 +40,8 @@ def call_row(row: Row) -> CallRow:
         session=row["session"],
         tags=row["tags"],
         user=row["end_user"],
+        team=row["team"] or "",
+        project=row["project"] or "",
     )
 
 

@@ -17,6 +17,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.errors import (
     BudgetExceeded,
     CallerGone,
+    Forbidden,
     InternalError,
     InvalidRequest,
     NoCredentials,
@@ -24,10 +25,12 @@ from pointsman.core.errors import (
     PointsmanError,
     RateLimited,
     Stopping,
+    TooManyCalls,
     UpstreamRefused,
 )
 from pointsman.core.model import Model, Provider
 from pointsman.core.ports import STOPPING, Headers, Reply, UpstreamRequest, UpstreamResponse
+from pointsman.core.scope import Allow, permits, told
 from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
 from pointsman.line.reserve import hold, payer_of
@@ -93,20 +96,22 @@ class OpaqueLine:
         except Exception:
             run.settle(InternalError("The gateway failed on this request"))
             raise
+        finally:
+            run.leave()
 
     async def _refuse(self, error: PointsmanError, run: Run, reply: Reply) -> None:
         run.settle(error)
         if not reply.started:
             headers = [(b"x-request-id", run.id.encode()), (b"content-type", b"application/json")]
-            if isinstance(error, RateLimited) and error.retry_after is not None:
+            if isinstance(error, RateLimited | TooManyCalls) and error.retry_after is not None:
                 headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
             await reply.whole(error.status, headers, self._dialect.write_error(error, run.id))
 
     async def _serve(self, run: Run, reply: Reply) -> None:
         parts, arrival = self._parts, run.arrival
-        run.principal = admit(parts, arrival)
+        run.enter(admit(parts, arrival))
         run.wishes = wishes(arrival)
-        model, path = self._target(arrival)
+        model, path = self._target(arrival, run.principal.allow)
         run.asked = model.name
         await self._reserve(run)
         if parts.sender.due(model.provider):
@@ -144,15 +149,19 @@ class OpaqueLine:
         if accounts is not None:
             run.reserved = await hold(purse, accounts)
 
-    def _target(self, arrival: Arrival) -> tuple[Model, str]:
+    def _target(self, arrival: Arrival, allow: Allow) -> tuple[Model, str]:
         """Whom the path names, and the path at that provider.
 
         Raises:
+            Forbidden: the key may not use whatever that provider has; what is asked for is not looked into.
             NotFound: no such provider.
             InvalidRequest: a path that leads elsewhere than below the provider's URL.
             UpstreamError: the provider cannot be asked.
         """
         name, _, rest = arrival.path.removeprefix(PREFIX).partition("/")
+        if not permits(allow, f"{name}/*"):
+            hint = f"it may use {told(allow)}; this would need `{name[:60]}/*`, all that the provider has"
+            raise Forbidden(f"This key may not pass through to `{name[:60]}`", hint=hint)
         found = self._provider(name)
         if found is None:
             raise NotFound(f"No provider `{name[:60]}` is configured", hint="`pointsman models --providers` lists them")

@@ -15,8 +15,10 @@ from pointsman.core.health import AttemptEnd, Health, Load
 from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.plan import Needs, Plan, Sticky
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
+from pointsman.core.scope import Allow
 from pointsman.line.hedges import Hedges
 from pointsman.line.keeping import Patience
+from pointsman.line.turnstile import Turnstile
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import Relay
@@ -30,10 +32,15 @@ if TYPE_CHECKING:
 class Router(Protocol):
     """Turns a name and needs into a plan; pure given the configuration in force."""
 
-    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: Callable[[Sticky], str]) -> Plan:
+    def plan(
+        self, asked: str, needs: Needs, *, now: int, draw: float, session: Callable[[Sticky], str], allow: Allow = ()
+    ) -> Plan:
         """Decide. `session` says what calls that belong together share, and is asked only where that matters.
 
+        `allow` is what the caller's key may use, see `core.scope`; every step of the plan is of that.
+
         Raises:
+            Forbidden: the key may use nothing of that name.
             UnknownModel: nothing of that name.
             NoCandidate, ContextTooLong, UnsupportedParameter: nothing left after the filters.
         """
@@ -43,7 +50,17 @@ class Router(Protocol):
 class Saver(Protocol):
     """Makes plans for calls whose budgets have not enough left for just any plan."""
 
-    def within(self, asked: str, needs: Needs, *, now: int, draw: float, funds: int | None, frugal: bool) -> Plan:
+    def within(  # noqa: PLR0913 - what a plan follows from
+        self,
+        asked: str,
+        needs: Needs,
+        *,
+        now: int,
+        draw: float,
+        funds: int | None,
+        frugal: bool,
+        allow: Allow,
+    ) -> Plan:
         """Decide on what is left of budgets: `funds` in nano-dollars; `frugal` where they are nearly used up.
 
         Raises as `plan`, and:
@@ -167,6 +184,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     draw: Draw
     health: Health = NoHealth()
     hedges: Hedges = msgspec.field(default_factory=Hedges)
+    turnstile: Turnstile = msgspec.field(default_factory=Turnstile)
     stale: Stale = NoStale()
     stale_within: float = 1.0
     keep_content: bool = False

@@ -33,6 +33,7 @@ class Run(msgspec.Struct, eq=False):
         kept: of an old answer that stood in for the one that nobody gave.
         sent: a whole answer as it was delivered, where its turn keeps it.
         reserved: what it holds of budgets.
+        entered: it counts among the calls of its key that are under way.
     """
 
     parts: Parts
@@ -43,6 +44,7 @@ class Run(msgspec.Struct, eq=False):
     id: str
     trail: Trail
     principal: Principal = NOBODY
+    entered: bool = False
     incoming: Incoming | None = None
     asked: str = ""
     wishes: Wishes = NO_WISHES
@@ -54,6 +56,23 @@ class Run(msgspec.Struct, eq=False):
     cost: int | None = None
     draw: float | None = None
     reserved: Reserved | None = None
+
+    def enter(self, principal: Principal) -> None:
+        """It is this key's call, and counts among those under way.
+
+        Raises:
+            TooManyCalls: the key has as many as it may have.
+        """
+        self.principal = principal
+        if principal.parallel:
+            self.parts.turnstile.enter(principal)
+            self.entered = True
+
+    def leave(self) -> None:
+        """It is under way no more, whatever became of it."""
+        if self.entered:
+            self.entered = False
+            self.parts.turnstile.leave(self.principal.id)
 
     def session(self, by: Sticky) -> str:
         """What this call shares with those that belong to it: its session, else how its prompt begins, else who calls.
@@ -164,6 +183,8 @@ class Run(msgspec.Struct, eq=False):
             session=self.wishes.session,
             tags=self.wishes.tags,
             user=incoming.user if incoming is not None else "",
+            team=self.principal.team,
+            project=self.principal.project,
             smooth=error is None and trail.number == 1 and not trail.passed,
             request_body=arrival.body if self.parts.keep_content else None,
             answer_body=won.body if won is not None and won.relay is None and self.parts.keep_content else None,

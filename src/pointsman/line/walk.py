@@ -23,6 +23,7 @@ from pointsman.core.errors import (
     PointsmanError,
     RateLimited,
     Stopping,
+    TooManyCalls,
     UpstreamError,
     UpstreamRefused,
     UpstreamResting,
@@ -82,11 +83,13 @@ class Line:
             run.settle(defect)
             await refuse(defect, run, reply)
             return defect
+        finally:
+            run.leave()
         return None
 
     async def _serve(self, run: Run, reply: Reply) -> None:
         parts, arrival = self.parts, run.arrival
-        run.principal = admit(parts, arrival)
+        run.enter(admit(parts, arrival))
         run.incoming = incoming = run.dialect.read_request(arrival.body, run.surface, arrival.path, arrival.query)
         run.wishes = wishes(arrival)
         if incoming.surface in SURFACES:
@@ -106,7 +109,12 @@ class Line:
         )
         run.draw = draw = parts.draw.random()
         run.plan = plan = parts.router.plan(
-            incoming.model, incoming.needs, now=run.started, draw=draw, session=run.session
+            incoming.model,
+            incoming.needs,
+            now=run.started,
+            draw=draw,
+            session=run.session,
+            allow=run.principal.allow,
         )
         if parts.purse is not None and parts.saver is not None and parts.purse.any:
             run.reserved = await _reserve(run, incoming, plan, parts.purse, parts.saver)
@@ -171,7 +179,8 @@ async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver
 
     def replan(funds: int | None, frugal: bool) -> Plan:
         asked, draw = incoming.model, run.draw or 0.0
-        return saver.within(asked, needs, now=run.started, draw=draw, funds=funds, frugal=frugal)
+        allow = run.principal.allow
+        return saver.within(asked, needs, now=run.started, draw=draw, funds=funds, frugal=frugal, allow=allow)
 
     return await Request(purse=purse, group=group, needs=needs, replan=replan, counting=counting).reserve(plan)
 
@@ -211,7 +220,7 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
         headers.append((b"x-pointsman-route", relay.header_value(run.plan.route)))
         headers.append((b"x-pointsman-attempts", b"%d" % run.trail.number))
     if (
-        isinstance(error, (UpstreamRefused, UpstreamResting, AllAttemptsFailed, RateLimited))
+        isinstance(error, (UpstreamRefused, UpstreamResting, AllAttemptsFailed, RateLimited, TooManyCalls))
         and error.retry_after is not None
     ):
         headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))

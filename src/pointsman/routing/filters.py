@@ -6,6 +6,8 @@ from pointsman.core.dialects import TRANSLATED
 from pointsman.core.model import Ability, Model, Provider
 from pointsman.core.money import usd_text
 from pointsman.core.plan import LEAST_OUTPUT, Dropped, Facts, Needs, worst_case
+from pointsman.core.scope import Allow, permits
+from pointsman.routing.directory import Route
 
 _WORDS = {
     Ability.TOOLS: "tools",
@@ -29,6 +31,12 @@ _OWN_DIALECT_ONLY = int(Ability.COMPLETIONS | Ability.EMBEDDINGS)
 
 def lacking(model: Model, needs: Needs, facts: Facts) -> Dropped | None:
     """Why `model` cannot serve `needs` now; None if it can."""
+    if facts.allow and not may_use(facts.allow, model):
+        return _drop(model, "permission", "this key may not use it")
+    return _unfit(model, needs, facts)
+
+
+def _unfit(model: Model, needs: Needs, facts: Facts) -> Dropped | None:
     provider = model.provider
     if not spoken(provider, needs):
         return _drop(model, "dialect", f"speaks {provider.dialect}, the caller {needs.dialect}")
@@ -56,6 +64,16 @@ def _unaffordable(model: Model, needs: Needs, funds: int) -> Dropped | None:
     if worst is None:
         return _drop(model, "budget", "unpriced" if model.price is None else "its input has no bound")
     return _drop(model, "budget", f"may cost up to ${usd_text(worst)}") if worst > funds else None
+
+
+def may_use(allow: Allow, model: Model) -> bool:
+    """Whether a key that is allowed so much may use a model: by its name here, or as its provider names it."""
+    return permits(allow, model.name, f"{model.provider.name}/{model.upstream}")
+
+
+def opens(allow: Allow, route: Route) -> bool:
+    """Whether a key that is allowed so much may call a route: by its name, or as far as its models go."""
+    return permits(allow, route.name) or any(may_use(allow, model) for model in route.models)
 
 
 def spoken(provider: Provider, needs: Needs) -> str:

@@ -15,7 +15,15 @@ from itertools import pairwise
 
 import msgspec
 
-from pointsman.core.errors import BudgetExceeded, ContextTooLong, NoCandidate, PointsmanError, UnsupportedParameter
+from pointsman.core.errors import (
+    BudgetExceeded,
+    ContextTooLong,
+    Forbidden,
+    NoCandidate,
+    PointsmanError,
+    UnknownModel,
+    UnsupportedParameter,
+)
 from pointsman.core.failure import State, Target
 from pointsman.core.health import Health, Load, speeds
 from pointsman.core.model import Model
@@ -30,6 +38,7 @@ from pointsman.core.plan import (
     expected_cost,
     targets_of,
 )
+from pointsman.core.scope import Allow, permits, told
 from pointsman.routing.balance import Toss
 from pointsman.routing.directory import Directory, Route
 from pointsman.routing.filters import lacking, spoken, window_limit
@@ -39,6 +48,7 @@ from pointsman.routing.turns import Drawn, turned
 _WARN_DAYS = 30
 _NANOS_PER_DAY = 86_400_000_000_000
 _MAX_MADE = 4096
+_SHOWN = 80
 SessionOf = Callable[[Sticky], str]
 
 
@@ -61,35 +71,47 @@ class Planner:
         self._day = -1
         self._today = ""
         self._shapes: dict[str, _Shape] = {}
-        self._made: dict[tuple[str, str, int, int, str, bool], Plan] = {}
+        self._made: dict[tuple[str, str, int, int, str, bool, Allow], Plan] = {}
         self._version = 0
         self._turn = 0
 
-    def within(self, asked: str, needs: Needs, *, now: int, draw: float, funds: int | None, frugal: bool) -> Plan:
+    def within(  # noqa: PLR0913 - the port's
+        self,
+        asked: str,
+        needs: Needs,
+        *,
+        now: int,
+        draw: float,
+        funds: int | None,
+        frugal: bool,
+        allow: Allow,
+    ) -> Plan:
         """Decide on what is left of budgets. Raises as `line.parts.Router.within`."""
         route = self.directory.resolve(asked)
-        return self._fresh(route, needs, now, draw, funds=funds, frugal=frugal)
+        return self._fresh(route, needs, now, draw, allow, funds=funds, frugal=frugal)
 
-    def plan(self, asked: str, needs: Needs, *, now: int, draw: float, session: SessionOf = _none) -> Plan:
+    def plan(
+        self, asked: str, needs: Needs, *, now: int, draw: float, session: SessionOf = _none, allow: Allow = ()
+    ) -> Plan:
         """Decide. Raises as `line.parts.Router.plan`."""
         shape = self._shapes.get(asked)
         if shape is None:
-            shape = self._learn(asked)
+            shape = self._learn(asked, allow)
         health = self._health
         if health is not None and (version := health.version(self._monotonic())) != self._version:
             self._version = version
             self._made.clear()
         if shape.steady:
             size = bisect_left(shape.windows, needs.input_tokens)
-            key = (asked, needs.dialect, int(needs.abilities), size, self._date(now), needs.stream)
+            key = (asked, needs.dialect, int(needs.abilities), size, self._date(now), needs.stream, allow)
             made = self._made.get(key)
             if made is None:
-                made = self._fresh(shape.route, needs, now, draw)
+                made = self._fresh(shape.route, needs, now, draw, allow)
                 if len(self._made) >= _MAX_MADE:
                     self._made.clear()
                 self._made[key] = made
         else:
-            made = self._fresh(shape.route, needs, now, draw)
+            made = self._fresh(shape.route, needs, now, draw, allow)
         if not shape.turns:
             return made
         self._turn += 1
@@ -97,12 +119,13 @@ class Planner:
         toss = Toss(Drawn(draw), self._turn, session(route.sticky) if route.balance == "sticky" else "")
         return turned(made, toss, partial(self._load, needs), self._states(), route.weights)
 
-    def _fresh(
+    def _fresh(  # noqa: PLR0913 - what a plan follows from
         self,
         route: Route,
         needs: Needs,
         now: int,
         draw: float,
+        allow: Allow,
         *,
         funds: int | None = None,
         frugal: bool = False,
@@ -117,6 +140,7 @@ class Planner:
             speeds=self._speeds(route, needs) if states and _by_price(route) else NO_SPEEDS,
             funds=funds,
             frugal=frugal,
+            allow=() if permits(allow, route.name) else allow,  # a name that is allowed opens all that it leads to
         )
         return plan(self.directory, route, needs, facts)
 
@@ -132,8 +156,13 @@ class Planner:
     def _load(self, needs: Needs, target: Target) -> Load:
         return Load() if self._health is None else self._health.load(target, self._monotonic(), stream=needs.stream)
 
-    def _learn(self, asked: str) -> _Shape:
-        route = self.directory.resolve(asked)
+    def _learn(self, asked: str, allow: Allow) -> _Shape:
+        try:
+            route = self.directory.resolve(asked)
+        except UnknownModel:
+            if allow:  # what there is besides is not its business
+                raise not_permitted(asked, allow) from None
+            raise
         shape = _Shape(
             route=route,
             windows=tuple(sorted(window_limit(model) for model in route.models if model.context)),
@@ -193,7 +222,7 @@ def plan(directory: Directory, route: Route, needs: Needs, facts: Facts) -> Plan
         else:
             dropped.append(lack)
     if not fit:
-        raise nothing_left(route, dropped, needs)
+        raise nothing_left(route, dropped, needs, facts.allow)
     if facts.frugal and len(fit) > 1:
         strategy, (fit, reason) = "cheapest", _cheapest(fit, needs)
         reason += ", as a budget is nearly used up"
@@ -272,8 +301,18 @@ def _in_force(directory: Directory, model: Model, facts: Facts, warnings: list[s
     return successor
 
 
-def nothing_left(route: Route, dropped: list[Dropped], needs: Needs) -> PointsmanError:
+def not_permitted(asked: str, allow: Allow) -> Forbidden:
+    """The error for a name that a key may not use."""
+    shown = asked if len(asked) <= _SHOWN else f"{asked[:_SHOWN]}…"
+    return Forbidden(f"This key may not use `{shown}`", hint=f"it may use {told(allow)}", param="model")
+
+
+def nothing_left(route: Route, dropped: list[Dropped], needs: Needs, allow: Allow = ()) -> PointsmanError:
     """The error for a plan without steps: whose fault it is depends on why the models were dropped."""
+    permitted = [one for one in dropped if one.reason != "permission"]
+    if dropped and not permitted:
+        return not_permitted(route.name, allow)
+    dropped = permitted
     if not dropped:
         return NoCandidate(
             f"`{route.name}` has no models: none is ready on this gateway",

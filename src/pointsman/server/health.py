@@ -9,6 +9,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.errors import NotFound
 from pointsman.core.ports import Principal, Reply
 from pointsman.server.reading import send
+from pointsman.server.tenants import overseer
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _LIVE = b'{"status":"ok"}'
@@ -42,7 +43,7 @@ class Health:
 
     def __init__(self, state: State, admit: Callable[[Arrival], Principal]) -> None:
         self._state = state
-        self._admit = admit
+        self._admit = overseer(admit)
 
     async def live(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /health`: the process answers."""

@@ -1,7 +1,7 @@
 """The reading API behind the first page, `pointsman logs` and anybody else: JSON over the ledger.
 
-Where keys are demanded, a key sees its own calls only. Questions block on the database, so each runs in a thread, a
-few at a time.
+Where keys are demanded, a key sees its own calls only, an admin key everybody's. Questions block on the database, so
+each runs in a thread, a few at a time.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pointsman.core.errors import InvalidRequest, NotFound
 from pointsman.core.outcome import Status
 from pointsman.core.ports import Principal, Reply
 from pointsman.insight.answers import CallDetail, Filters, Period, Written
+from pointsman.server.tenants import overseer
 
 if TYPE_CHECKING:  # brings SQLAlchemy, 0.2 s; whoever answers a call need not wait for it
     from pointsman.insight.queries import Questions
@@ -58,7 +59,9 @@ class Reading:
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def calls(self, arrival: Arrival, reply: Reply) -> None:
-        """`GET /api/calls?limit=&before=&after=&route=&model=&provider=&status=&seconds=`: calls, newest first.
+        """`GET /api/calls?limit=&before=&after=&route=&model=&provider=&key=&team=&project=&status=&seconds=&id=`.
+
+        Calls, newest first.
 
         With `after`, which is the `next` of an earlier answer: those that came since, in the order in which they came.
         """
@@ -97,7 +100,7 @@ class Reading:
         principal = self._admit(arrival)
         seconds = whole(query(arrival), "seconds", _DAY, _MAX_SECONDS)
         since = self._clock.now() - seconds * _NANO
-        await send(reply, await self._ask(lambda: self._questions().totals(since, principal.id)))
+        await send(reply, await self._ask(lambda: self._questions().totals(since, principal.sees)))
 
     async def conformance(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /api/conformance?seconds=`: which share of each model's answers is the JSON asked for."""
@@ -105,11 +108,11 @@ class Reading:
         said = query(arrival)
         seconds = whole(said, "seconds", 0, _MAX_SECONDS)
         since = self._clock.now() - seconds * _NANO if seconds else 0
-        await send(reply, {"models": await self._ask(lambda: self._questions().conformance(since, principal.id))})
+        await send(reply, {"models": await self._ask(lambda: self._questions().conformance(since, principal.sees))})
 
     async def reliability(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /api/reliability?since=&by=`: uptime and incidents by provider, failovers by route; of all calls."""
-        self._admit(arrival)
+        overseer(self._admit)(arrival)
         said = query(arrival)
         by = said.get("by", "day")
         if by not in get_args(Period):
@@ -122,7 +125,7 @@ class Reading:
         """`GET /api/budgets`: what is used and left of every budget; for a key, of its own."""
         principal = self._admit(arrival)
         budgets, now = self._budgets(), self._clock.now()
-        await send(reply, {"budgets": await self._ask(lambda: self._questions().budgets(budgets, now, principal.id))})
+        await send(reply, {"budgets": await self._ask(lambda: self._questions().budgets(budgets, now, principal.sees))})
 
     async def _find(self, wanted: str, principal: Principal) -> CallDetail:
         def ask() -> CallDetail | None:
@@ -131,7 +134,7 @@ class Reading:
 
         found = await self._ask(ask)
         # The same answer for "none" and for "not yours": an id must not be a way to learn about others.
-        if found is None or (principal.id and found.call.key != principal.id):
+        if found is None or (principal.sees and found.call.key != principal.sees):
             raise NotFound(f"There is no call `{wanted[:60]}`", hint="a call is listed a moment after its answer")
         return found
 
@@ -145,7 +148,9 @@ class Reading:
             model=said.get("model", ""),
             provider=said.get("provider", ""),
             status=cast("Status", status) if status else None,
-            key=principal.id,
+            key=principal.sees or said.get("key", ""),
+            team=said.get("team", ""),
+            project=said.get("project", ""),
             since=self._clock.now() - seconds * _NANO if seconds else 0,
             id_prefix=said.get("id", ""),
         )

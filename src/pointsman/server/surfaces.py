@@ -9,6 +9,7 @@ from pointsman.core.call import Arrival
 from pointsman.core.dialects import CHAT, GEMINI, MESSAGES
 from pointsman.core.errors import NotFound
 from pointsman.core.ports import Principal, Reply
+from pointsman.core.scope import Allow
 from pointsman.line.opaque import OpaqueLine
 from pointsman.line.walk import Line
 from pointsman.server.table import Handler
@@ -28,14 +29,15 @@ _VERBS: Mapping[str, Surface] = {
 class Listing(Protocol):
     """What the list of models shows."""
 
-    def entries(self) -> Sequence[Listed]:
-        """Every route and model."""
+    def entries(self, allow: Allow) -> Sequence[Listed]:
+        """Every route and model that a key may use which is allowed so much."""
         ...
 
-    def entry(self, name: str) -> Listed:
+    def entry(self, name: str, allow: Allow) -> Listed:
         """One of them, or any other name that would be served.
 
         Raises:
+            Forbidden: the key may not use it.
             UnknownModel: nothing of that name.
         """
         ...
@@ -81,13 +83,13 @@ def models(
     """Handlers of `GET /v1/models` and `GET /v1/models/{name}`, in the dialect of whoever asks."""
 
     async def every(arrival: Arrival, reply: Reply) -> None:
-        admit(arrival)
-        await reply.whole(200, (_JSON,), writers[asked_in(arrival)].many(listing.entries()))
+        allow = admit(arrival).allow
+        await reply.whole(200, (_JSON,), writers[asked_in(arrival)].many(listing.entries(allow)))
 
     async def one(arrival: Arrival, reply: Reply) -> None:
-        admit(arrival)
+        allow = admit(arrival).allow
         name = arrival.path.partition("/models/")[2]
-        await reply.whole(200, (_JSON,), writers[asked_in(arrival)].one(listing.entry(name)))
+        await reply.whole(200, (_JSON,), writers[asked_in(arrival)].one(listing.entry(name, allow)))
 
     return every, one
 

@@ -55,6 +55,8 @@ CALLS = (
     "need_stream",
     "need_choices",
     "need_body_bytes",
+    "team",
+    "project",
 )
 
 ATTEMPTS = (

@@ -206,6 +206,35 @@ CREATE TABLE alerts_told (
 
 _KEYS = ("ALTER TABLE attempts ADD COLUMN key_env TEXT",)
 
+_TENANTS = (
+    "ALTER TABLE calls ADD COLUMN team TEXT",
+    "ALTER TABLE calls ADD COLUMN project TEXT",
+    "ALTER TABLE keys ADD COLUMN team TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE keys ADD COLUMN project TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE keys ADD COLUMN allow TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE keys ADD COLUMN parallel BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE keys ADD COLUMN admin BOOLEAN NOT NULL DEFAULT FALSE",
+    """
+CREATE TABLE former_secrets (
+    digest {id} NOT NULL PRIMARY KEY,
+    key_id {id} NOT NULL,
+    prefix TEXT NOT NULL,
+    until_ns BIGINT NOT NULL
+)""",
+    """
+CREATE TABLE budgets (
+    id {id} NOT NULL PRIMARY KEY,
+    scope TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    limit_nanousd BIGINT NOT NULL,
+    period TEXT NOT NULL,
+    soft DOUBLE PRECISION,
+    key_id TEXT NOT NULL,
+    created_ns BIGINT NOT NULL,
+    ended_ns BIGINT
+)""",
+)
+
 _ALLOWANCES = (
     """
 CREATE TABLE allowances (
@@ -227,6 +256,7 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (5, "the health of providers", _HEALTH),
     (6, "which alerts were told, and by whom", _TOLD),
     (7, "which of a provider's keys an attempt was made with", _KEYS),
+    (9, "teams and projects, what keys may do, budgets", _TENANTS),
     (10, "what is granted and spent of budgets", _ALLOWANCES),
 )
 """Number, what it brings, statements."""

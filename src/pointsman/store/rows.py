@@ -116,6 +116,8 @@ def _call(outcome: Outcome, digest: str | None) -> Row:
         user,
         # A flag set is a class of its own, which the drivers adapt slowly or not at all: `+ 0` is the number.
         *(_NO_NEEDS if needs is None else (needs.abilities + 0, *astuple(needs)[2:])),
+        outcome.team or None,
+        outcome.project or None,
     )
 
 

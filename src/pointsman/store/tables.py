@@ -34,6 +34,11 @@ def _text(name: str) -> Column[str]:
     return Column(name, Text, nullable=False)
 
 
+def _said(name: str, default: str = "") -> Column[str]:
+    """A text that rows from before it was there lack."""
+    return Column(name, Text, nullable=False, server_default=text(f"'{default}'"))
+
+
 def _int(name: str, *, null: bool = True) -> Column[int]:
     return Column(name, BigInteger, nullable=null)
 
@@ -99,6 +104,8 @@ calls = Table(
     Column("need_stream", Boolean),
     _int("need_choices"),
     _int("need_body_bytes"),
+    Column("team", Text),
+    Column("project", Text),
     sqlite_with_rowid=False,
 )
 Index(
@@ -182,7 +189,35 @@ keys = Table(
     _int("created_ns", null=False),
     _int("expires_ns"),
     _int("revoked_ns"),
+    _said("team"),
+    _said("project"),
+    _said("allow", "[]"),
+    Column("parallel", BigInteger, nullable=False, server_default=text("0")),
+    Column("admin", Boolean, nullable=False, server_default=text("FALSE")),
     UniqueConstraint("digest"),
+)
+
+former_secrets = Table(
+    "former_secrets",
+    METADATA,
+    _id("digest", key=True),
+    _id("key_id"),
+    _text("prefix"),
+    _int("until_ns", null=False),
+)
+
+budgets = Table(
+    "budgets",
+    METADATA,
+    _id("id", key=True),
+    _text("scope"),
+    _text("subject"),
+    _int("limit_nanousd", null=False),
+    _text("period"),
+    Column("soft", DOUBLE_PRECISION),
+    _text("key_id"),
+    _int("created_ns", null=False),
+    _int("ended_ns"),
 )
 
 health_events = Table(

@@ -1,0 +1,49 @@
+"""A key as people and programs are shown it: the command line and the HTTP API say the same. Never a secret."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from pointsman.core.key import FILE_IDS, BudgetRow, KeyRow
+from pointsman.core.money import usd_text
+
+_NANO = 1_000_000_000
+
+
+def key_view(row: KeyRow, budgets: Iterable[BudgetRow], now: int) -> dict[str, Any]:
+    """A key as plain data; `now` and all times of it are nanoseconds since the epoch, shown as UTC."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "prefix": row.prefix,
+        "state": state_of(row, now),
+        "origin": "file" if row.id.startswith(FILE_IDS) else "store",
+        "team": row.team,
+        "project": row.project,
+        "allow": list(row.allow),
+        "parallel": row.parallel,
+        "admin": row.admin,
+        "budgets": [amount_text(one.limit, one.period) for one in budgets],
+        "created": day(row.created) if row.created else None,
+        "expires": day(row.expires) if row.expires else None,
+        "former": [{"prefix": one.prefix, "until": day(one.until)} for one in row.former if one.until > now],
+    }
+
+
+def state_of(row: KeyRow, now: int) -> str:
+    """`active`, `expired` or `revoked`."""
+    if row.revoked is not None:
+        return "revoked"
+    return "active" if row.active(now) else "expired"
+
+
+def amount_text(limit: int, period: str) -> str:
+    """A budget (nano-dollars) as it is written."""
+    return f"{usd_text(limit)}usd/{period}"
+
+
+def day(nanos: int) -> str:
+    """A moment, in UTC to the second."""
+    return dt.datetime.fromtimestamp(nanos / _NANO, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
