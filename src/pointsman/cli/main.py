@@ -25,6 +25,7 @@ VERBS = {
     "logs": "Show recent calls, or one call with its decision.",
     "reliability": "Show uptime of providers and failovers of routes.",
     "budgets": "Show what is used and left of budgets.",
+    "bill": "Show what was spent in a period.",
     "alerts": "Try the channels that alerts go to.",
     "keys": "Create, list, rotate and revoke keys.",
     "users": "Delete an end user's data.",

@@ -106,6 +106,8 @@ def table(house: House, state: HouseState) -> Table:
             "/api/reliability": {"GET": reading.reliability},
             "/api/budgets": {"GET": reading.budgets},
             "/api/keys": {"GET": keys.every, "POST": keys.create},
+            "/api/spend": {"GET": reading.spend},
+            "/bill": {"GET": reading.bill},
             "/": {"GET": files.page},
             "": {"GET": files.page},
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal_column, select
@@ -18,12 +18,14 @@ from pointsman.insight.answers import (
     CallRow,
     Conformance,
     Filters,
-    Period,
     Reliability,
     Totals,
     Written,
 )
+from pointsman.insight.answers import Period as Stretches
+from pointsman.insight.bill import MOST_LINES, Bill, By, bill
 from pointsman.insight.budgets import BudgetUse, budgets_in_use, of_keys
+from pointsman.insight.periods import Period
 from pointsman.insight.reliability import reliability
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
 from pointsman.store import tables
@@ -144,7 +146,7 @@ class Questions:
         with self._reader.connect() as connection:
             return summing.conformance(connection, conditions(Filters(since=since, key=key)))
 
-    def reliability(self, since: int, now: int, by: Period = "day") -> Reliability:
+    def reliability(self, since: int, now: int, by: Stretches = "day") -> Reliability:
         """How reliable providers were, and how often routes failed over (nanoseconds since the epoch)."""
         with self._reader.connect() as connection:
             return reliability(connection, since, now, by)
@@ -158,6 +160,10 @@ class Questions:
         """The budgets in force that came with keys of the store."""
         with self._reader.connect() as connection:
             return of_keys(connection)
+    def bill(self, period: Period, by: Sequence[By], *, key: str = "", limit: int = MOST_LINES) -> Bill:
+        """What was spent in a period, by whatever names, of one key's calls or of all; see `insight.bill`."""
+        with self._reader.connect() as connection:
+            return bill(connection, period, by, key=key, limit=limit)
 
     def close(self) -> None:
         """Let go of the store."""

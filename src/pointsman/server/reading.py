@@ -22,13 +22,17 @@ from pointsman.core.errors import InvalidRequest, NotFound
 from pointsman.core.outcome import Status
 from pointsman.core.ports import Principal, Reply
 from pointsman.insight.answers import CallDetail, Filters, Period, Written
+from pointsman.insight.periods import between, period
 from pointsman.server.tenants import overseer
 
 if TYPE_CHECKING:  # brings SQLAlchemy, 0.2 s; whoever answers a call need not wait for it
+    from pointsman.insight.bill import Bill
     from pointsman.insight.queries import Questions
 
 T = TypeVar("T")
 _JSON = (b"content-type", b"application/json")
+_HTML = (b"content-type", b"text/html; charset=utf-8")
+_ALONE = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 _FRESH = (b"cache-control", b"no-store")
 _AT_ONCE = 4
 _MOST = 1000
@@ -126,6 +130,34 @@ class Reading:
         principal = self._admit(arrival)
         budgets, now = self._budgets(), self._clock.now()
         await send(reply, {"budgets": await self._ask(lambda: self._questions().budgets(budgets, now, principal.sees))})
+
+    async def spend(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /api/spend?by=&from=&to=&period=&limit=`: the bill of a period, of the key's own calls."""
+        await send(reply, await self._bill(arrival))
+
+    async def bill(self, arrival: Arrival, reply: Reply) -> None:
+        """`GET /bill`, with the same query: the same as a page to print."""
+        from pointsman.insight.bill_page import page  # noqa: PLC0415 - SQLAlchemy takes 0.2 s to load
+
+        found = await self._bill(arrival)
+        await reply.whole(200, (_HTML, _FRESH, _ALONE), page(found, made=self._clock.now()).encode())
+
+    async def _bill(self, arrival: Arrival) -> Bill:
+        principal = self._admit(arrival)
+        said = query(arrival)
+        limit = whole(said, "limit", _MOST, 10 * _MOST)
+        now = self._clock.now()
+        if "from" in said or "to" in said:
+            when = between(said.get("from", ""), said.get("to", ""), now)
+        else:
+            when = period(said.get("period", "this-month"), now)
+
+        def ask() -> Bill:
+            from pointsman.insight.bill import wanted  # noqa: PLC0415 - likewise
+
+            return self._questions().bill(when, wanted(said.get("by", "")), key=principal.sees, limit=limit)
+
+        return await self._ask(ask)
 
     async def _find(self, wanted: str, principal: Principal) -> CallDetail:
         def ask() -> CallDetail | None:

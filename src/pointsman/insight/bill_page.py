@@ -1,0 +1,187 @@
+"""A bill as a page to print: one file of HTML with all that it needs, and as rows of CSV. Pure: from a bill to text."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+
+from pointsman.core.money import usd_text
+from pointsman.insight.bill import FIGURES, OTHERS, Bill, BillLine, Spend
+from pointsman.insight.periods import Period, moment_text
+
+_MONEY = frozenset(("cost", "failed_cost", "hedged_cost", "estimated_cost"))
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_STYLE = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { font: 13px/1.45 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1a1f24; background: #fff;
+  margin: 2.2rem auto; max-width: 74rem; padding: 0 1.5rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .15rem; letter-spacing: -.01em; }
+p.when { margin: 0 0 1.4rem; color: #57606a; }
+dl { display: flex; flex-wrap: wrap; gap: .8rem 2.4rem; margin: 0 0 1.6rem; padding: .9rem 0; border: solid #1a1f24;
+  border-width: 2px 0 1px; }
+dl div { min-width: 6.5rem; }
+dt { color: #57606a; font-size: .82rem; }
+dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
+dl div.sum dd { font-size: 1.5rem; font-weight: 650; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .32rem .5rem; vertical-align: top; white-space: nowrap; }
+th { font-weight: 600; color: #57606a; border-bottom: 1px solid #1a1f24; font-size: .82rem; vertical-align: bottom; }
+th.name, td.name { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+tbody td { border-bottom: 1px solid #d8dee4; }
+tfoot td { border-top: 2px solid #1a1f24; font-weight: 650; }
+td.alarm { color: #9a3412; font-weight: 600; }
+small { display: block; color: #57606a; font-weight: 400; }
+ul.notes { color: #57606a; padding-left: 1.1rem; margin-top: 1.4rem; }
+footer { margin-top: 1.8rem; color: #57606a; font-size: .82rem; }
+@page { size: A4 landscape; margin: 14mm 12mm; }
+@media print {
+  body { margin: 0; max-width: none; padding: 0; font-size: 10.5px; }
+  thead { display: table-header-group; }
+  tfoot { display: table-row-group; }
+  tr, dl div { break-inside: avoid; }
+}
+"""
+
+
+def page(bill: Bill, *, title: str = "Bill for language models", made: int = 0) -> str:
+    """A self-contained page; prints on A4, landscape.
+
+    Args:
+        bill: what to show.
+        title: its heading.
+        made: when it was made, nanoseconds since the epoch; 0 says nothing.
+    """
+    names = "".join(f'<th class="name">{html.escape(one.capitalize())}</th>' for one in bill.by)
+    head = "<th>Calls</th><th>Attempts</th><th>Input</th><th>Output</th><th>Failed</th><th>Hedged</th>"
+    shown = Period(bill.start, bill.end).shown
+    return "\n".join(
+        (
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{html.escape(title)}, {shown}</title>",
+            f"<style>{_STYLE}</style></head><body>",
+            f"<h1>{html.escape(title)}</h1>",
+            f'<p class="when">{shown}, UTC · all providers, in US dollars</p>',
+            _summary(bill.total),
+            f"<table><thead><tr>{names}{head}<th>Unpriced</th><th>Estimated</th><th>Cost</th></tr></thead>",
+            "<tbody>",
+            *(_row(line, len(bill.by)) for line in bill.lines),
+            "</tbody>",
+            _foot(bill),
+            "</table>",
+            _notes(bill),
+            f"<footer>Pointsman{f' · made {moment_text(made)}' if made else ''}</footer>",
+            "</body></html>",
+            "",
+        )
+    )
+
+
+def rows_csv(bill: Bill) -> str:
+    """CSV with a head, a row a line and a last row `total`; money in US dollars, exact; unpriced calls are counted."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((*bill.by, "label", *(f"{name}_usd" if name in _MONEY else name for name in FIGURES)))
+    for line in bill.lines:
+        writer.writerow((*map(_harmless, line.names), _harmless(line.label), *_figures(line.spend)))
+    writer.writerow((*("" for _ in bill.by), "total", *_figures(bill.total)))
+    return out.getvalue()
+
+
+def dollars(nanos: int) -> str:
+    """Money for people: thousands apart, at least cents, and every digit that is there."""
+    whole, _, rest = usd_text(abs(nanos)).partition(".")
+    return f"{'-' if nanos < 0 else ''}${int(whole):,}.{rest:0<2}"
+
+
+def _figures(spend: Spend) -> list[str]:
+    return [usd_text(getattr(spend, name)) if name in _MONEY else str(getattr(spend, name)) for name in FIGURES]
+
+
+def _harmless(text: str) -> str:
+    """A name from outside, so that no spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _summary(total: Spend) -> str:
+    parts = [
+        ("Total", dollars(total.cost), "sum"),
+        ("Calls", f"{total.calls:,}", ""),
+        ("Attempts", f"{total.attempts:,}", ""),
+        ("Input tokens", f"{total.input:,}", ""),
+        ("Output tokens", f"{total.output:,}", ""),
+        ("Of the total: estimated", dollars(total.estimated_cost), ""),
+        ("Failed and hedged", dollars(total.failed_cost + total.hedged_cost), ""),
+        ("Unpriced attempts", f"{total.unpriced:,}", ""),
+    ]
+    cells = (f'<div class="{kind}"><dt>{name}</dt><dd>{value}</dd></div>' for name, value, kind in parts)
+    return f"<dl>{''.join(cells)}</dl>"
+
+
+def _row(line: BillLine, names: int) -> str:
+    if line.label == OTHERS:
+        cells = f'<td class="name" colspan="{names}">{OTHERS}</td>'
+    else:
+        # What people know it by (a key's name) stands in the label, where there is but one.
+        shown = (line.label,) if names == 1 else line.names
+        cells = "".join(f'<td class="name">{html.escape(one) or "-"}</td>' for one in shown)
+    return f"<tr>{cells}{_cells(line.spend)}</tr>"
+
+
+def _cells(spend: Spend) -> str:
+    unpriced = f'<td class="alarm">{spend.unpriced:,}</td>' if spend.unpriced else "<td>-</td>"
+    nothing_else = spend.unpriced and spend.unpriced + spend.failed + spend.hedged >= spend.attempts and not spend.cost
+    cost = '<td class="alarm">unpriced</td>' if nothing_else else f"<td>{dollars(spend.cost)}</td>"
+    cached = f"<small>{spend.cache_read:,} from cache</small>" if spend.cache_read else ""
+    written = spend.cache_write + spend.cache_write_1h
+    cached += f"<small>{written:,} to cache</small>" if written else ""
+    thought = f"<small>{spend.reasoning:,} reasoning</small>" if spend.reasoning else ""
+    return (
+        f"<td>{spend.calls:,}</td><td>{spend.attempts:,}</td><td>{spend.input:,}{cached}</td>"
+        f"<td>{spend.output:,}{thought}</td>{_part(spend.failed, spend.failed_cost)}"
+        f"{_part(spend.hedged, spend.hedged_cost)}{unpriced}{_part(spend.estimated, spend.estimated_cost)}{cost}"
+    )
+
+
+def _part(count: int, cost: int) -> str:
+    if not count:
+        return "<td>-</td>"
+    return f"<td>{count:,}<small>{dollars(cost)}</small></td>"
+
+
+def _foot(bill: Bill) -> str:
+    return f'<tfoot><tr><td class="name" colspan="{len(bill.by)}">Total</td>{_cells(bill.total)}</tr></tfoot>'
+
+
+def notes(bill: Bill) -> list[str]:
+    """What a reader of the bill has to know, where it is so."""
+    total, found = bill.total, []
+    if total.unpriced:
+        found.append(
+            f"{total.unpriced:,} attempts are unpriced: no price or no usage is known. What they cost is unknown "
+            "and in no sum."
+        )
+    if total.unknown:
+        found.append(f"{total.unknown:,} attempts ended before it was known whether they cost anything.")
+    if total.estimated:
+        found.append(
+            f"{total.estimated:,} attempts are estimated, because their provider sent no usage: "
+            f"{dollars(total.estimated_cost)} of the total."
+        )
+    if bill.overlapping:
+        found.append("Calls with several tags are in several lines, so lines add up to more than the total.")
+    if bill.others:
+        found.append(f"{bill.others:,} more lines are put together as {OTHERS}.")
+    return found
+
+
+def _notes(bill: Bill) -> str:
+    said = [
+        *notes(bill),
+        "Costs are the gateway's own, from its prices; `pointsman reconcile` compares them with the provider's export.",
+        "Cost holds failed and hedged attempts and estimates; their columns say how much of it they are.",
+    ]
+    return f'<ul class="notes">{"".join(f"<li>{html.escape(one)}</li>" for one in said)}</ul>'
