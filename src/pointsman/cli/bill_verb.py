@@ -91,7 +91,6 @@ def _write(path: Path, text: str) -> None:
 
 def _print(found: Bill) -> None:
     """The table, its total, and what has to be known."""
-    from pointsman.insight.bill import OTHERS
     from pointsman.insight.bill_page import notes
     from pointsman.insight.periods import Period
 
@@ -101,11 +100,7 @@ def _print(found: Bill) -> None:
         return
     say(f"{shown}, UTC")
     width = len(found.by)
-    rows: list[tuple[str, ...]] = []
-    for line in found.lines:
-        named = (line.label,) if width == 1 or line.label == OTHERS else line.names
-        names = tuple(plain(one) or "-" for one in named) + ("",) * (width - len(named))
-        rows.append((*names, *_figures(line.spend)))
+    rows = [(*(plain(one) or "-" for one in line.labels), *_figures(line.spend)) for line in found.lines]
     rows.append((paint("total", "bold"), *("",) * (width - 1), *_figures(found.total)))
     first = width
     print_table(
@@ -140,4 +135,4 @@ def _figures(spend: Spend) -> tuple[str, ...]:
 def _part(count: int, cost: int, mark: str = "") -> str:
     from pointsman.insight.bill_page import dollars
 
-    return f"{count:,} ({mark}{dollars(cost)})" if count else "-"
+    return f"{count:,} ({mark}{dollars(cost)})" if cost else f"{count:,}" if count else "-"

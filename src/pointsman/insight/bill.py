@@ -75,10 +75,13 @@ FIGURES: tuple[str, ...] = Spend.__struct_fields__
 
 
 class BillLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: its names in the order of the bill's `by`; empty where there is none, `label` for people."""
+    """One line: its names in the order of the bill's `by`, empty where there is none; `labels` are for people.
+
+    A key's name is its id, and its label what it was called.
+    """
 
     names: tuple[str, ...]
-    label: str
+    labels: tuple[str, ...]
     spend: Spend
 
 
@@ -123,7 +126,7 @@ def bill(connection: Connection, period: Period, by: Sequence[By], *, key: str =
         query = _query(by, where).order_by(literal_column("cost").desc(), *_by_name(by)).limit(limit + 1)
         found = {tuple(row[f"by_{name}"] for name in by): _spend(row) for row in connection.execute(query).mappings()}
     lines = [
-        BillLine(names=each, label=_label(by, each, names), spend=spend)
+        BillLine(names=each, labels=_labels(by, each, names), spend=spend)
         for each, spend in sorted(found.items(), key=lambda item: (-item[1].cost, item[0]))
     ]
     others = 0
@@ -259,15 +262,13 @@ def _together(
         return lines, 0  # these overlap, so nothing is left over that would mean something
     groups = select(func.count()).select_from(_query(by, where).subquery())
     others = int(connection.execute(groups).scalar() or 0) - len(lines)
-    return [*lines, BillLine(names=("",) * len(by), label=OTHERS, spend=rest)], others
+    none = ("",) * len(by)
+    return [*lines, BillLine(names=none, labels=(OTHERS, *none[1:]), spend=rest)], others
 
 
 def _key_names(connection: Connection) -> dict[str, str]:
     return {row.id: row.name for row in connection.execute(select(keys.c.id, keys.c.name))}
 
 
-def _label(by: Sequence[By], names: Sequence[str], keys_by_id: dict[str, str]) -> str:
-    return " · ".join(
-        (keys_by_id.get(name, name) if one == "key" else name) or f"(no {one})"
-        for one, name in zip(by, names, strict=True)
-    )
+def _labels(by: Sequence[By], names: Sequence[str], keys_by_id: dict[str, str]) -> tuple[str, ...]:
+    return tuple(keys_by_id.get(name, name) if one == "key" else name for one, name in zip(by, names, strict=True))

@@ -19,9 +19,8 @@ body { font: 13px/1.45 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-seri
   margin: 2.2rem auto; max-width: 74rem; padding: 0 1.5rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .15rem; letter-spacing: -.01em; }
 p.when { margin: 0 0 1.4rem; color: #57606a; }
-dl { display: flex; flex-wrap: wrap; gap: .8rem 2.4rem; margin: 0 0 1.6rem; padding: .9rem 0; border: solid #1a1f24;
+dl { display: flex; flex-wrap: wrap; gap: .8rem 1.7rem; margin: 0 0 1.6rem; padding: .9rem 0; border: solid #1a1f24;
   border-width: 2px 0 1px; }
-dl div { min-width: 6.5rem; }
 dt { color: #57606a; font-size: .82rem; }
 dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
 dl div.sum dd { font-size: 1.5rem; font-weight: 650; }
@@ -84,11 +83,18 @@ def rows_csv(bill: Bill) -> str:
     """CSV with a head, a row a line and a last row `total`; money in US dollars, exact; unpriced calls are counted."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*bill.by, "label", *(f"{name}_usd" if name in _MONEY else name for name in FIGURES)))
+    writer.writerow((*bill.by, *_shown(bill), *(f"{name}_usd" if name in _MONEY else name for name in FIGURES)))
     for line in bill.lines:
-        writer.writerow((*map(_harmless, line.names), _harmless(line.label), *_figures(line.spend)))
-    writer.writerow((*("" for _ in bill.by), "total", *_figures(bill.total)))
+        labels = (line.labels[bill.by.index("key")],) if "key" in bill.by else ()
+        names = line.labels if line.labels[0] == OTHERS else line.names
+        writer.writerow((*map(_harmless, (*names, *labels)), *_figures(line.spend)))
+    writer.writerow(("total", *("" for _ in (*bill.by, *_shown(bill))[1:]), *_figures(bill.total)))
     return out.getvalue()
+
+
+def _shown(bill: Bill) -> tuple[str, ...]:
+    """A column more for what keys are called."""
+    return ("key_name",) if "key" in bill.by else ()
 
 
 def dollars(nanos: int) -> str:
@@ -113,7 +119,7 @@ def _summary(total: Spend) -> str:
         ("Attempts", f"{total.attempts:,}", ""),
         ("Input tokens", f"{total.input:,}", ""),
         ("Output tokens", f"{total.output:,}", ""),
-        ("Of the total: estimated", dollars(total.estimated_cost), ""),
+        ("Of it estimated", dollars(total.estimated_cost), ""),
         ("Failed and hedged", dollars(total.failed_cost + total.hedged_cost), ""),
         ("Unpriced attempts", f"{total.unpriced:,}", ""),
     ]
@@ -122,12 +128,10 @@ def _summary(total: Spend) -> str:
 
 
 def _row(line: BillLine, names: int) -> str:
-    if line.label == OTHERS:
+    if line.labels[0] == OTHERS:
         cells = f'<td class="name" colspan="{names}">{OTHERS}</td>'
     else:
-        # What people know it by (a key's name) stands in the label, where there is but one.
-        shown = (line.label,) if names == 1 else line.names
-        cells = "".join(f'<td class="name">{html.escape(one) or "-"}</td>' for one in shown)
+        cells = "".join(f'<td class="name">{html.escape(one) or "-"}</td>' for one in line.labels)
     return f"<tr>{cells}{_cells(line.spend)}</tr>"
 
 
@@ -149,7 +153,7 @@ def _cells(spend: Spend) -> str:
 def _part(count: int, cost: int) -> str:
     if not count:
         return "<td>-</td>"
-    return f"<td>{count:,}<small>{dollars(cost)}</small></td>"
+    return f"<td>{count:,}{f'<small>{dollars(cost)}</small>' if cost else ''}</td>"
 
 
 def _foot(bill: Bill) -> str:
@@ -181,7 +185,7 @@ def notes(bill: Bill) -> list[str]:
 def _notes(bill: Bill) -> str:
     said = [
         *notes(bill),
-        "Costs are the gateway's own, from its prices; `pointsman reconcile` compares them with the provider's export.",
+        "Costs are the gateway's own, from its prices; pointsman reconcile compares them with the provider's export.",
         "Cost holds failed and hedged attempts and estimates; their columns say how much of it they are.",
     ]
     return f'<ul class="notes">{"".join(f"<li>{html.escape(one)}</li>" for one in said)}</ul>'
