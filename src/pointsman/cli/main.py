@@ -26,6 +26,7 @@ VERBS = {
     "reliability": "Show uptime of providers and failovers of routes.",
     "budgets": "Show what is used and left of budgets.",
     "bill": "Show what was spent in a period.",
+    "reconcile": "Compare a provider's usage or invoice export with the ledger.",
     "alerts": "Try the channels that alerts go to.",
     "keys": "Create, list, rotate and revoke keys.",
     "users": "Delete an end user's data.",

@@ -26,6 +26,9 @@ from pointsman.insight.answers import Period as Stretches
 from pointsman.insight.bill import MOST_LINES, Bill, By, bill
 from pointsman.insight.budgets import BudgetUse, budgets_in_use, of_keys
 from pointsman.insight.periods import Period
+from pointsman.insight.reconcile.answer import Reconciliation
+from pointsman.insight.reconcile.reading import Export
+from pointsman.insight.reconcile.reconciling import Ask, reconcile
 from pointsman.insight.reliability import reliability
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
 from pointsman.store import tables
@@ -164,6 +167,11 @@ class Questions:
         """What was spent in a period, by whatever names, of one key's calls or of all; see `insight.bill`."""
         with self._reader.connect() as connection:
             return bill(connection, period, by, key=key, limit=limit)
+
+    def reconcile(self, exports: Iterable[Export], ask: Ask) -> Reconciliation:
+        """What exports of a provider say, compared with what the ledger has; see `insight.reconcile`."""
+        with self._reader.connect() as connection:
+            return reconcile(connection, exports, ask)
 
     def close(self) -> None:
         """Let go of the store."""
