@@ -281,7 +281,8 @@ def _difference(part: Part, of: str) -> str:
     from pointsman.insight.reconcile.figures import EXACT
 
     if of == "money":
-        return f"${digits(EXACT.subtract(Decimal(part.there.cost or 0), Decimal(part.here.cost or 0)))}"
+        text = digits(EXACT.subtract(Decimal(part.there.cost or 0), Decimal(part.here.cost or 0)))
+        return f"-${text[1:]}" if text.startswith("-") else f"${text}"
     sides = [
         (side.input or 0) + (side.output or 0) if of == "tokens" else side.requests or 0
         for side in (part.there, part.here)

@@ -16,12 +16,15 @@ _FINEST = -60
 _MOST_COUNT = 10**17
 _MOST_CHARS = 100
 _SPACES = re.compile(r"(?<=\d)[ \u00a0\u202f\u2009'\u2019_](?=\d)")
-_CURRENCY = re.compile(r"^(?:US\$|USD|\$)\s*|\s*(?:US\$|USD|\$)$", re.IGNORECASE)
+_SIGN = "[+\u2212-]?"
+_CURRENCY = r"(?:US\$|USD|\$)?"
+_AMOUNT = re.compile(rf"({_SIGN})\s*{_CURRENCY}\s*({_SIGN})\s*(.*?)\s*{_CURRENCY}", re.IGNORECASE)
 _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*", re.ASCII)
 _FIRST, _LAST = 0, 7_258_118_400  # seconds of 1970 and 2200
 _MILLIS = 100_000_000_000  # beyond that an epoch is in milliseconds: as seconds it would be the year 5138
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_EARLIEST = 1_000_000_000  # as seconds, September 2001; what is smaller is no epoch but a year, a date, an hour
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|20\d{6}", re.ASCII)
 
 
 class Unreadable(ValueError):
@@ -45,10 +48,12 @@ def money(value: Any, decimal: str = "") -> Decimal:
     text = value.strip()
     negative = text.startswith("(") and text.endswith(")")
     text = text[1:-1].strip() if negative else text
-    sign = "-" if text.startswith(("-", "\u2212")) else ""
-    text = _CURRENCY.sub("", text.lstrip("+-\u2212").strip()).strip()
-    number = _point(_SPACES.sub("", text), decimal, value)
-    if len(text) > _MOST_CHARS or not _PLAIN.fullmatch(number):
+    found = _AMOUNT.fullmatch(text) if len(text) <= _MOST_CHARS else None
+    if found is None or (found[1] and found[2]):
+        raise Unreadable(f"{_shown(value)} is no amount of US dollars")
+    sign = "-" if (found[1] or found[2]) in ("-", "\u2212") else ""
+    number = _point(_SPACES.sub("", found[3]), decimal, value)
+    if not _PLAIN.fullmatch(number) or number.startswith(("+", "-")):
         raise Unreadable(f"{_shown(value)} is no amount of US dollars")
     try:
         amount = Decimal(f"{sign}{number}")
@@ -77,7 +82,7 @@ def count(value: Any) -> int:
         if len(text) > _MOST_CHARS or not _PLAIN.fullmatch(text):
             raise Unreadable(f"{_shown(value)} is no whole number")
         value = Decimal(text)
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not Decimal(value).is_finite():
         raise Unreadable(f"{_shown(value)} is no whole number")
     if not 0 <= value < _MOST_COUNT or value != int(value):
         raise Unreadable(f"{_shown(value)} is no whole number from 0 to {_MOST_COUNT:,}")
@@ -110,7 +115,7 @@ def is_date(value: Any) -> bool:
 def _moment(value: Any, zone: dt.tzinfo) -> int:
     if isinstance(value, str):
         text = value.strip()
-        if not _PLAIN.fullmatch(text) or len(text) > 30:
+        if not _PLAIN.fullmatch(text) or len(text) > 30 or is_date(text):
             text = re.sub(r"\s*(?:UTC|GMT)$", "+00:00", text, flags=re.IGNORECASE)
             when = dt.datetime.fromisoformat(text)
             when = when if when.tzinfo else when.replace(tzinfo=zone)
@@ -120,7 +125,7 @@ def _moment(value: Any, zone: dt.tzinfo) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise Unreadable(f"{_shown(value)} is no moment")
     number = Decimal(value)
-    if not 0 <= number < _MILLIS * 1_000:
+    if not _EARLIEST <= number < _MILLIS * 1_000:
         raise Unreadable(f"{_shown(value)} is no moment between 1970 and 2200")
     seconds = number / 1_000 if number > _MILLIS else number
     _inside(int(seconds), value)

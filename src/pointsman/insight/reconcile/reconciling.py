@@ -283,7 +283,7 @@ class _Run:
         if not self.with_models and self.by == "bucket":
             yield "the export does not tell models apart, so they are compared together (ask for group_by=model)"
         found = self.staged.keys()
-        if len(found) > 1 and not self.ask.keys:
+        if len(found) > 1 and not self.ask.keys and self.by == "bucket":
             yield f"the export names {len(found)} keys, compared together; --key THEIRS=VARIABLE tells them apart"
         here = self.tally.here
         if here.estimated:
