@@ -26,6 +26,8 @@ CLOSED = [
     "/api/calls",
     "/api/totals",
     "/api/conformance",
+    "/api/spend",
+    "/bill",
     "/metrics",
 ]
 CLOSED += ["/v1/generation?id=x", "/api/calls/x"]

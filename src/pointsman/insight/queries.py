@@ -28,7 +28,7 @@ from pointsman.insight.budgets import BudgetUse, budgets_in_use, of_keys
 from pointsman.insight.periods import Period
 from pointsman.insight.reconcile.answer import Reconciliation
 from pointsman.insight.reconcile.reading import Export
-from pointsman.insight.reconcile.reconciling import Ask, reconcile
+from pointsman.insight.reconcile.reconciling import Ask, read, reconcile
 from pointsman.insight.reliability import reliability
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
 from pointsman.store import tables
@@ -170,8 +170,8 @@ class Questions:
 
     def reconcile(self, exports: Iterable[Export], ask: Ask) -> Reconciliation:
         """What exports of a provider say, compared with what the ledger has; see `insight.reconcile`."""
-        with self._reader.connect() as connection:
-            return reconcile(connection, exports, ask)
+        with read(exports) as staged, self._reader.connect() as connection:
+            return reconcile(connection, staged, ask)
 
     def close(self) -> None:
         """Let go of the store."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from itertools import groupby
 from typing import TypeVar
@@ -51,45 +52,48 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: Decimal = Decimal("0.01")
 
 
-def reconcile(connection: Connection, exports: Iterable[Export], ask: Ask) -> Reconciliation:
-    """Compare exports with the ledger.
-
-    Args:
-        connection: to the ledger.
-        exports: files of one provider; what several say is put together.
-        ask: how.
+@contextmanager
+def read(exports: Iterable[Export]) -> Iterator[Staged]:
+    """Every line of some exports of one provider, staged; before the ledger is even opened.
 
     Raises:
-        InvalidRequest: a file cannot be read, or cannot be compared.
+        InvalidRequest: a file cannot be read, or there is nothing to compare.
     """
-    staged = Staged()
-    try:
-        files = list(exports)
-        for file in files:
+    with closing(Staged()) as staged:
+        for file in exports:
+            staged.files.append(file.name)
             for line in file.lines():
                 staged.take(line)
+            staged.format = staged.format or file.format or "csv"
+            staged.more = staged.more or file.more
         if not staged.rows:
-            raise InvalidRequest(f"there is nothing in {', '.join(file.name for file in files)} to compare")
+            raise InvalidRequest(f"there is nothing in {', '.join(staged.files)} to compare")
         if staged.odd is not None:
             place = f"{staged.odd.file}, line {staged.odd.line}"
             raise InvalidRequest(f"{place}: some lines are of single requests and some are sums; compare one at a time")
         staged.ready()
-        return _Run(connection, staged, files, ask).answer()
-    finally:
-        staged.close()
+        yield staged
+
+
+def reconcile(connection: Connection, staged: Staged, ask: Ask) -> Reconciliation:
+    """Compare what was read with the ledger.
+
+    Raises:
+        InvalidRequest: it cannot be compared.
+    """
+    return _Run(connection, staged, ask).answer()
 
 
 class _Run:
     """One comparison."""
 
-    def __init__(self, connection: Connection, staged: Staged, files: list[Export], ask: Ask) -> None:
+    def __init__(self, connection: Connection, staged: Staged, ask: Ask) -> None:
         self.connection = connection
         self.staged = staged
-        self.files = files
         self.ask = ask
         self.by: By = "id" if staged.singles else "bucket"
         self.width = 0 if staged.singles else _width(staged.longest)
-        self.format = files[0].format or "csv"
+        self.format = staged.format
         self.whose = ours.Whose(
             provider=ask.provider if ask.provider is not None else _DEFAULT.get(self.format, ""),
             keys=tuple(sorted(set(ask.keys.values()))),
@@ -114,7 +118,7 @@ class _Run:
         net, gross = drift(EXACT.subtract(owed, owing), owed), drift(tally.gross, owed)
         limit = float(self.ask.tolerance)
         return Reconciliation(
-            files=tuple(file.name for file in self.files),
+            files=tuple(self.staged.files),
             format=self.format,
             provider=self.whose.provider,
             start=self.whose.start,
@@ -278,7 +282,7 @@ class _Run:
                 f"the ledger has no attempts at a provider {who}in that time"
                 + (f"; it has {', '.join(there)}: say --provider" if there else "")
             )
-        if any(file.more for file in self.files):
+        if self.staged.more:
             yield "a page says that there are more pages, and they are not here"
         if not self.with_models and self.by == "bucket":
             yield "the export does not tell models apart, so they are compared together (ask for group_by=model)"

@@ -61,6 +61,7 @@ class Staged:
         start, end: of all lines, nanoseconds since the epoch; `longest` is the longest of them.
         says: which figures the export has: `requests`, `input`, … `cost`.
         finest: the exponent of the finest amount, -2 for cents.
+        files, format, more: what was read, as what, and whether more pages of it are missing.
         odd: the first line that is of another sort than the first of all, single or a sum.
     """
 
@@ -74,6 +75,9 @@ class Staged:
         self.start, self.end = 1 << 63, 0
         self.says: set[str] = set()
         self.odd: Line | None = None
+        self.files: list[str] = []
+        self.format = ""
+        self.more = False
 
     def take(self, line: Line) -> None:
         """Keep one."""
