@@ -25,6 +25,7 @@ from pointsman.insight.answers import (
 from pointsman.insight.answers import Period as Stretches
 from pointsman.insight.bill import MOST_LINES, Bill, By, bill
 from pointsman.insight.budgets import BudgetUse, budgets_in_use, of_keys
+from pointsman.insight.budgets import BudgetUse, budgets_in_use
 from pointsman.insight.periods import Period
 from pointsman.insight.reconcile.answer import Reconciliation
 from pointsman.insight.reconcile.reading import Export
