@@ -25,7 +25,6 @@ from pointsman.insight.answers import (
 from pointsman.insight.answers import Period as Stretches
 from pointsman.insight.bill import MOST_LINES, Bill, By, bill
 from pointsman.insight.budgets import BudgetUse, budgets_in_use, of_keys
-from pointsman.insight.budgets import BudgetUse, budgets_in_use
 from pointsman.insight.periods import Period
 from pointsman.insight.reconcile.answer import Reconciliation
 from pointsman.insight.reconcile.reading import Export
@@ -164,6 +163,7 @@ class Questions:
         """The budgets in force that came with keys of the store."""
         with self._reader.connect() as connection:
             return of_keys(connection)
+
     def bill(self, period: Period, by: Sequence[By], *, key: str = "", limit: int = MOST_LINES) -> Bill:
         """What was spent in a period, by whatever names, of one key's calls or of all; see `insight.bill`."""
         with self._reader.connect() as connection:
