@@ -72,7 +72,7 @@ lock: ## renew the lock files from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --extra local --group build -o requirements/run.txt pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --no-annotate --extra local --extra postgres --group dev -o requirements/dev.txt pyproject.toml
+	  --no-header --no-annotate --extra local --extra postgres --extra tokens --group dev -o requirements/dev.txt pyproject.toml
 
 docs: ## write the pages and schemas that are generated from code
 	@$(TEST)/bin/python -m pointsman.config.document

@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "access": {"core"},
     "trial": {"core"},
     "store": {"core"},
+    "tokens": {"core"},
     "insight": {"core", "catalog", "store"},
     "observe": {"core"},
     "config": {"core"},

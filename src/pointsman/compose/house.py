@@ -43,6 +43,7 @@ from pointsman.core.plan import Plan, targets_of
 from pointsman.core.ports import Carrier, Reply
 from pointsman.health.book import Book
 from pointsman.line.conversations import Conversations
+from pointsman.line.estimates import Estimates
 from pointsman.line.keeping import Patience
 from pointsman.line.opaque import OpaqueLine
 from pointsman.line.parts import Parts
@@ -60,6 +61,8 @@ from pointsman.store.health_record import HealthRecord
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
 from pointsman.store.responses import SqlResponses
+from pointsman.tokens.counting import TokenCounter
+from pointsman.tokens.vocabularies import installed as vocabularies
 from pointsman.upstream.fetch import Fetcher
 from pointsman.upstream.tokens import Tokens
 
@@ -120,6 +123,7 @@ class House:
         self.dialects = Dialects()
         self._sending = Sending(pieces.env, Tokens(pieces.clock))
         self._fetcher = Fetcher()
+        self._counter = TokenCounter(vocabularies())
         node = pieces.ids.new(pieces.clock.now())
         claims = AlertClaims(pieces.url, pieces.clock, node)
         self.alerting = Alerting(pieces.carrier, pieces.env, pieces.clock, pieces.metrics.alert, claims)
@@ -251,6 +255,7 @@ class House:
         if keys:  # before the first call: until the store was read, every key is unknown
             await self._read_keys()
             self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
+        await asyncio.to_thread(self._counter.prepare, [model.upstream for model in self.listed()])
         self.alerting.start()
         self._tasks.append(asyncio.create_task(self._watch_health(), name="health"))
         self._tasks.append(asyncio.create_task(self.checks.run(), name="checks"))
@@ -407,6 +412,7 @@ class House:
             clock=pieces.clock,
             ids=pieces.ids,
             draw=SystemDraw(),
+            estimates=Estimates(self.dialects.passages, self._counter),
             health=pieces.health,
             turnstile=self._turnstile,
             keep_content=loaded.config.store_content,

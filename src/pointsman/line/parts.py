@@ -16,6 +16,7 @@ from pointsman.core.model import Model, Provider, TimeLimits
 from pointsman.core.plan import Needs, Plan, Sticky
 from pointsman.core.ports import Carrier, Fetcher, Keys, Principal, Recorder, UpstreamRequest, UpstreamResponse
 from pointsman.core.scope import Allow
+from pointsman.line.estimates import Estimates
 from pointsman.line.hedges import Hedges
 from pointsman.line.keeping import Patience
 from pointsman.line.turnstile import Turnstile
@@ -182,6 +183,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: Ids
     draw: Draw
+    estimates: Estimates
     health: Health = NoHealth()
     hedges: Hedges = msgspec.field(default_factory=Hedges)
     turnstile: Turnstile = msgspec.field(default_factory=Turnstile)

@@ -148,7 +148,9 @@ class Race:
             late = UpstreamTimeout("still silent after its usual time; another has answered", phase="first_byte")
             hunt.trail.finish(Ended(cost=0, told=Outpaced("its usual time has passed")), error=late, note=note)
             return
-        usage = Usage(input=hunt.call.incoming.needs.input_tokens, estimated=True)
+        call = hunt.call
+        read = hunt.parts.estimates.read(call.dialect.name, call.incoming, step.model.upstream)
+        usage = Usage(input=read, estimated=True)
         price = step.model.price
         cost = price.cost(usage) if price is not None else None
         hunt.trail.finish(Ended(usage=usage, cost=cost), error=Outpaced("another attempt was quicker"), note=note)

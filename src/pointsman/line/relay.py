@@ -52,6 +52,8 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
     headers.append(_JSON)
     if cost is not None:
         headers.append((b"x-pointsman-cost-usd", usd_text(cost).encode()))
+        if usage is not None and usage.estimated:
+            headers.append(_ESTIMATED)
     headers.append(_timing(trail.content(call.arrival.received), trail.waited))
     await reply.whole(200, headers, body)
     return body
@@ -252,6 +254,7 @@ async def _linger(response: UpstreamResponse) -> None:
 
 _FIRST = (b"x-pointsman-attempts", b"1")
 _WARNING = b"x-pointsman-warning"
+_ESTIMATED = (b"x-pointsman-cost-estimated", b"true")
 _DROPPED = b"x-pointsman-dropped"
 _Known = tuple[Plan, Model, tuple[tuple[bytes, bytes], ...]]
 

@@ -6,7 +6,7 @@ import msgspec
 
 from pointsman.core.call import Arrival
 from pointsman.core.errors import CallerGone, PointsmanError, UpstreamError, UpstreamRefused
-from pointsman.core.model import Ability
+from pointsman.core.model import Ability, Model
 from pointsman.core.outcome import Outcome, Status
 from pointsman.core.plan import Plan, Sticky
 from pointsman.core.ports import NOBODY, Principal
@@ -17,11 +17,12 @@ from pointsman.line.reserve import Reserved
 from pointsman.line.trail import Ended, Trail
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import Relay
+from pointsman.wire.told import Told
 from pointsman.wire.trip import COUNTING, AnswerFacts, Incoming, Surface
 
 _LABEL = 200
 _DETAIL = 2_000
-_CHARS_PER_TOKEN = 4
+_NOTHING_TOLD = Told(0)
 _NOTHING = AnswerFacts()
 
 
@@ -32,6 +33,8 @@ class Run(msgspec.Struct, eq=False):
         asked: what was asked for, where no dialect read it.
         kept: of an old answer that stood in for the one that nobody gave.
         sent: a whole answer as it was delivered, where its turn keeps it.
+        told: what the caller has had of a stream.
+        read: prompt tokens that we counted.
         reserved: what it holds of budgets.
         entered: it counts among the calls of its key that are under way.
     """
@@ -53,6 +56,8 @@ class Run(msgspec.Struct, eq=False):
     kept: AnswerFacts | None = None
     turn: Turn | None = None
     sent: bytes = b""
+    told: Told = _NOTHING_TOLD
+    read: int | None = None
     cost: int | None = None
     draw: float | None = None
     reserved: Reserved | None = None
@@ -114,7 +119,10 @@ class Run(msgspec.Struct, eq=False):
             self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
             if self.kept is not None:
                 facts, self.cost = self.kept, trail.spent
-            trail.finish(Ended(cost=None if isinstance(error, CallerGone) else 0), error=error)
+            ended = self._unheard() if isinstance(error, CallerGone) else Ended(cost=0)
+            trail.finish(ended, error=error)
+            if ended.usage is not None:
+                facts, self.cost = AnswerFacts(usage=ended.usage), trail.spent
         if self.reserved is not None:
             self.reserved.settle(None if self._in_doubt(facts) else trail.spent, trail.attempts, sent=trail.number > 0)
         self.parts.recorder.record(self._outcome(error, facts))
@@ -124,8 +132,10 @@ class Run(msgspec.Struct, eq=False):
     def _in_doubt(self, facts: AnswerFacts) -> bool:
         """Whether more may have been billed than was seen: who was cut off may have thought for long before."""
         usage, won = facts.usage, self.won
-        if usage is None or not usage.estimated or won is None:
+        if usage is None or not usage.estimated:
             return False
+        if won is None:
+            return True
         abilities = won.model.abilities
         return abilities is None or bool(int(abilities) & int(Ability.REASONING))
 
@@ -145,14 +155,31 @@ class Run(msgspec.Struct, eq=False):
         if won.relay is None:
             return won.facts
         facts = won.relay.facts
-        if facts.usage is None and error is not None and self.incoming is not None:
-            usage = Usage(
-                input=self.incoming.needs.input_tokens,
-                output=won.relay.written // _CHARS_PER_TOKEN,
-                estimated=True,
-            )
-            return AnswerFacts(id=facts.id, model=facts.model, finish=facts.finish, usage=usage)
-        return facts
+        stated = facts.usage
+        if self.incoming is None or (stated is not None and not (stated.estimated and error is not None)):
+            return facts
+        model, written = won.model.upstream, won.relay.written
+        output = self.parts.estimates.streamed(self.dialect.name, self.told, model, written)
+        if stated is not None:  # the input is the provider's word
+            usage = msgspec.structs.replace(stated, output=output)
+        else:
+            usage = Usage(input=self._input(won.model), output=output, estimated=True)
+        return msgspec.structs.replace(facts, usage=usage)
+
+    def _input(self, model: Model) -> int:
+        """Prompt tokens, counted by us."""
+        incoming = self.incoming
+        if self.read is None and incoming is not None:
+            self.read = self.parts.estimates.read(self.dialect.name, incoming, model.upstream)
+        return self.read or 0
+
+    def _unheard(self) -> Ended:
+        """An attempt whose caller left before anything came: the prompt was sent, and whoever reads it bills it."""
+        note = self.trail.open
+        if note is None or self.incoming is None:
+            return Ended()
+        usage, price = Usage(input=self._input(note.model), estimated=True), note.model.price
+        return Ended(usage=usage, cost=None if price is None else price.cost(usage))
 
     def _outcome(self, error: PointsmanError | None, facts: AnswerFacts) -> Outcome:
         now, arrival, incoming, trail = self.parts.clock.monotonic(), self.arrival, self.incoming, self.trail

@@ -34,9 +34,10 @@ from pointsman.core.ports import STOPPING, Reply
 from pointsman.line import relay
 from pointsman.line.admit import admit, wishes
 from pointsman.line.conversations import SURFACES, unkept
+from pointsman.line.estimates import SAMPLE
 from pointsman.line.executor import Hunt
 from pointsman.line.keeping import Keeper
-from pointsman.line.parts import Call, Parts, Saver
+from pointsman.line.parts import Call, Parts, Saver, Won
 from pointsman.line.rescue import Rescue
 from pointsman.line.reserve import Purse, Request, Reserved, at_once, payer_of
 from pointsman.line.settle import Run, begin
@@ -124,7 +125,8 @@ class Line:
         if incoming.surface in COUNTING:
             way = parts.passages.between(run.dialect.name, plan.steps[0].dialect)
             if not way.counts:
-                body = way.estimate(incoming.needs.input_tokens)
+                counted = await parts.estimates.request(run.dialect.name, incoming, plan.steps[0].model.upstream)
+                body = way.estimate(counted.best)
                 await relay.deliver_count(call, plan, body, reply)
                 run.settle(None)
                 return
@@ -136,6 +138,8 @@ class Line:
                 if run.turn is not None:
                     run.won = won = run.turn.warned(won)
                 try:
+                    if won.facts.usage is None and incoming.surface not in COUNTING:
+                        run.won = won = await counted_by_us(call, won, parts)
                     run.sent = await relay.deliver_whole(self._heads, call, plan, won, run.trail, reply)
                 finally:
                     await won.response.aclose()
@@ -153,7 +157,7 @@ class Line:
         keeper = Keeper(reply, head, lambda begun: speak(begun=begun), parts.patience)
         hunt = Hunt(parts, call, plan, trail)
         rescue = Rescue(run, hunt, call.dialect.name) if plan.on_cut == "continue" else None
-        told = Told() if rescue is not None else Told(0)
+        run.told = told = Told() if rescue is not None else Told(SAMPLE)
         delivery = relay.Delivery(trail, reply, keeper, told, parts.clock.monotonic, rescue)
         try:
             run.won = won = await hunt.run()
@@ -161,6 +165,9 @@ class Line:
                 run.won = won = run.turn.warned(won)
             try:
                 await relay.deliver_stream(self._heads, call, plan, won, delivery)
+                if run.won.relay is not None and run.won.relay.facts.usage is None:
+                    model = run.won.model.upstream
+                    run.read = (await parts.estimates.request(call.dialect.name, call.incoming, model)).best
             finally:
                 await run.won.response.aclose()
         finally:
@@ -183,6 +190,12 @@ async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver
         return saver.within(asked, needs, now=run.started, draw=draw, funds=funds, frugal=frugal, allow=allow)
 
     return await Request(purse=purse, group=group, needs=needs, replan=replan, counting=counting).reserve(plan)
+
+
+async def counted_by_us(call: Call, won: Won, parts: Parts) -> Won:
+    """A whole answer whose provider states no usage, with ours."""
+    usage = await parts.estimates.whole(call.dialect.name, call.incoming, won.model.upstream, won.body)
+    return msgspec.structs.replace(won, facts=msgspec.structs.replace(won.facts, usage=usage))
 
 
 async def stopped(run: Run, reply: Reply) -> PointsmanError | None:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from pointsman.core.chat import Answer, AnswerStart, Dropped
+from pointsman.core.chat import Answer, AnswerStart, Dropped, Request
 from pointsman.core.errors import CallerError, UnsupportedParameter, UpstreamError, UpstreamRefused
 from pointsman.core.model import Ability, Model
 from pointsman.core.outcome import Form
 from pointsman.core.ports import Fetched
+from pointsman.core.texts import Written, of_answer, of_events
 from pointsman.wire.continuing import continuation, seam_for
 from pointsman.wire.cross_relay import CrossRelay, Known, facts_of
 from pointsman.wire.events import events_of
@@ -25,7 +26,7 @@ from pointsman.wire.prefixes import prefix_of
 from pointsman.wire.resumed import Bill, Resumed
 from pointsman.wire.seams import seam_of
 from pointsman.wire.streams import Relay, StreamReader
-from pointsman.wire.told import Standing, Told, standing
+from pointsman.wire.told import OWN, Standing, Told, read_told, standing
 from pointsman.wire.trip import COUNTING, NO_FILES, AnswerFacts, Heard, Incoming, Outgoing, Trip
 from pointsman.wire.unfence import Unfenced, unfence, unfenced_body
 
@@ -75,11 +76,28 @@ class Passages:
 
     def prefix(self, caller: str, incoming: Incoming) -> str:
         """See `prefixes.prefix_of`; empty where the request cannot be read."""
+        request = self.request(caller, incoming)
+        return "" if request is None else prefix_of(request)
+
+    def request(self, caller: str, incoming: Incoming) -> Request | None:
+        """A caller's request in no dialect, for whoever looks into it; None where it cannot be read."""
         dialect = self._callers.get(caller)
         try:
-            return "" if dialect is None else prefix_of(dialect.to_core(incoming))
+            return None if dialect is None else dialect.to_core(incoming)
         except CallerError:
-            return ""
+            return None
+
+    def written(self, caller: str, told: bytes, *, stream: bool = False) -> Written:
+        """The texts of a whole answer as a caller gets it, or of whole events of a stream; none if it is unreadable."""
+        dialect = self._callers.get(caller)
+        if dialect is None or not told:
+            return Written([])
+        try:
+            if stream:
+                return of_events(read_told(dialect.reader(OWN), told))
+            return of_answer(dialect.read_whole(told, OWN))
+        except UpstreamError:
+            return Written([])
 
     def with_system(self, caller: str, incoming: Incoming, before: str, after: str) -> Incoming:
         """See `port.CallerSide.with_system`; the same request in dialects without system text."""

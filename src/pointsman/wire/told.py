@@ -23,6 +23,8 @@ from pointsman.wire.trip import Incoming, Outgoing
 
 MOST = 1 << 20
 """Bytes of a stream that are remembered; a longer one is not continued."""
+_KEPT = 16 * 1024
+"""Bytes of one that was too much which are kept all the same, to say how much text has how many tokens."""
 _CHARS_PER_TOKEN = 4
 _UNTEXT = int(Ability.AUDIO_OUTPUT | Ability.IMAGE_OUTPUT)
 _HALF = re.compile(rb'\\u[dD][89abAB][0-9a-fA-F]{2}"')
@@ -50,13 +52,23 @@ class Told:
         self._size += len(out)
         if self._size > self._most:
             self.over = True
-            self._parts.clear()
+            self._parts = [self.beginning(_KEPT)]
         else:
             self._parts.append(out)
 
+    def beginning(self, most: int) -> bytes:
+        """Whole events of its beginning, in at most so many bytes; there is some also where it was too much."""
+        size, found = 0, []
+        for part in self._parts:
+            size += len(part)
+            if size > most:
+                break
+            found.append(part)
+        return b"".join(found)
+
     def whole(self) -> bytes:
         """All of it; empty where it was too much."""
-        return b"".join(self._parts)
+        return b"" if self.over else b"".join(self._parts)
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Tokens counted offline, where no provider has counted them."""
