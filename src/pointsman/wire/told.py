@@ -23,6 +23,7 @@ from pointsman.wire.trip import Incoming, Outgoing
 
 MOST = 1 << 20
 """Bytes of a stream that are remembered; a longer one is not continued."""
+_BLANK = len(b"\r\n\r\n")
 _KEPT = 16 * 1024
 """Bytes of one that was too much which are kept all the same, to say how much text has how many tokens."""
 _CHARS_PER_TOKEN = 4
@@ -60,9 +61,11 @@ class Told:
         """Whole events of its beginning, in at most so many bytes; there is some also where it was too much."""
         size, found = 0, []
         for part in self._parts:
-            size += len(part)
-            if size > most:
+            if size + len(part) > most:
+                ends = max(part.rfind(end, 0, most - size) + len(end) for end in (b"\n\n", b"\r\n\r\n"))
+                found.append(part[:ends] if ends > _BLANK else b"")
                 break
+            size += len(part)
             found.append(part)
         return b"".join(found)
 
