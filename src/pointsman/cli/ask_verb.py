@@ -143,10 +143,17 @@ def _shown(text: str) -> str:
     return plain(text) if sys.stdout.isatty() else text
 
 
+def _cost_of(answer: Answer) -> str:
+    if answer.cost is not None:
+        return f"{'≈' if answer.cost_estimated else ''}${answer.cost.normalize():f}"
+    unpriced = "unpriced" in answer.headers.get("x-pointsman-warning", "") or answer.usage
+    return "unpriced" if unpriced else "cost: see `pointsman logs`"  # a stream whose provider states no usage
+
+
 def about(answer: Answer, seconds: float) -> str:
     """Route, model, time, tokens, cost: one line."""
     usage = answer.usage
     tokens = usage.get("total_tokens") or usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0)
-    cost = "unpriced" if answer.cost is None else f"${answer.cost.normalize():f}"
+    cost = _cost_of(answer)
     line = f"  {answer.route} → {answer.model}   {seconds:.2f} s   {tokens} tokens   {cost}"
     return paint(plain(line), "dim", err=True)

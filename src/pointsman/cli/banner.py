@@ -24,6 +24,8 @@ def banner(house: House, url: str) -> None:
         _line("providers", _some(on))
     if directory.models:
         _line("models", f"{len(ready)} ready of {len(directory.models)} configured: {_some([m.name for m in ready])}")
+    if unpriced := [model.name for model in ready if model.price is None]:
+        _line("unpriced", f"{_some(unpriced)}: what they cost is unknown, not zero")
     if routes := [route.name for route in directory.routes.values() if route.models]:
         _line("routes", _some(routes))
     _line("config", f"{house.loaded.origin or 'none: defaults'} ({house.loaded.version})")

@@ -44,7 +44,7 @@ def command(question: str | None, model: str, body: BinaryIO | None, config: Pat
         print_json(view(plan))
         return
     rows = [
-        (f"{number}.", _name(step), "chosen" if number == 1 else "fallback", reason_of(plan, step))
+        (f"{number}.", _name(step), "chosen" if number == 1 else "fallback", _why(plan, step))
         for number, step in enumerate(plan.steps, 1)
     ]
     rows += [("x", one.model, "dropped", one.detail) for one in plan.dropped]
@@ -59,6 +59,13 @@ def command(question: str | None, model: str, body: BinaryIO | None, config: Pat
 def _name(step: Step) -> str:
     """A step's model, and the variable of the key to ask it with where its provider has several."""
     return f"{step.model.name} (${step.key})" if step.key else step.model.name
+
+
+def _why(plan: Plan, step: Step) -> str:
+    """The reason for a step's place; and that nobody knows what it will cost."""
+    why = reason_of(plan, step)
+    unpriced = "unpriced: its cost is unknown, not zero" if step.model.price is None else ""
+    return "; ".join(filter(None, (why, unpriced)))
 
 
 def _request(question: str | None, model: str) -> bytes:
@@ -107,6 +114,7 @@ def view(plan: Plan) -> dict[str, Any]:
                 "key_env": step.key,
                 "start": step.start,
                 "stands": step.stands,
+                "priced": step.model.price is not None,
             }
             for step in plan.steps
         ],

@@ -144,8 +144,8 @@ def _row(house: House, model: Model) -> tuple[str, ...]:
         model.provider.name,
         model.tier or "-",
         figures.tokens(model.context),
-        figures.price(None if cost is None else usd_per_million(cost.input)),
-        figures.price(None if cost is None else usd_per_million(cost.output)),
+        "unpriced" if cost is None else figures.price(usd_per_million(cost.input)),
+        "unpriced" if cost is None else figures.price(usd_per_million(cost.output)),
         "-" if found is None else " ".join(found),
         _state(house, model),
     )

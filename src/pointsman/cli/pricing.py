@@ -48,7 +48,7 @@ def row(one: Priced) -> tuple[str, ...]:
     """A line of a table."""
     price = one.price
     if price is None:
-        return (plain(one.name), "-", "-", "-", "unpriced")
+        return (plain(one.name), "unpriced", "unpriced", "unpriced", "-")
     return (
         plain(one.name),
         figures.price(usd_per_million(price.input)),

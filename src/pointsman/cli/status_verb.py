@@ -10,13 +10,15 @@ from typing import Any
 import click
 
 from pointsman.cli.table import print_table
-from pointsman.cli.terminal import config_option, described, json_option, paint, plain, print_json, say
+from pointsman.cli.terminal import config_option, described, json_option, paint, plain, print_json, say, say_warning
 
 _NANO = 1_000_000_000
 _SECONDS = 10.0
 _MOST_BYTES = 64 * 1024 * 1024
 _HEAD = ("PROVIDER", "STATE", "FOR", "NEXT PROBE", "LAST MINUTE", "FIRST TOKEN", "LEFT", "WHY")
 _WHY = 7
+_SHOWN = 8
+_PRICE_THEM = "`price` under `models` in the configuration says what one costs"
 _STYLES = {"closed": "green", "degraded": "yellow", "half_open": "yellow", "open": "red"}
 _HELP = described(
     "Show how each provider and its models are, as the gateway that runs knows it: state of the breaker, for how long "
@@ -46,6 +48,9 @@ def command(url: str | None, key: str | None, config: Path | None, as_json: bool
         now = SystemClock.now()
         rows = [row for one in status["providers"] for row in rows_of(one, now)]
         print_table(_HEAD, rows, keep=frozenset({0, 1}), spare=(6, 5, 3))
+    if not as_json and (unpriced := status.get("prices", {}).get("unpriced")):
+        names = ", ".join(unpriced[:_SHOWN]) + (f" and {len(unpriced) - _SHOWN} more" if len(unpriced) > _SHOWN else "")
+        say_warning(plain(f"unpriced, so that what they cost is unknown and not zero: {names}"), _PRICE_THEM)
 
 
 def _configured(config: Path | None) -> tuple[str, str]:

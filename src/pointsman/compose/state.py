@@ -59,7 +59,11 @@ class HouseState:
             "providers": self._providers(),
             "routes": [self._route(route) for route in directory.routes.values()],
             "models": [self._model(model) for model in house.listed()],
-            "prices": {"date": house.catalog.date, "origin": house.catalog.origin},
+            "prices": {
+                "date": house.catalog.date,
+                "origin": house.catalog.origin,
+                "unpriced": [model.name for model in house.listed() if model.price is None],
+            },
             "ledger": msgspec.to_builtins(house.pieces.ledger.stats()),
         }
 

@@ -153,7 +153,9 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
         calls: all of them; each is also in exactly one of ok, refused, failed, cancelled, stale.
         input_tokens: cached ones included; `cached_tokens` are those read from a cache.
         cost: nano-dollars of the calls that have a price.
-        unpriced: calls that were answered and have none.
+        unpriced: calls that used tokens, or were answered, and have no cost: their money is not in `cost`.
+        estimated, estimated_cost: calls whose tokens we counted because their provider states none, and the
+            nano-dollars of these; a part of `calls` and `cost`.
         attempts: requests to providers.
         duration, first_byte: of calls that were answered.
     """
@@ -170,6 +172,8 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
     cost: int = 0
     unpriced: int = 0
+    estimated: int = 0
+    estimated_cost: int = 0
     attempts: int = 0
     duration: Latency = Latency()
     first_byte: Latency = Latency()
@@ -204,7 +208,10 @@ class Conformance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of time: its start (nanoseconds since the epoch) and what happened in it."""
+    """A stretch of time: its start (nanoseconds since the epoch) and what happened in it.
+
+    `cost` (nano-dollars) is without that of `unpriced` calls.
+    """
 
     start: int
     calls: int = 0
@@ -212,6 +219,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     tokens: int = 0
     cost: int = 0
+    unpriced: int = 0
 
 
 class Stretch(msgspec.Struct, frozen=True, kw_only=True):

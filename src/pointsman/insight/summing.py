@@ -24,6 +24,9 @@ _STATUSES: tuple[str, ...] = get_args(Status)
 _NAMES = ("route", "model", "provider")
 _THEIRS = calls.c.surface != "check"
 """Calls of callers. The gateway's own cost money, which counts, but nobody waited for them."""
+_UNPRICED = calls.c.cost_nanousd.is_(None) & ((calls.c.status == "ok") | calls.c.input_tokens.is_not(None))
+"""Calls whose money is in no sum: also those that were cancelled or stand on a failure after tokens were used."""
+_ESTIMATED = calls.c.usage_estimated.is_(True)
 Where = Sequence[ColumnElement[bool]]
 
 
@@ -59,12 +62,13 @@ def series(connection: Connection, span: tuple[int, int], buckets: int, where: W
             func.sum(case((_THEIRS & (calls.c.status == "failed"), 1), else_=0)).label("failed"),
             func.coalesce(func.sum(calls.c.input_tokens + calls.c.output_tokens), 0).label("tokens"),
             func.coalesce(func.sum(calls.c.cost_nanousd), 0).label("cost"),
+            func.sum(case((_UNPRICED, 1), else_=0)).label("unpriced"),
         )
         .where(*where)
         .group_by(literal_column("place"))
     )
     found = {int(row["place"]): row for row in connection.execute(query).mappings()}
-    names = ("calls", "ok", "failed", "tokens", "cost")
+    names = ("calls", "ok", "failed", "tokens", "cost", "unpriced")
     return [
         Bucket(start=since + at * width, **({name: int(found[at][name]) for name in names} if at in found else {}))
         for at in range(buckets)
@@ -103,7 +107,6 @@ def percentile(values: Sequence[int], share: float) -> int | None:
 
 
 def _sums_query(where: Where) -> Any:
-    answered = calls.c.status == "ok"
     columns = {
         "calls": func.sum(case((_THEIRS, 1), else_=0)),
         **{status: func.sum(case((_THEIRS & (calls.c.status == status), 1), else_=0)) for status in _STATUSES},
@@ -112,7 +115,9 @@ def _sums_query(where: Where) -> Any:
         "output_tokens": func.coalesce(func.sum(calls.c.output_tokens), 0),
         "reasoning_tokens": func.coalesce(func.sum(calls.c.reasoning_tokens), 0),
         "cost": func.coalesce(func.sum(calls.c.cost_nanousd), 0),
-        "unpriced": func.sum(case((answered & calls.c.cost_nanousd.is_(None), 1), else_=0)),
+        "unpriced": func.sum(case((_UNPRICED, 1), else_=0)),
+        "estimated": func.sum(case((_ESTIMATED, 1), else_=0)),
+        "estimated_cost": func.coalesce(func.sum(case((_ESTIMATED, calls.c.cost_nanousd), else_=0)), 0),
         "attempts": func.sum(calls.c.attempts),
     }
     names = [calls.c[name] for name in _NAMES]

@@ -61,6 +61,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return None if text is None else Decimal(text)
 
     @property
+    def cost_estimated(self) -> bool:
+        """Whether the cost stands on tokens that were counted here, because the provider states none."""
+        return self.headers.get("x-pointsman-cost-estimated") == "true"
+
+    @property
     def usage(self) -> dict[str, Any]:
         """Tokens as the provider counts them."""
         return dict(self.body.get("usage") or {})

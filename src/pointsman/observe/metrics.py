@@ -213,7 +213,13 @@ class Metrics:
         self.tokens = Counter(names, "gw_tokens_total", "Tokens by kind.", ("provider", "model", "type"))
         self.cost = Counter(names, "gw_cost_usd_total", "US dollars spent, priced models only.", ("provider", "model"))
         self.unpriced = Counter(
-            names, "gw_unpriced_calls_total", "Answers whose cost is unknown.", ("provider", "model")
+            names, "gw_unpriced_calls_total", "Calls that used tokens whose cost is unknown.", ("provider", "model")
+        )
+        self.estimated = Counter(
+            names,
+            "gw_estimated_calls_total",
+            "Calls whose tokens were counted here, since the provider states none.",
+            ("provider", "model"),
         )
         self.failovers = Counter(names, "gw_failovers_total", "Calls answered after a failed attempt.", ("route",))
         self.json = Counter(
@@ -276,11 +282,13 @@ class Metrics:
         attempts = outcome.attempts
         for attempt in attempts:
             self._attempt(attempt)
-        if outcome.status == "ok" and attempts:
-            if len(attempts) > 1 and outcome.failed_over:
-                self.failovers.add((route,))
-            if outcome.cost is None:
-                self.unpriced.add((attempts[-1].provider, attempts[-1].model))
+        usage = outcome.usage
+        if outcome.status == "ok" and len(attempts) > 1 and outcome.failed_over:
+            self.failovers.add((route,))
+        if attempts and outcome.cost is None and (usage is not None or outcome.status == "ok"):
+            self.unpriced.add((attempts[-1].provider, attempts[-1].model))
+        if attempts and usage is not None and usage.estimated:
+            self.estimated.add((attempts[-1].provider, attempts[-1].model))
 
     def _attempt(self, attempt: Attempt) -> None:
         provider, model = attempt.provider, attempt.model
@@ -335,6 +343,7 @@ class Metrics:
             self.tokens,
             self.cost,
             self.unpriced,
+            self.estimated,
             self.failovers,
             self.json,
             self.turned_away,

@@ -7,7 +7,8 @@ from pointsman.core.ports import Headers, Reply
 
 _EXPOSED = (
     b"x-request-id, x-pointsman-model, x-pointsman-provider, x-pointsman-route, x-pointsman-attempts, "
-    b"x-pointsman-cost-usd, x-pointsman-decision, x-pointsman-warning, x-pointsman-dropped, retry-after, server-timing"
+    b"x-pointsman-cost-usd, x-pointsman-cost-estimated, "
+    b"x-pointsman-decision, x-pointsman-warning, x-pointsman-dropped, retry-after, server-timing"
 )
 
 

@@ -106,7 +106,7 @@ function tried(attempts) {
 }
 
 function attempted(one) {
-  const nothing = one.error && !one.cost;
+  const nothing = one.error && !one.cost && !one.usage;
   const price = nothing ? { text: "–", title: "Nothing billed that is known" } : cost({ ...one, status: "ok" });
   return el(
     "tr",

@@ -68,7 +68,11 @@ export function moment(nanos) {
 
 /** What a call or attempt cost, in words that never take unpriced for free. */
 export function cost(row) {
-  if (row.cost !== null) return { text: money(row.cost), title: `${exactMoney(row.cost)} in full` };
+  if (row.cost !== null) {
+    const about = row.usage?.estimated ? "≈" : "";
+    const why = about ? ", on tokens counted here: the provider stated none" : " in full";
+    return { text: about + money(row.cost), title: exactMoney(row.cost) + why };
+  }
   if (row.usage !== null) return { text: "unpriced", title: "No price is known for this model" };
   if (row.status === "ok") return { text: "unknown", title: "No tokens were reported, so nothing can be summed" };
   return { text: "–", title: "Nothing was billed that is known" };

@@ -45,10 +45,11 @@ const thinking = (count) => (count ? `${whole(count)} of them thinking` : "");
 
 function spend(all) {
   const title = `${exactMoney(all.cost)} in full`;
-  if (!all.unpriced) return figure("Spend", money(all.cost), "", title);
+  const guessed = all.estimated_cost ? `${money(all.estimated_cost)} of it estimated` : "";
+  if (!all.unpriced) return figure("Spend", money(all.cost), guessed, title);
   const calls = `${whole(all.unpriced)} unpriced ${all.unpriced === 1 ? "call" : "calls"}`;
   if (!all.cost) return figure("Spend", "unpriced", calls);
-  return figure("Spend", `${money(all.cost)}*`, `* and ${calls}`, title);
+  return figure("Spend", `${money(all.cost)}*`, [`* and ${calls}`, guessed].filter(Boolean).join("; "), title);
 }
 
 function trouble(name, status, count) {
