@@ -65,12 +65,14 @@ def priced_models(document: Document, day: str) -> dict[str, Priced]:
 def compare(old: dict[str, Priced], new: dict[str, Priced]) -> tuple[Change, ...]:
     """Every difference, ordered by name."""
     changes = [
-        Change(kind="removed", name=name, old=_text(old[name].price)) for name in sorted(old.keys() - new.keys())
+        Change(kind="removed", name=name, old=price_text(old[name].price)) for name in sorted(old.keys() - new.keys())
     ]
-    changes += [Change(kind="added", name=name, new=_text(new[name].price)) for name in sorted(new.keys() - old.keys())]
+    changes += [
+        Change(kind="added", name=name, new=price_text(new[name].price)) for name in sorted(new.keys() - old.keys())
+    ]
     for name in sorted(old.keys() & new.keys()):
         before, after = old[name], new[name]
-        texts = _text(before.price), _text(after.price)
+        texts = price_text(before.price), price_text(after.price)
         if texts[0] != texts[1]:
             jump = _is_jump(before.price, after.price)
             changes.append(Change(kind="repriced", name=name, old=texts[0], new=texts[1], jump=jump))
@@ -82,7 +84,8 @@ def compare(old: dict[str, Priced], new: dict[str, Priced]) -> tuple[Change, ...
     return tuple(changes)
 
 
-def _text(price: Price | None) -> str:
+def price_text(price: Price | None) -> str:
+    """A price in one line, for people: US dollars per million tokens."""
     if price is None:
         return "unpriced"
     kinds = {"in": price.input, "out": price.output, "cached": price.cache_read, "written": price.cache_write}

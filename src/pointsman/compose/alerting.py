@@ -6,19 +6,22 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from pointsman.config.schema import AlertChannel
 from pointsman.config.schema import Alerts as Said
 from pointsman.core.clock import Clock
 from pointsman.core.errors import NotFound
+from pointsman.core.money import NANOS_PER_USD
 from pointsman.core.ports import Carrier
-from pointsman.observe.alerts.alert import Alert, Thresholds, nanos
+from pointsman.observe.alerts.alert import Alert, MoneyRules, Thresholds, nanos
 from pointsman.observe.alerts.channel import Channel, Web
 from pointsman.observe.alerts.courier import Addressee, Count, Courier
 from pointsman.observe.alerts.engine import Alerts
 from pointsman.observe.alerts.mail import Email, Post
 from pointsman.observe.alerts.pagerduty import EVENTS_URL, PagerDuty
 from pointsman.observe.alerts.slack import Slack
+from pointsman.observe.alerts.spending import Spending
 from pointsman.observe.alerts.webhook import Webhook
 from pointsman.store.alert_claims import AlertClaims
 
@@ -33,6 +36,7 @@ class Alerting:
 
     Attributes:
         engine: hears transitions and outcomes.
+        spending: hears what calls cost, what was spent, and of prices that change.
     """
 
     def __init__(
@@ -46,10 +50,13 @@ class Alerting:
         self._courier = Courier(count, claim=self._claim)
         self._task: asyncio.Task[None] | None = None
         self.engine = Alerts(self._courier.put)
+        self.spending = Spending(self.engine)
 
-    def configure(self, said: Said, routes: Iterable[str]) -> None:
-        """Put a configuration in force; what is under way goes on."""
-        self.engine.configure(thresholds_of(said), routes)
+    def configure(self, said: Said, routes: Iterable[str], priced: Mapping[str, bool]) -> None:
+        """Put a configuration in force; what is under way goes on. `priced`: which models have a price."""
+        rules = thresholds_of(said)
+        self.engine.configure(rules, routes)
+        self.spending.configure(rules.money, priced, self._clock.now())
         self._hold = nanos(min(_TOLD_SECONDS, said.reminder / 2))
         source = socket.gethostname()
         self._courier.addressees = {
@@ -63,6 +70,7 @@ class Alerting:
 
     def tick(self, now: int) -> None:
         """Time has passed: see `Alerts.tick`."""
+        self.spending.tick(now)
         self.engine.tick(now)
 
     async def aclose(self) -> None:
@@ -108,7 +116,18 @@ def thresholds_of(said: Said) -> Thresholds:
         down_after=said.down_after,
         settle=said.settle,
         reminder=said.reminder,
+        money=MoneyRules(
+            per_hour=_nanos(said.spend_per_hour),
+            times_usual=said.spend_times_usual,
+            call=_nanos(said.call_cost),
+            month=_nanos(said.spend_per_month),
+            budget_shares=said.budget_shares,
+        ),
     )
+
+
+def _nanos(usd: Decimal | None) -> int | None:
+    return None if usd is None else int(usd * NANOS_PER_USD)
 
 
 def channel_of(said: AlertChannel, carrier: Carrier, env: Mapping[str, str], source: str) -> Channel:

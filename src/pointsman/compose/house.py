@@ -26,10 +26,12 @@ from pointsman.compose.dialects import Dialects
 from pointsman.compose.file_keys import file_keys
 from pointsman.compose.local import Machine
 from pointsman.compose.names import Found, Names
+from pointsman.compose.price_news import PriceNews
 from pointsman.compose.prices import PriceKeeper
 from pointsman.compose.reach import keys_required, needs_restart
 from pointsman.compose.recorders import Everybody, Recorders
 from pointsman.compose.sending import Sending
+from pointsman.compose.spending import SpendKeeper
 from pointsman.config.load import Loaded
 from pointsman.config.schema import Config
 from pointsman.config.watch import Source, Watcher
@@ -60,6 +62,7 @@ from pointsman.store.forgetting import LABEL, Forgetting, Forgotten
 from pointsman.store.health_record import HealthRecord
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
+from pointsman.store.price_memory import PriceMemory
 from pointsman.store.responses import SqlResponses
 from pointsman.tokens.counting import TokenCounter
 from pointsman.tokens.vocabularies import installed as vocabularies
@@ -148,6 +151,7 @@ class House:
         self._opening = threading.Lock()
         self.started = False
         self.restart_needed: tuple[str, ...] = ()
+        self._price_news = PriceNews(PriceMemory(pieces.url, pieces.clock), self.alerting.spending, pieces.clock)
         self._expect()
 
     # Calls
@@ -261,6 +265,9 @@ class House:
         self._tasks.append(asyncio.create_task(self.checks.run(), name="checks"))
         self._tasks.append(asyncio.create_task(pieces.purse.keep(), name="budgets"))
         await pieces.machine.start(self._on_found)
+        spends = SpendKeeper(self.questions, self.alerting.spending, pieces.clock)
+        self._tasks.append(asyncio.create_task(spends.run(), name="spending"))
+        self._tasks.append(asyncio.create_task(self._price_news.run(), name="price news"))
         keeper = PriceKeeper(pieces.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
         self._tasks.append(asyncio.create_task(keeper.run(self.catalog, self._on_prices), name="prices"))
         if self.loaded.origin is not None:
@@ -389,9 +396,11 @@ class House:
         self.pieces.metrics.expect([*routes, *(model.name for model in models), *upstreams])
         targets = {target for model in models for target in targets_of(model)}
         self.transitions.expect(targets, self.pieces.clock.now())
-        self.alerting.configure(self.loaded.config.alerts, {*routes, *(model.name for model in models)})
+        priced = {model.name: model.price is not None for model in models}
+        self.alerting.configure(self.loaded.config.alerts, {*routes, *priced}, priced)
         self.checks.configure(models, self.directory.unavailable)
         self.pieces.purse.configure("file", [budget(said) for said in self.loaded.config.budgets])
+        self._price_news.expect(models)
 
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces
@@ -408,7 +417,7 @@ class House:
             carrier=pieces.carrier,
             fetcher=self._fetcher,
             keys=pieces.keys,
-            recorder=Recorders(pieces.ledger, pieces.metrics, self.together),
+            recorder=Recorders(pieces.ledger, pieces.metrics, self.together, self.alerting.spending),
             clock=pieces.clock,
             ids=pieces.ids,
             draw=SystemDraw(),

@@ -7,7 +7,7 @@ exact text.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
@@ -385,8 +385,19 @@ class Responses(_Section, frozen=True, kw_only=True):
     ] = 30
 
 
-AlertKind = Literal["breaker_open", "provider_down", "route_down", "failover_rate"]
-_ALL_KINDS: tuple[AlertKind, ...] = ("breaker_open", "provider_down", "route_down", "failover_rate")
+AlertKind = Literal[
+    "breaker_open",
+    "provider_down",
+    "route_down",
+    "failover_rate",
+    "spend_rate",
+    "spend_forecast",
+    "call_cost",
+    "unpriced_model",
+    "price_change",
+    "budget_used",
+]
+_ALL_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 
 
 class AlertChannel(_Section, frozen=True, kw_only=True):
@@ -442,7 +453,9 @@ class Alerts(_Section, frozen=True, kw_only=True):
         tuple[AlertKind, ...],
         Meta(
             description="Which there are. `breaker_open`: a model is not asked for now. `provider_down`: none of its "
-            "models in use is. `route_down`: nobody could answer. `failover_rate`: too many calls leave the primary."
+            "models in use is. `route_down`: nobody could answer. `failover_rate`: too many calls leave the primary. "
+            "`spend_rate`, `spend_forecast`, `call_cost`, `budget_used`: see the limits below. `unpriced_model`: one "
+            "without a price is used. `price_change`: a model in use has another price."
         ),
     ] = _ALL_KINDS
     failover_share: Annotated[
@@ -451,6 +464,20 @@ class Alerts(_Section, frozen=True, kw_only=True):
     window: Annotated[Seconds, Meta(description="Over how long that share is taken.")] = 900.0
     least_calls: Annotated[Count, Meta(description="Calls in that time, below which it says nothing.")] = 20
     down_after: Annotated[Count, Meta(description="Calls in a row that nobody could answer: the route is down.")] = 3
+    spend_per_hour: Annotated[
+        Usd | None, Meta(description="`spend_rate`: US dollars in an hour, from which on that is told.")
+    ] = None
+    spend_times_usual: Annotated[
+        Annotated[float, Meta(ge=1, le=1000)] | None,
+        Meta(description="`spend_rate`: the same, as a multiple of an hour's average of the week before."),
+    ] = None
+    spend_per_month: Annotated[
+        Usd | None, Meta(description="`spend_forecast`: US dollars planned for a calendar month (UTC).")
+    ] = None
+    call_cost: Annotated[Usd | None, Meta(description="`call_cost`: US dollars for one call.")] = None
+    budget_shares: Annotated[
+        tuple[Share, ...], Meta(description="`budget_used`: shares of a budget from which on its use is told.")
+    ] = (0.8, 1.0)
     settle: Annotated[Seconds, Meta(description="How long it has to be over before that is told.")] = 60.0
     reminder: Annotated[Seconds, Meta(description="How often it is told again while it lasts.")] = 14_400.0
 

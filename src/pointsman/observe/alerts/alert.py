@@ -7,15 +7,46 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["breaker_open", "provider_down", "route_down", "failover_rate", "test"]
+Kind = Literal[
+    "breaker_open",
+    "provider_down",
+    "route_down",
+    "failover_rate",
+    "spend_rate",
+    "spend_forecast",
+    "call_cost",
+    "unpriced_model",
+    "price_change",
+    "budget_used",
+    "test",
+]
 State = Literal["firing", "reminder", "flapping", "resolved"]
 Severity = Literal["critical", "warning", "info"]
-KINDS: tuple[Kind, ...] = ("breaker_open", "provider_down", "route_down", "failover_rate")
+KINDS: tuple[Kind, ...] = (
+    "breaker_open",
+    "provider_down",
+    "route_down",
+    "failover_rate",
+    "spend_rate",
+    "spend_forecast",
+    "call_cost",
+    "unpriced_model",
+    "price_change",
+    "budget_used",
+)
+NEWS: frozenset[Kind] = frozenset(("test", "price_change"))
+"""What has no end, so that whoever keeps incidents closes them at once."""
 SEVERITY: Mapping[Kind, Severity] = {
     "breaker_open": "warning",
     "provider_down": "critical",
     "route_down": "critical",
     "failover_rate": "warning",
+    "spend_rate": "warning",
+    "spend_forecast": "warning",
+    "call_cost": "warning",
+    "unpriced_model": "warning",
+    "price_change": "info",
+    "budget_used": "warning",
     "test": "info",
 }
 Details = dict[str, str | int | float]
@@ -58,6 +89,24 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         return "info" if self.state == "resolved" else SEVERITY[self.kind]
 
 
+class MoneyRules(msgspec.Struct, frozen=True, kw_only=True):
+    """When an alert on cost is due. Amounts in nano-dollars; None is never.
+
+    Attributes:
+        per_hour: spent in an hour.
+        times_usual: the same, as a multiple of an hour's average of the week before.
+        call: for one call.
+        month: for a calendar month, held against the forecast of its end.
+        budget_shares: of a budget, from which on its use is told.
+    """
+
+    per_hour: int | None = None
+    times_usual: float | None = None
+    call: int | None = None
+    month: int | None = None
+    budget_shares: tuple[float, ...] = (0.8, 1.0)
+
+
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     """When an alert is due. Times in seconds.
 
@@ -71,6 +120,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
         reminder: how often it is told again while it lasts.
         flaps: beginnings within `flap_window` that make it one that flaps.
         flap_window: also how long it has to rest before that is over.
+        money: for alerts on cost.
     """
 
     kinds: tuple[Kind, ...] = KINDS
@@ -82,6 +132,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     reminder: float = 14_400.0
     flaps: int = 3
     flap_window: float = 600.0
+    money: MoneyRules = MoneyRules()
 
 
 def nanos(seconds: float) -> int:

@@ -67,12 +67,12 @@ class Alerts:
         (self._down.add if down else self._down.discard)(target)
         if not down:
             self._fresh.pop(target, None)
-            self._end("breaker_open" if target.upstream else "provider_down", shown(target), at)
+            self.end("breaker_open" if target.upstream else "provider_down", shown(target), at)
         elif target.upstream:
             self._fresh[target] = transition
         else:
             says = f"provider {shown(target)} is down: {transition.why}"
-            self._begin("provider_down", shown(target), at, says, _details(transition))
+            self.begin("provider_down", shown(target), at, says, _details(transition))
 
     def record(self, outcome: Outcome) -> None:
         """Take the outcome of a call."""
@@ -103,7 +103,7 @@ class Alerts:
         for target, transition in fresh.items():
             if Target(target.provider, "") not in self._down:
                 says = f"{shown(target)} is not asked for now: {transition.why}"
-                self._begin("breaker_open", shown(target), transition.at, says, _details(transition))
+                self.begin("breaker_open", shown(target), transition.at, says, _details(transition))
         rates = now - self._looked >= _LOOK_NS or now < self._looked
         if rates:
             self._looked = now
@@ -119,27 +119,28 @@ class Alerts:
         if outcome.status in _UNANSWERED:
             route.unanswered += 1
             if route.unanswered >= self._rules.down_after:
-                self._begin("route_down", name, at, *_unanswered(name, route.unanswered, outcome))
+                self.begin("route_down", name, at, *_unanswered(name, route.unanswered, outcome))
         else:
             self._answers(name, route, at)
 
     def _answers(self, name: str, route: _Route, at: int) -> None:
         if route.unanswered:
             route.unanswered = 0
-            self._end("route_down", name, at)
+            self.end("route_down", name, at)
 
     def _rate(self, name: str, now: int) -> None:
         """Judge a route's failovers."""
         rules, route = self._rules, self._routes.get(name)
         calls, failovers, primary = route.rate.counts(now) if route is not None else (0, 0, "")
         if calls < rules.least_calls or failovers < rules.failover_share * calls:
-            self._end("failover_rate", name, now)
+            self.end("failover_rate", name, now)
             return
         when = f"in the last {round(rules.window / 60)} minutes"
         details: Details = {"route": name, "model": primary, "failovers": failovers, "calls": calls}
-        self._begin("failover_rate", name, now, reconsider(name, primary, failovers, calls, when), details)
+        self.begin("failover_rate", name, now, reconsider(name, primary, failovers, calls, when), details)
 
-    def _begin(self, kind: Kind, subject: str, at: int, says: str, details: Details) -> None:
+    def begin(self, kind: Kind, subject: str, at: int, says: str, details: Details) -> None:
+        """Something is wrong: told once, until `end`."""
         matter = self._matters.get((kind, subject))
         if matter is None:
             if kind not in self._rules.kinds or len(self._matters) >= _MOST_MATTERS:
@@ -147,7 +148,15 @@ class Alerts:
             matter = self._matters[kind, subject] = Matter(kind, subject)
         self._send(matter.begin(at, says, details, self._rules))
 
-    def _end(self, kind: Kind, subject: str, at: int) -> None:
+    def news(self, kind: Kind, subject: str, at: int, says: str, details: Details) -> None:
+        """Something happened that has no end: told as it is."""
+        if kind in self._rules.kinds:
+            self._tell(
+                Alert(kind=kind, state="firing", subject=subject, summary=says, at=at, since=at, details=details)
+            )
+
+    def end(self, kind: Kind, subject: str, at: int) -> None:
+        """It is not wrong any more; that is told once it has rested."""
         matter = self._matters.get((kind, subject))
         if matter is not None:
             matter.end(at)

@@ -98,5 +98,11 @@ _END: dict[Kind, str] = {
     "provider_down": "provider {} is back",
     "route_down": "route {} answers again",
     "failover_rate": "route {} is back below its threshold of failovers",
+    "spend_rate": "spending of {} is back below its limit",
+    "spend_forecast": "the forecast for {} is back below what is planned",
+    "call_cost": "no call to {} has cost too much any more",
+    "unpriced_model": "{} has a price now, or is not used any more",
+    "price_change": "the price of {} is as told",
+    "budget_used": "budget {}: used no more, or a new period has begun",
     "test": "{} is over",
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pointsman.observe.alerts.alert import Alert
+from pointsman.observe.alerts.alert import NEWS, Alert
 from pointsman.observe.alerts.channel import Web, demand, iso, post
 
 EVENTS_URL = "https://events.pagerduty.com/v2/enqueue"
@@ -24,10 +24,10 @@ class PagerDuty:
         self._lacking = lacking
 
     async def deliver(self, alert: Alert) -> None:
-        """See `Channel`. A test is resolved at once, so that nobody has to."""
+        """See `Channel`. What has no end is resolved at once, so that nobody has to."""
         demand(self._lacking)
         await post(self._web, msgspec.json.encode(self.event(alert)))
-        if alert.kind == "test":
+        if alert.kind in NEWS:
             await post(self._web, msgspec.json.encode(self._resolved(alert)))
 
     def secrets(self) -> tuple[str, ...]:
