@@ -125,3 +125,22 @@ async def test_a_price_that_changed_is_told_at_the_next_start_once(
 def test_months_are_those_of_utc() -> None:
     begins, following = month_of(1_798_761_599 * 10**9)  # the last second of 2026
     assert (begins, following) == (1_796_083_200 * 10**9, 1_798_761_600 * 10**9)
+
+
+async def test_what_is_used_of_a_budget_is_told(
+    sim: Simulator, serving: Any, config: Callable[..., Any], ask: Callable[..., Any], sink: Sink
+) -> None:
+    said = config(sim, alerts=alerts(sink, budget_shares=[0.001]), budgets=[{"limit": "0.01 usd/day"}])
+    async with serving(said) as served:
+        house = served.house
+        asked = {"model": "small", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+        for _ in range(5):
+            assert (await ask(served, "POST", "/v1/chat/completions", asked)).status == 200
+        keeper = SpendKeeper(house.questions, house.alerting.spending, house.pieces.clock, house.budgets)
+        for _ in range(100):
+            await keeper.look()
+            if sink.bodies:
+                break
+            await asyncio.sleep(0.1)
+        assert await sink.has(1) == ["budget_used firing organisation: 0.01 usd a day at 0.1 %"]
+        assert sink.bodies[0]["details"]["limit_usd"] == 0.01

@@ -163,8 +163,8 @@ def test_each_share_of_a_budget_is_told_once() -> None:
         watch.spending.budget_used("team blue", share, 50 * USD, watch.now)
         watch.pass_(30)
     assert watch.states == [
-        ("budget_used", "firing", "team blue at 80%"),
-        ("budget_used", "firing", "team blue at 100%"),
+        ("budget_used", "firing", "team blue at 80 %"),
+        ("budget_used", "firing", "team blue at 100 %"),
     ]
     assert "81.0% of $50.00" in watch.told[0].summary
     watch.spending.budget_used("team blue", 0.0, 50 * USD, watch.now)

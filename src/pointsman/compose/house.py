@@ -265,7 +265,7 @@ class House:
         self._tasks.append(asyncio.create_task(self.checks.run(), name="checks"))
         self._tasks.append(asyncio.create_task(pieces.purse.keep(), name="budgets"))
         await pieces.machine.start(self._on_found)
-        spends = SpendKeeper(self.questions, self.alerting.spending, pieces.clock)
+        spends = SpendKeeper(self.questions, self.alerting.spending, pieces.clock, self.budgets)
         self._tasks.append(asyncio.create_task(spends.run(), name="spending"))
         self._tasks.append(asyncio.create_task(self._price_news.run(), name="price news"))
         keeper = PriceKeeper(pieces.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)

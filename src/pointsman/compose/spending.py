@@ -1,13 +1,14 @@
-"""Looks at what was spent, once a minute, in a thread: for alerts on cost, and only where somebody set a limit."""
+"""Looks at what was spent, once a minute, in a thread: for alerts on cost, and only where a limit or a budget is."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pointsman.core.budget import Budget
 from pointsman.core.clock import Clock
 from pointsman.core.errors import PointsmanError
 from pointsman.observe.alerts.spending import Figures, Spending
@@ -29,12 +30,20 @@ class SpendKeeper:
         questions: the ledger's reading side; called in a thread.
         spending: hears the figures.
         clock: where time comes from.
+        budgets: those in force.
         every: seconds between two looks.
     """
 
     def __init__(
-        self, questions: Callable[[], Questions], spending: Spending, clock: Clock, every: float = _EVERY
+        self,
+        questions: Callable[[], Questions],
+        spending: Spending,
+        clock: Clock,
+        budgets: Callable[[], Sequence[Budget]] = tuple,
+        every: float = _EVERY,
     ) -> None:
+        self._budgets = budgets
+        self._told: set[str] = set()  # budgets that were in use when somebody last looked
         self._questions = questions
         self._spending = spending
         self._clock = clock
@@ -48,18 +57,36 @@ class SpendKeeper:
         """Look, until cancelled."""
         while True:
             await asyncio.sleep(self._every)
-            if self._spending.wants_figures:
-                await self.look()
+            await self.look()
 
     async def look(self) -> None:
         """Look once; a store that is away is asked again next time."""
         now = self._clock.now()
+        budgets = [one for one in self._budgets() if one.unit == "usd" and one.amount]
         try:
-            found = await asyncio.to_thread(self._figures, now)
+            if self._spending.wants_figures:
+                self._spending.look(await asyncio.to_thread(self._figures, now), now)
+            if budgets or self._told:
+                self._tell(await asyncio.to_thread(self._uses, budgets, now), now)
         except PointsmanError as error:
             _log.debug("what was spent is not known now: %s", error)
-            return
-        self._spending.look(found, now)
+
+    def _tell(self, uses: Mapping[str, tuple[int, int]], now: int) -> None:
+        """How much of budgets is used; of one that nobody has used in this period, nothing is."""
+        for name, (spent, limit) in uses.items():
+            self._spending.budget_used(name, spent / limit, limit, now)
+        for name in self._told - uses.keys():
+            self._spending.budget_used(name, 0.0, 0, now)
+        self._told = set(uses)
+
+    def _uses(self, budgets: Sequence[Budget], now: int) -> dict[str, tuple[int, int]]:
+        """Budgets of money in use, by name: nano-dollars spent in the period that runs, and their limit."""
+        found = {}
+        for budget in budgets:
+            for use in self._questions().budgets([budget], now):
+                if use.spent:
+                    found[f"{use.scope} {use.whose}".strip() + f": {budget.said}"] = (use.spent, use.limit)
+        return found
 
     def _figures(self, now: int) -> Figures:
         questions = self._questions()

@@ -106,7 +106,7 @@ class Spending:
             now: nanoseconds since the epoch.
         """
         for threshold in self._rules.budget_shares:
-            subject = f"{name} at {threshold:.0%}"
+            subject = f"{name} at {100 * threshold:g} %"
             if share >= threshold:
                 says = f"budget {name}: {share:.1%} of {dollars(limit)} are used"
                 details: Details = {"budget": name, "share": round(share, 4), "limit_usd": limit / NANOS_PER_USD}
