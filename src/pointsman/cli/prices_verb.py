@@ -42,7 +42,8 @@ def command() -> None:
 @command.command(
     "show",
     help=described(
-        "Show the price of MODEL, per kind of token, with its source and date: a configured name, `provider/model` of "
+        "Show the price of MODEL, per kind of token, with its source and date; of a rented machine also what it has "
+        "cost this month, and what calls were booked at. MODEL is a configured name, `provider/model` of "
         "any provider in the catalogue, or a bare name, for which every provider that has a price is listed.",
         "pointsman prices show anthropic/claude-sonnet-4-5",
     ),
@@ -52,24 +53,26 @@ def command() -> None:
 @json_option
 def show(model: str, config: Path | None, as_json: bool) -> None:
     """Show a model's prices."""
-    from pointsman.cli import pricing
+    from pointsman.cli import pricing, renting
     from pointsman.compose import build
     from pointsman.core.errors import NotFound
 
     house = build(config)
+    rented = renting.measured(house, model)
     found = pricing.find(house, model)
     if not found:
         near = house.pieces.catalog.nearest(model)
         hint = f"did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else "write `provider/model`"
         raise NotFound(f"no model `{model}` in the configuration or the catalogue; it would be unpriced", hint=hint)
     if as_json:
-        print_json([pricing.view(one) for one in found])
+        rent = {} if rented is None else {"rent": renting.view(rented)}
+        print_json([{**pricing.view(one), **rent} for one in found])
         return
     if len(found) > 1:
         print_table(pricing.HEAD, [pricing.row(one) for one in found], right=frozenset({1, 2, 3}), keep=frozenset({0}))
         say_hint(f"`pointsman prices show {found[0].name}` shows one of them in full")
         return
-    for line in pricing.whole(found[0]):
+    for line in (*pricing.whole(found[0]), *(() if rented is None else renting.lines(rented))):
         print(line)
 
 

@@ -34,7 +34,7 @@ def find(house: House, name: str) -> list[Priced]:
     configured = directory.models.get(name) or (directory.find_model(name) if not slash else None)
     if configured is not None:
         row = catalog.model(configured.provider.name, configured.upstream)
-        own = configured.price is not None and configured.price.source == "configuration"
+        own = configured.price is not None and configured.price.source.startswith(("configuration", "rent"))
         return [Priced(name=name, price=configured.price, row=None if own else row)]
     if slash:
         row = catalog.model(provider, upstream)

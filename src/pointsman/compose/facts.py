@@ -11,10 +11,13 @@ import msgspec
 from pointsman.catalog import Catalog, ModelRow, ProviderRow
 from pointsman.compose.endpoints import endpoints
 from pointsman.config import schema
+from pointsman.core import rent
 from pointsman.core.model import Ability, HealthCheck, Model, Price, Provider, Template, TimeLimits
-from pointsman.core.money import picos_per_token, usd
+from pointsman.core.money import NANOS_PER_USD, picos_per_token, usd
+from pointsman.core.rent import HOURS_A_MONTH, Rent, Use
 
 T = TypeVar("T")
+_HOURS = Decimal(str(HOURS_A_MONTH))
 _PICOS_PER_USD = 1_000_000_000_000
 
 
@@ -116,8 +119,8 @@ def tiered(row: ModelRow) -> Price | None:
     return msgspec.structs.replace(row.price, tiers=tiers)
 
 
-def override(model: Model, name: str, said: schema.Model) -> Model:
-    """A model with what the configuration says of it."""
+def override(model: Model, name: str, said: schema.Model, use: Use | None = None) -> Model:
+    """A model with what the configuration says of it; `use` is what it was used for, where its machine is rented."""
     return msgspec.structs.replace(
         model,
         name=name,
@@ -125,12 +128,29 @@ def override(model: Model, name: str, said: schema.Model) -> Model:
         context=said.context or model.context,
         max_output=said.max_output or model.max_output,
         abilities=abilities_of(said.abilities) if said.abilities is not None else model.abilities,
-        price=price_of(said.price) if said.price is not None else model.price,
+        price=_priced(said, use) or model.price,
         params=tuple(said.params.items()),
         extra_headers=tuple(said.extra_headers.items()),
         refused_params=frozenset(said.refuses) if said.refuses is not None else model.refused_params,
         param_policy=said.unsupported,
         template=template_of(said.template),
+    )
+
+
+def _priced(said: schema.Model, use: Use | None) -> Price | None:
+    if said.rent is not None:
+        return rent.price_of(rent_of(said.rent), use)
+    return None if said.price is None else price_of(said.price)
+
+
+def rent_of(said: schema.Rent) -> Rent:
+    """What a machine costs, from the configuration, which has been checked."""
+    by_hour = said.gpu_hour is not None
+    usd_an_hour = Decimal(str(said.gpus)) * (said.gpu_hour or 0) if by_hour else (said.month or 0) / _HOURS
+    return Rent(
+        hour=round(usd_an_hour * NANOS_PER_USD),
+        tokens_per_hour=said.tokens_per_hour,
+        output_weight=said.output_weight,
     )
 
 

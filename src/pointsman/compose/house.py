@@ -24,12 +24,14 @@ from pointsman.compose.certificates import check_certificates
 from pointsman.compose.checks import Checks
 from pointsman.compose.dialects import Dialects
 from pointsman.compose.file_keys import file_keys
+from pointsman.compose.facts import rent_of
 from pointsman.compose.local import Machine
-from pointsman.compose.names import Found, Names
+from pointsman.compose.names import NO_USES, Found, Names
 from pointsman.compose.price_news import PriceNews
 from pointsman.compose.prices import PriceKeeper
 from pointsman.compose.reach import keys_required, needs_restart
 from pointsman.compose.recorders import Everybody, Recorders
+from pointsman.compose.rents import RentKeeper
 from pointsman.compose.sending import Sending
 from pointsman.compose.spending import SpendKeeper
 from pointsman.config.load import Loaded
@@ -43,6 +45,7 @@ from pointsman.core.key import BudgetRow
 from pointsman.core.model import Model, Provider
 from pointsman.core.plan import Plan, targets_of
 from pointsman.core.ports import Carrier, Reply
+from pointsman.core.rent import Rent, Use
 from pointsman.health.book import Book
 from pointsman.line.conversations import Conversations
 from pointsman.line.estimates import Estimates
@@ -139,6 +142,7 @@ class House:
         self._thread = 0
         pieces.keys.declare(file_keys(pieces.loaded.config.keys.named, pieces.env))
         pieces.keys.tell(self._fund)
+        self._uses = NO_USES
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory, pieces.health, pieces.clock.monotonic)
         self.line, self.own_line = self._lines(pieces.loaded)
@@ -267,6 +271,8 @@ class House:
         await pieces.machine.start(self._on_found)
         spends = SpendKeeper(self.questions, self.alerting.spending, pieces.clock, self.budgets)
         self._tasks.append(asyncio.create_task(spends.run(), name="spending"))
+        rents = RentKeeper(self.questions, self.rents, self.on_uses, pieces.clock)
+        self._tasks.append(asyncio.create_task(rents.run(), name="rents"))
         self._tasks.append(asyncio.create_task(self._price_news.run(), name="price news"))
         keeper = PriceKeeper(pieces.loaded.config.prices, pieces.carrier, pieces.folder / "prices", pieces.clock)
         self._tasks.append(asyncio.create_task(keeper.run(self.catalog, self._on_prices), name="prices"))
@@ -382,6 +388,16 @@ class House:
         self.catalog = catalog
         self._swap(self.loaded, self._directory(self.loaded, self._found))
 
+    def on_uses(self, uses: Mapping[str, Use]) -> None:
+        """What rented machines were used for: calls are booked at what follows from it, from the next one on."""
+        self._uses = uses
+        self._swap(self.loaded, self._directory(self.loaded, self._found))
+
+    def rents(self) -> dict[str, Rent]:
+        """What machines cost, by the models that run on them."""
+        models = self.loaded.config.models.items()
+        return {name: rent_of(said.rent) for name, said in models if said.rent is not None}
+
     def _swap(self, loaded: Loaded, directory: Directory) -> None:
         self.loaded, self.directory = loaded, directory
         self.planner = Planner(directory, self.pieces.health, self.pieces.clock.monotonic)
@@ -405,7 +421,7 @@ class House:
     def _directory(self, loaded: Loaded, found: Sequence[Found]) -> Directory:
         pieces = self.pieces
         today = iso_date(pieces.clock.now())
-        return Names(loaded, self.catalog, pieces.env, found, today).directory()
+        return Names(loaded, self.catalog, pieces.env, found, today, self._uses).directory()
 
     def _lines(self, loaded: Loaded) -> tuple[Line, Line]:
         """The line for callers over HTTP, and the one for this process itself."""

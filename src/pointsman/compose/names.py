@@ -7,6 +7,7 @@ environment. Local servers that were found and the embedded model are added wher
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -19,9 +20,11 @@ from pointsman.config.names import find_model
 from pointsman.core.errors import ConfigError
 from pointsman.core.model import Model, Provider
 from pointsman.core.plan import Hedge
+from pointsman.core.rent import Use
 from pointsman.routing.directory import Directory, Route, RouteKind
 
 AUTO = "auto"
+NO_USES: Mapping[str, Use] = MappingProxyType({})
 _NO_PROVIDER = schema.Provider()
 
 
@@ -36,8 +39,15 @@ class Names:
     """One configuration's names; satisfies the directory's `Facilities`."""
 
     def __init__(
-        self, loaded: Loaded, catalog: Catalog, env: Mapping[str, str], found: Sequence[Found], today: str
+        self,
+        loaded: Loaded,
+        catalog: Catalog,
+        env: Mapping[str, str],
+        found: Sequence[Found],
+        today: str,
+        uses: Mapping[str, Use] = NO_USES,
     ) -> None:
+        self._uses = uses
         self._config = loaded.config
         self._loaded = loaded
         self._catalog = catalog
@@ -151,7 +161,7 @@ class Names:
             known = msgspec.structs.replace(heir, provider=provider)
         else:
             known = self.model(provider, said.base or upstream)
-        return override(msgspec.structs.replace(known, upstream=upstream), name, said)
+        return override(msgspec.structs.replace(known, upstream=upstream), name, said, self._uses.get(name))
 
     def _route(self, directory: Directory, name: str, said: schema.Route) -> Route:
         members = []

@@ -10,6 +10,7 @@ from pointsman.catalog.changes import price_text
 from pointsman.core.clock import Clock
 from pointsman.core.errors import InternalError, StoreUnavailable
 from pointsman.core.model import Model, Price
+from pointsman.core.rent import SOURCE
 from pointsman.observe.alerts.spending import Spending
 from pointsman.store.price_memory import PriceMemory
 
@@ -35,7 +36,11 @@ class PriceNews:
 
     def expect(self, models: Iterable[Model]) -> None:
         """These models are in use from now on."""
-        prices = {model.name: described(model.price) for model in models}
+        prices = {
+            model.name: described(model.price)
+            for model in models
+            if model.price is None or not model.price.source.startswith(SOURCE)  # those follow use, hour by hour
+        }
         if prices != self._prices:
             self._prices = prices
             self._due.set()

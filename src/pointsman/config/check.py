@@ -260,7 +260,7 @@ class _Checker:
         """By its own entry, by that of the model it inherits from, or by the catalogue."""
         entry, seen = target.entry, set[str]()
         while entry is not None:
-            if entry.price is not None:
+            if entry.price is not None or entry.rent is not None:
                 return True
             base = entry.base
             if base is None or base in seen:

@@ -139,6 +139,8 @@ class CrossCheck:
             self._add((*path, "path"), "is for `kind: http`", "take it out")
 
     def _model(self, name: str, model: Model) -> None:
+        if model.rent is not None:
+            self._rent(("models", name), model)
         path = ("models", name)
         if not self._has_provider(model.provider):
             hint = did_you_mean(model.provider, self._all_providers()) or "add it under `providers`"
@@ -231,6 +233,14 @@ class CrossCheck:
         choices = [*self._written["models"], *(f"{p}/{upstream}" for p in self._all_providers() if slash)]
         hint = did_you_mean(member, choices) or "add it under `models`, or write `provider/model`"
         self._add(path, f"no model `{member}`", hint)
+
+    def _rent(self, path: KeyPath, model: Model) -> None:
+        rent = model.rent
+        if rent is not None and (rent.gpu_hour is None) == (rent.month is None):
+            self._add((*path, "rent"), "needs one of `gpu_hour` and `month`", "e.g. `{gpu_hour: 2.5, gpus: 2, …}`")
+        if model.price is not None:
+            hint = "`price` is for who bills tokens, `rent` for machines of your own"
+            self._add((*path, "rent"), "stands beside `price`", hint)
 
     def _alerts(self) -> None:
         for name in {path[2] for path in self._marks if len(path) == 3 and path[:2] == ("alerts", "channels")}:

@@ -155,6 +155,27 @@ class Price(_Section, frozen=True, kw_only=True):
     request: Annotated[UsdPerRequest | None, Meta(description="US dollars for each request, on top.")] = None
 
 
+class Rent(_Section, frozen=True, kw_only=True):
+    """What a model's machine costs, instead of a price by token: that follows from measured use.
+
+    Exactly one of `gpu_hour` and `month`.
+    """
+
+    gpu_hour: Annotated[Usd | None, Meta(description="US dollars for an hour of one card.")] = None
+    gpus: Annotated[float, Meta(gt=0, le=100_000, description="How many cards run it.")] = 1.0
+    month: Annotated[Usd | None, Meta(description="US dollars a month, for all of it.")] = None
+    tokens_per_hour: Annotated[
+        Tokens,
+        Meta(
+            description="Expected use, at which calls are booked until a day of it was measured; a written token "
+            "counts `output_weight` times."
+        ),
+    ]
+    output_weight: Annotated[
+        float, Meta(ge=1, le=100, description="How much more of its time a written token takes than one that is read.")
+    ] = 4.0
+
+
 class Quotas(_Section, frozen=True, kw_only=True):
     """What your account may use of a model; what is left out comes from the catalogue, where the provider says."""
 
@@ -194,6 +215,7 @@ class Model(_Section, frozen=True, kw_only=True):
     max_output: Annotated[Tokens | None, Meta(description="Longest answer.")] = None
     abilities: Annotated[tuple[AbilityName, ...] | None, Meta(description="What it can do, complete.")] = None
     price: Annotated[Price | None, Meta(description="What it costs.")] = None
+    rent: Annotated[Rent | None, Meta(description="What its machine costs, instead of `price`.")] = None
     quotas: Annotated[Quotas | None, Meta(description="The provider's limits for your account.")] = None
     params: Annotated[
         dict[str, Json],

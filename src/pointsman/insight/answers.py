@@ -207,6 +207,20 @@ class Conformance(msgspec.Struct, frozen=True, kw_only=True):
     since: int
 
 
+class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What attempts on a model used and were booked at, since a moment.
+
+    `first` is when the first of them began (nanoseconds since the epoch), `cost` nano-dollars.
+    """
+
+    model: str
+    attempts: int
+    input: int
+    output: int
+    cost: int
+    first: int
+
+
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of time: its start (nanoseconds since the epoch) and what happened in it.
 

@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.engine import Connection
 
 from pointsman.core.budget import Budget
-from pointsman.core.clock import encode_id
 from pointsman.core.key import BudgetRow
 from pointsman.insight import summing
 from pointsman.insight.answers import (
@@ -18,6 +17,7 @@ from pointsman.insight.answers import (
     CallRow,
     Conformance,
     Filters,
+    ModelUse,
     Reliability,
     Totals,
     Written,
@@ -38,9 +38,7 @@ from pointsman.store.text import clip
 
 MOST_ROWS = 1_000
 MOST_BUCKETS = 1_000
-_RANDOM_BITS = 80
 _LAST_OF_ALPHABET = "z"
-_SLACK_NS = 1_000_000_000  # an id is made a little before its call's time is noted
 
 
 class Questions:
@@ -144,6 +142,11 @@ class Questions:
             where = [*conditions(Filters(since=since)), calls.c.started_ns < until]
             return summing.series(connection, (since, until), max(1, min(buckets, MOST_BUCKETS)), where)
 
+    def model_uses(self, since: int, names: Sequence[str]) -> dict[str, ModelUse]:
+        """What these models were used for, and booked at, since a moment (nanoseconds since the epoch)."""
+        with self._reader.connect() as connection:
+            return summing.model_uses(connection, since, names)
+
     def conformance(self, since: int = 0, key: str = "") -> list[Conformance]:
         """How many answers to requests for JSON had that form, by model; of calls since a moment, of one key."""
         with self._reader.connect() as connection:
@@ -229,7 +232,7 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
             found.append(calls.c.status != literal_column("'ok'"))  # lets the index of the troubled serve
     if filters.since > 0:
         # Ids sort by time: where to begin in the primary key. The exact bound is the time itself.
-        found.append(calls.c.id >= encode_id((max(0, filters.since - _SLACK_NS) // 1_000_000) << _RANDOM_BITS))
+        found.append(calls.c.id >= summing.first_id(filters.since))
         found.append(calls.c.started_ns >= filters.since)
     if filters.id_prefix:
         found.append(calls.c.id >= filters.id_prefix)

@@ -13,10 +13,13 @@ from typing import Any, get_args
 from sqlalchemy import ColumnElement, Text, case, cast, func, literal_column, select
 from sqlalchemy.engine import Connection, RowMapping
 
+from pointsman.core.clock import encode_id
 from pointsman.core.outcome import Status
-from pointsman.insight.answers import Bucket, Conformance, Latency, Sums, Totals
+from pointsman.insight.answers import Bucket, Conformance, Latency, ModelUse, Sums, Totals
 from pointsman.store.tables import attempts, calls
 
+_RANDOM_BITS = 80
+_SLACK_NS = 1_000_000_000  # an id is made a little before its call's time is noted
 SAMPLE = 20_000
 """Percentiles stand on at most this many of the newest answered calls."""
 
@@ -97,6 +100,33 @@ def conformance(connection: Connection, where: Where) -> list[Conformance]:
         Conformance(model=model, asked=asked, ok=ok, share=ok / asked, since=since)
         for model, asked, ok, since in sorted(rows, key=lambda row: (-row[1], row[0]))
     ]
+
+
+def model_uses(connection: Connection, since: int, names: Sequence[str]) -> dict[str, ModelUse]:
+    """What attempts on these models used since a moment (nanoseconds since the epoch); none where nobody asked one."""
+    tried = attempts.c
+    query = (
+        select(
+            tried.model,
+            func.count().label("attempts"),
+            func.coalesce(func.sum(tried.input_tokens), 0).label("input"),
+            func.coalesce(func.sum(tried.output_tokens), 0).label("output"),
+            func.coalesce(func.sum(tried.cost_nanousd), 0).label("cost"),
+            func.min(tried.started_ns).label("first"),
+        )
+        .where(tried.call_id >= first_id(since), tried.started_ns >= since, tried.model.in_(names))
+        .group_by(tried.model)
+    )
+    numbers = ("attempts", "input", "output", "cost", "first")
+    return {
+        row["model"]: ModelUse(model=row["model"], **{name: int(row[name]) for name in numbers})
+        for row in connection.execute(query).mappings()
+    }
+
+
+def first_id(since: int) -> str:
+    """The first id that a call of this moment (nanoseconds since the epoch) can have, with some slack."""
+    return encode_id((max(0, since - _SLACK_NS) // 1_000_000) << _RANDOM_BITS)
 
 
 def percentile(values: Sequence[int], share: float) -> int | None:

@@ -44,7 +44,7 @@ SEVERITY: Mapping[Kind, Severity] = {
     "spend_rate": "warning",
     "spend_forecast": "warning",
     "call_cost": "warning",
-    "unpriced_model": "warning",
+    "unpriced_model": "info",
     "price_change": "info",
     "budget_used": "warning",
     "test": "info",
