@@ -23,8 +23,8 @@ from pointsman.compose.budgets import budget, of_key
 from pointsman.compose.certificates import check_certificates
 from pointsman.compose.checks import Checks
 from pointsman.compose.dialects import Dialects
-from pointsman.compose.file_keys import file_keys
 from pointsman.compose.facts import rent_of
+from pointsman.compose.file_keys import file_keys
 from pointsman.compose.local import Machine
 from pointsman.compose.names import NO_USES, Found, Names
 from pointsman.compose.price_news import PriceNews
