@@ -176,6 +176,16 @@ def test_a_key_sees_its_own_spend(store_url, ask, make):
     assert ask.bill(DAY, ["provider"], key="nobody").lines == ()
 
 
+def test_a_bill_may_take_longer_than_other_questions_and_leaves_nothing_behind(store_url, ask, make):
+    if store_url.startswith("sqlite"):
+        pytest.skip("only PostgreSQL ends statements")
+    fill(store_url, [make.outcome(now=NOON)])
+    with ask._reader.connect(patience=60) as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "1min"
+    with ask._reader.connect() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "5s"
+
+
 def test_only_known_names_once():
     assert wanted("") == ("provider", "model")
     assert wanted(" team , key ") == ("team", "key")

@@ -37,6 +37,8 @@ from pointsman.store.tables import attempts, calls, contents, plans
 from pointsman.store.text import clip
 
 MOST_ROWS = 1_000
+_BILL_SECONDS = 60  # a year of a busy gateway
+_RECONCILE_SECONDS = 600
 MOST_BUCKETS = 1_000
 _LAST_OF_ALPHABET = "z"
 
@@ -169,12 +171,12 @@ class Questions:
 
     def bill(self, period: Period, by: Sequence[By], *, key: str = "", limit: int = MOST_LINES) -> Bill:
         """What was spent in a period, by whatever names, of one key's calls or of all; see `insight.bill`."""
-        with self._reader.connect() as connection:
+        with self._reader.connect(_BILL_SECONDS) as connection:
             return bill(connection, period, by, key=key, limit=limit)
 
     def reconcile(self, exports: Iterable[Export], ask: Ask) -> Reconciliation:
         """What exports of a provider say, compared with what the ledger has; see `insight.reconcile`."""
-        with read(exports) as staged, self._reader.connect() as connection:
+        with read(exports) as staged, self._reader.connect(_RECONCILE_SECONDS) as connection:
             return reconcile(connection, staged, ask)
 
     def close(self) -> None:

@@ -51,8 +51,11 @@ class Reader:
         _follow(self._engine, self._location)
 
     @contextmanager
-    def connect(self) -> Iterator[Connection]:
+    def connect(self, patience: int = 0) -> Iterator[Connection]:
         """A connection for one question.
+
+        Args:
+            patience: seconds that one statement may take on PostgreSQL, where that is more than the store's own few.
 
         Raises:
             StoreUnavailable: the store is missing, of another version, or fails.
@@ -60,6 +63,8 @@ class Reader:
         """
         try:
             with self._engine.connect() as connection:
+                if patience and self._location.engine == "postgresql":
+                    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {1_000 * patience}")
                 yield connection
         except DBAPIError as error:
             raise self._failures.question(self._location, error.orig) from error

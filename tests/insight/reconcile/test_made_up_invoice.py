@@ -117,6 +117,23 @@ def test_a_true_invoice_matches_wholly(name, questions, made, tmp_path):
     assert abs(found.drift) < (0.001 if name == "anthropic cost csv" else 1e-9)
 
 
+@pytest.mark.parametrize("name", BUCKETS)
+def test_what_the_provider_bills_and_the_ledger_never_saw_is_named(name, questions, made, make, tmp_path):
+    write, width, keys, ending = BUCKETS[name]
+    strangers = invoices.booked(
+        invoices.outcomes(make, 80, seed=9)
+    )  # the dear ones: what is below a cent shows nowhere
+    foreign = [row._replace(model="gamma-3") for row in strangers if row.model == "beta-2"]
+    rows = sorted([*invoices.booked(made), *foreign])
+    buckets = invoices.bucketed(rows if keys else without_keys(rows), width)
+    columns = invoices.GENERIC_MAP if name == "generic csv" else None
+    found = asked(questions, tmp_path / f"e.{ending}", write(buckets, NOTHING), keys=keys, columns=columns)
+    strange = {(one.start, one.model, KEYS.get(one.key, "")) for one in buckets if one.model == "gamma-3"}
+    assert {(one.start, one.model, one.key) for one in found.findings} == strange
+    assert {one.verdict for one in found.findings} == {"missing_here"}
+    assert [part.missing_here for part in found.by_model if part.name == "gamma-3"] == [len(strange)]
+
+
 @pytest.mark.parametrize("name", ["openrouter csv", "generic by id"])
 def test_each_spoiled_request_is_named_by_its_id_and_no_other(name, questions, made, tmp_path):
     rows = invoices.booked(made)

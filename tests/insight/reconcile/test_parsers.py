@@ -43,13 +43,22 @@ CSV = [name for name in FORMATS if name.endswith("csv")]
 JSON = [name for name in FORMATS if name.endswith("json")]
 
 
+class Texts(dict[str, str]):
+    """Exports by format; in a failure's message too long to be of use."""
+
+    def __repr__(self) -> str:
+        return "texts"
+
+
 @pytest.fixture(scope="module")
-def texts(make) -> dict[str, str]:
+def texts(make) -> Texts:
     rows = invoices.booked(invoices.outcomes(make, 12, days=2))
-    return {
-        name: write(invoices.bucketed(rows, width) if width else rows, NOTHING)
-        for name, (write, width) in FORMATS.items()
-    }
+    return Texts(
+        {
+            name: write(invoices.bucketed(rows, width) if width else rows, NOTHING)
+            for name, (write, width) in FORMATS.items()
+        }
+    )
 
 
 def read(path, data: bytes | str, *, generic: bool = False, style: Style | None = None) -> list[Line]:
@@ -301,6 +310,8 @@ def test_any_value_is_a_figure_or_refused(value):
         ('{"data": [\n {"date": "2026-11-01", "slug": "m", "usage": 1}', "e.txt, line 2.*: the file ends"),
         (b"generation_id,created_at,cost_total\ng1,\xff,1\n", "e.txt, line 2: this is no text in UTF-8"),
         ("generation_id,created_at,cost_total\ng1,,1\n", "e.txt, line 2, column created_at: a date or time is missing"),
+        ('{"data":', "e.txt, line 1, column 9: the file ends where a value has to be"),
+        ('[{"a":', "e.txt, line 1, column 2: the file ends within"),
         ('{"error": {"message": "no"}}', "e.txt, line 1: this is an error of the provider's"),
         ("model,model,start_time,end_time\n", "e.txt, line 1, column model: this column is there twice"),
         (

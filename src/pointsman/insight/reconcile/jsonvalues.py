@@ -184,6 +184,8 @@ class Values:
                 return False
 
     def _peek(self) -> str:
+        if self._at >= len(self._text):
+            raise self._error("the file ends where a value has to be")
         return self._text[self._at]
 
     def _expect(self, chars: str) -> str:
