@@ -254,8 +254,11 @@ def test_what_cannot_be_compared_is_refused(fill, compare):
         compare(
             table((START // NANO, (START + 30 * DAY) // NANO, "1"), head=("start_time", "end_time", "amount_value"))
         )
+    nothing = json.dumps({"object": "page", "data": []})
     with pytest.raises(InvalidRequest, match="nothing in"):
-        compare(json.dumps({"object": "page", "data": []}))
+        compare(nothing)
+    found = compare(nothing, period=Period(START, START + DAY))  # then all of it is missing there
+    assert (found.missing_there, found.rows, found.alarm) == (1, 0, True)
     mixed = table(("a", "2026-11-01", "1"), ("", "2026-11-01", "1"), head=("generation_id", "created_at", "cost_total"))
     with pytest.raises(InvalidRequest, match=r"e0.txt, line 3: some lines are of single requests"):
         compare(mixed)

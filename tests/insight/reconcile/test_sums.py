@@ -98,4 +98,5 @@ def test_parts_add_up_to_both_sides(seed, by_id, made, questions, path):
             assert sum(getattr(part, name) for part in parts) == getattr(found, name)
         assert sum(Decimal(part.here.cost or 0) for part in parts) == Decimal(found.here.cost or 0)
         assert sum(Decimal(part.there.cost or 0) for part in parts) == Decimal(found.there.cost or 0)
+    assert found.rows == found.there.rows
     assert len(found.findings) == sum(getattr(found, name) for name in NAMES[1:])

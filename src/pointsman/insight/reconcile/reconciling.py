@@ -57,7 +57,7 @@ def read(exports: Iterable[Export]) -> Iterator[Staged]:
     """Every line of some exports of one provider, staged; before the ledger is even opened.
 
     Raises:
-        InvalidRequest: a file cannot be read, or there is nothing to compare.
+        InvalidRequest: a file cannot be read.
     """
     with closing(Staged()) as staged:
         for file in exports:
@@ -66,8 +66,6 @@ def read(exports: Iterable[Export]) -> Iterator[Staged]:
                 staged.take(line)
             staged.format = staged.format or file.format or "csv"
             staged.more = staged.more or file.more
-        if not staged.rows:
-            raise InvalidRequest(f"there is nothing in {', '.join(staged.files)} to compare")
         if staged.odd is not None:
             place = f"{staged.odd.file}, line {staged.odd.line}"
             raise InvalidRequest(f"{place}: some lines are of single requests and some are sums; compare one at a time")
@@ -81,6 +79,13 @@ def reconcile(connection: Connection, staged: Staged, ask: Ask) -> Reconciliatio
     Raises:
         InvalidRequest: it cannot be compared.
     """
+    if not staged.rows:
+        if ask.period is None:
+            names = ", ".join(staged.files)
+            hint = "with --period, all that the ledger has of that time is missing there"
+            raise InvalidRequest(f"there is nothing in {names} to compare", hint=hint)
+        staged.says.add("cost")
+        staged.longest = DAY_NS
     return _Run(connection, staged, ask).answer()
 
 
