@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from pointsman.core.key_terms import Terms
+
 QUESTION = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
 
 
-async def made_key(served: Any, name: str) -> tuple[str, dict[str, str]]:
-    key = await asyncio.to_thread(served.house.pieces.keys.create, name)
+async def made_key(served: Any, name: str, **terms: Any) -> tuple[str, dict[str, str]]:
+    key = await asyncio.to_thread(served.house.pieces.keys.create, name, Terms(**terms))
     await asyncio.to_thread(served.house.pieces.keys.refresh)
     return key.row.id, {"authorization": f"Bearer {key.secret}"}
 
@@ -75,3 +77,18 @@ async def test_a_key_sees_its_own_spend_and_nobody_sees_any_without(
             ([one], ["ci"], 2)
         ]
         assert (await counted(ask, served, "/api/spend?period=2d", 1, second))["total"]["calls"] == 1
+
+
+async def test_an_admin_sees_what_every_team_and_project_spends(sim: Any, config: Any, serving: Any, ask: Any) -> None:
+    async with serving(config(sim, keys="required")) as served:
+        _, search = await made_key(served, "ranker", team="search", project="ranking")
+        _, ads = await made_key(served, "bidder", team="ads")
+        _, boss = await made_key(served, "boss", admin=True)
+        for headers in (search, search, ads, boss):
+            await ask(served, "POST", "/v1/chat/completions", {"model": "small", **QUESTION}, headers)
+        found = await counted(ask, served, "/api/spend?by=team,project&period=2d", 4, boss)
+        lines = {tuple(line["names"]): line["spend"]["calls"] for line in found["lines"]}
+        assert lines == {("search", "ranking"): 2, ("ads", ""): 1, ("", ""): 1}
+        assert sum(line["spend"]["cost"] for line in found["lines"]) == found["total"]["cost"]
+        own = await counted(ask, served, "/api/spend?by=team&period=2d", 1, ads)
+        assert [line["names"] for line in own["lines"]] == [["ads"]]
