@@ -16,7 +16,7 @@ from pointsman.core.scope import MOST, PATTERN, Allow
 
 _SECOND = 1_000_000_000
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
-_SPAN = re.compile(r"(\d{1,9})([smhdw]?)")
+_SPAN = re.compile(r"([0-9]{1,9})([smhdw]?)")
 _LONGEST = 100 * 366 * 86_400
 _LABEL_CHARS = 100
 MOST_PARALLEL = 1_000_000
