@@ -242,9 +242,17 @@ async def test_what_is_about_everybody_is_for_admins(sim: Simulator, config: Any
         admin, mine = await key(served, "admin", admin=True), await key(served, "mine")
         await ask(served, "POST", CHAT, QUESTION, mine)
         await flushed(served)
-        for path in ("/api/status", "/metrics", "/api/reliability", "/api/keys"):
+        for path in ("/metrics", "/api/reliability", "/api/keys"):
             assert (await ask(served, "GET", path, None, mine)).status == 403, path
             assert (await ask(served, "GET", path, None, admin)).status == 200, path
+        whole = (await ask(served, "GET", "/api/status", None, admin)).json
+        part = (await ask(served, "GET", "/api/status", None, await key(served, "small", allow=("small",)))).json
+        assert set(part) < set(whole)
+        assert ([one["name"] for one in part["models"]], [one["name"] for one in part["providers"]]) == (
+            ["small"],
+            ["one"],
+        )
+        assert (part["ledger"], part["providers"][0]) == ({"up": True}, {"name": "one", "ready": True, "lacks": ""})
         assert (await ask(served, "GET", "/api/totals", None, admin)).json["all"]["calls"] == 1
         call = (await ask(served, "GET", "/api/calls", None, admin)).json["calls"][0]
         assert (await ask(served, "GET", f"/api/calls/{call['id']}", None, admin)).status == 200

@@ -67,6 +67,23 @@ class HouseState:
             "ledger": msgspec.to_builtins(house.pieces.ledger.stats()),
         }
 
+    def status_for(self, allow: Allow) -> Mapping[str, Any]:
+        """What of it an ordinary key may know: which of what it may use is ready, and whether calls are recorded."""
+        house = self._house
+        off = dict.fromkeys(house.directory.unavailable, "not ready")
+        models = [model for model in house.listed() if may_use(allow, model)]
+        names = dict.fromkeys(model.provider.name for model in models)
+        routes = [route for route in house.directory.routes.values() if opens(allow, route)]
+        return {
+            "version": __version__,
+            "keys_demanded": True,
+            "config": {"version": house.loaded.version},
+            "providers": [{"name": name, "ready": name not in off, "lacks": off.get(name, "")} for name in names],
+            "routes": [{"name": route.name, "kind": route.kind} for route in routes],
+            "models": [described(model, off) for model in models],
+            "ledger": {"up": house.pieces.ledger.stats().up},
+        }
+
     async def metrics(self) -> bytes:
         """Prometheus' text format, over all workers."""
         own = self.own_metrics()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from pointsman.core.call import Arrival
 from pointsman.core.errors import NotFound
 from pointsman.core.ports import Principal, Reply
+from pointsman.core.scope import Allow
 from pointsman.server.reading import send
 from pointsman.server.tenants import overseer
 
@@ -29,6 +30,10 @@ class State(Protocol):
         """Version, configuration in force, models, ledger: plain data without secrets."""
         ...
 
+    def status_for(self, allow: Allow) -> Mapping[str, Any]:
+        """What of it a key may know that may use so much: nothing of other callers, nor of the operator's accounts."""
+        ...
+
     async def metrics(self) -> bytes:
         """Prometheus' text format, over all workers."""
         ...
@@ -43,7 +48,8 @@ class Health:
 
     def __init__(self, state: State, admit: Callable[[Arrival], Principal]) -> None:
         self._state = state
-        self._admit = overseer(admit)
+        self._admit = admit
+        self._oversees = overseer(admit)
 
     async def live(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /health`: the process answers."""
@@ -60,8 +66,8 @@ class Health:
             await reply.whole(503, (_JSON, (b"retry-after", b"1")), b'{"status":"%b"}' % lacks.encode())
 
     async def metrics(self, arrival: Arrival, reply: Reply) -> None:
-        """`GET /metrics`."""
-        self._admit(arrival)
+        """`GET /metrics`: an admin's, where there are keys."""
+        self._oversees(arrival)
         await reply.whole(200, (_TEXT,), await self._state.metrics())
 
     async def own_metrics(self, arrival: Arrival, reply: Reply) -> None:
@@ -71,6 +77,6 @@ class Health:
         await reply.whole(200, (_TEXT,), self._state.own_metrics())
 
     async def status(self, arrival: Arrival, reply: Reply) -> None:
-        """`GET /api/status`."""
-        self._admit(arrival)
-        await send(reply, self._state.status())
+        """`GET /api/status`: the whole of it for an admin; for an ordinary key what is about itself."""
+        principal = self._admit(arrival)
+        await send(reply, self._state.status_for(principal.allow) if principal.sees else self._state.status())

@@ -19,7 +19,9 @@ const PHASES = {
 const NANOS = 1e9;
 const MINUTE = 60_000; // milliseconds; for how long something lasts is said anew at least so often
 
-export function showHealth({ providers }) {
+/** An ordinary key is told only who is ready: then there is nothing to show here. */
+export function showHealth(status) {
+  const providers = status.providers.filter((one) => one.targets);
   byId("health").hidden = !providers.length;
   fill(byId("targets"), [providers, Math.floor(Date.now() / MINUTE)], () => providers.map(group));
 }

@@ -23,6 +23,7 @@ function configuration(config) {
   const since = config.loaded_at ? moment(config.loaded_at) : null;
   const title = since ? `${config.origin || "No file: defaults"}\nin force since ${since.iso}` : null;
   const file = config.origin ? config.origin.split(/[\\/]/).pop() : "defaults";
+  if (config.origin === undefined) return el("span", {}, "configuration ", el("code", {}, config.version)); // no admin
   return el("span", { title }, `${file} `, el("code", {}, config.version), since ? ` since ${since.text}` : "");
 }
 
