@@ -7,9 +7,9 @@ A developer's script, run by hand when the sources have moved, in an environment
     PYTHONPATH=src catalogue-env/bin/python tools/build_catalogue.py --date 2026-11-21
 
 Prices come from genai-prices where it has the provider, else from models.dev; abilities and limits from models.dev;
-provider facts, retirements, limits and fine-tuned prices from the TOML files. `--date` is the day on which the sources
-were read: both packages carry no other date than their release. `--feed FILE` writes genai-prices' data in its
-published JSON form as well, for tests of the refresh.
+provider facts, services, retirements, limits and fine-tuned prices from the TOML files. `--date` is the day on which
+the sources were read: both packages carry no other date than their release. `--feed FILE` writes genai-prices' data in
+its published JSON form as well, for tests of the refresh.
 """
 
 from __future__ import annotations
@@ -130,10 +130,17 @@ def provider_rows() -> tuple[ProviderRow, ...]:
     facts = hand_facts()
     dev = {row["id"]: row for row in models_dev().execute("select * from providers")}
     pages = cited()
+    served = tomllib.loads((FACTS / "services.toml").read_text(encoding="utf-8"))
     used = {str(fact.get("source", name)) for name, fact in facts.items()}
     rows = []
     for name, fact in facts.items():
-        fields = {**dev_provider(dev.get(str(fact.get("source", name)))), **fact, **pages.pop(name, {}), "name": name}
+        fields = {
+            **dev_provider(dev.get(str(fact.get("source", name)))),
+            **fact,
+            **pages.pop(name, {}),
+            **served.pop(name, {}),
+            "name": name,
+        }
         fields.pop("source", None)
         rows.append(msgspec.convert(fields, ProviderRow))
     for name, row in dev.items():
@@ -142,6 +149,8 @@ def provider_rows() -> tuple[ProviderRow, ...]:
             rows.append(msgspec.convert({**dev_provider(row), **pages.pop(ours, {}), "name": ours}, ProviderRow))
     if pages:
         raise SystemExit(f"cited.toml: no row for {', '.join(pages)}")
+    if served:
+        raise SystemExit(f"services.toml: no row kept by hand for {', '.join(served)}")
     return tuple(sorted(rows, key=lambda row: row.name))
 
 

@@ -23,7 +23,14 @@ NANOS = st.integers(0, 2**63 - 1)
 TEXT = st.text(max_size=300)
 NAME = st.text(min_size=1, max_size=40)
 SHARE = st.floats(0, 1, exclude_max=True)
-USAGE = st.builds(Usage, **dict.fromkeys(Usage.__struct_fields__[:-1], COUNTS), estimated=st.booleans())
+COUNTED = [name for name in Usage.__struct_fields__ if name not in ("estimated", "service", "fees")]
+USAGE = st.builds(
+    Usage,
+    **dict.fromkeys(COUNTED, COUNTS),
+    estimated=st.booleans(),
+    service=st.sampled_from(["", "flex", "batch+us"]),
+    fees=st.sampled_from([(), (("web_search", 3),), (("web_search", 1), ("x_search", 2))]),
+)
 MODEL = st.builds(
     Model,
     name=NAME,

@@ -11,6 +11,7 @@ from pointsman.catalog import names
 from pointsman.catalog.compiling import compile_model, compile_price
 from pointsman.catalog.document import Document, FileModel, Source, decode
 from pointsman.catalog.rows import ModelRow, ProviderRow, Retirement
+from pointsman.catalog.services import with_services
 from pointsman.catalog.shipped import shipped_providers
 from pointsman.core.errors import ConfigError
 
@@ -145,7 +146,7 @@ class Catalog:
         owner = self.provider(provider)
         if owner is None:
             return ()
-        return tuple(self._compile(owner.name, model, model.id) for model in self._index(owner.name).models)
+        return tuple(self._compile(owner, model, model.id) for model in self._index(owner.name).models)
 
     def nearest(self, name: str, n: int = 3) -> tuple[str, ...]:
         """Up to `n` names that may have been meant: `provider/model` for such names, else providers."""
@@ -191,14 +192,14 @@ class Catalog:
     def _look_up(self, owner: ProviderRow, model_id: str) -> ModelRow | None:
         found = self._index(owner.name).find(model_id)
         if found is not None:
-            return self._compile(owner.name, found, model_id)
+            return self._compile(owner, found, model_id)
         base = names.fine_tuned_base(model_id)
         if base:
             return self._fine_tuned(owner, model_id, base)
         for other in owner.shares:
             shared = self._index(other).find(model_id)
             if shared is not None:
-                return self._compile(owner.name, _at_another(shared), model_id)
+                return self._compile(owner, _at_another(shared), model_id)
         return None
 
     def _fine_tuned(self, owner: ProviderRow, model_id: str, base: str) -> ModelRow | None:
@@ -207,11 +208,14 @@ class Catalog:
             if found is not None:
                 found = found if name == owner.name else _at_another(found)
                 price = compile_price(found.fine_tuned, self.sources) if found.fine_tuned else None
-                row = self._compile(owner.name, found, model_id)
-                return msgspec.structs.replace(row, fine_tuned=True, price=price, tiers=(), hours=(), other_prices={})
+                row = self._compile(owner, found, model_id)
+                full = None if price is None else with_services(price, owner, found.id, self._today)
+                return msgspec.structs.replace(
+                    row, fine_tuned=True, price=price, full=full, tiers=(), hours=(), other_prices={}
+                )
         return None
 
-    def _compile(self, owner: str, model: FileModel, asked: str) -> ModelRow:
+    def _compile(self, owner: ProviderRow, model: FileModel, asked: str) -> ModelRow:
         return compile_model(model, asked, owner, self._document.sources, self._today)
 
     def _index(self, provider: str) -> _Index:

@@ -8,6 +8,7 @@ import msgspec
 
 from pointsman.catalog.compiling import compile_model, compile_price, compile_tiers, in_force
 from pointsman.catalog.document import Document, FileModel
+from pointsman.catalog.rows import ProviderRow
 from pointsman.core.errors import ConfigError
 from pointsman.core.model import Price
 from pointsman.core.money import usd_per_million
@@ -47,13 +48,14 @@ def priced_models(document: Document, day: str) -> dict[str, Priced]:
     """
     found: dict[str, Priced] = {}
     for provider in document.models:
+        owner = ProviderRow(name=provider, title=provider, dialect="", base_url="")
         for model in document.models_of(provider):
             name = f"{provider}/{model.id}"
             try:
                 for each in (*model.prices, *((model.fine_tuned,) if model.fine_tuned else ())):
                     compile_price(each, document.sources)
                     compile_tiers(each, document.sources)
-                compile_model(model, model.id, provider, document.sources, day)
+                compile_model(model, model.id, owner, document.sources, day)
                 price = in_force(model.prices, day)
                 compiled = compile_price(price, document.sources) if price else None
             except (ValueError, OverflowError) as error:

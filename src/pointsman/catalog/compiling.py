@@ -6,13 +6,25 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import get_args
 
+import msgspec
+
 from pointsman.catalog.document import KINDS, FileModel, FilePrice, FileTier, Source, amount
-from pointsman.catalog.rows import HourPrice, ModelRow, PriceTier, Quotas
+from pointsman.catalog.rows import HourPrice, ModelRow, PriceTier, ProviderRow, Quotas
+from pointsman.catalog.services import with_services
 from pointsman.core.errors import ConfigError
 from pointsman.core.model import Ability, Price, Tier
 from pointsman.core.money import picos_per_token
+from pointsman.core.usage import Fees
 
 _PICOS_PER_USD = 10**12
+_OTHER_KINDS = {
+    "cache_audio_read_mtok": "cache_audio",
+    "input_image_mtok": "input_image",
+    "output_image_mtok": "output_image",
+}
+"""Kinds of tokens under the feed's names for them."""
+_BY_THOUSAND = {"web_searches_kcount": "web_search", "storage_searches_kcount": "file_search"}
+"""What the feed prices by the thousand, to its name in `core.usage.Usage.fees`."""
 _TIERS: dict[str, Tier] = {tier: tier for tier in get_args(Tier)}
 _NO_QUOTAS = Quotas()
 
@@ -55,6 +67,9 @@ def compile_price(price: FilePrice, sources: dict[str, Source]) -> Price | None:
     if price.input is None and price.output is not None:
         return None  # half a price would bill the other half as nothing
     values = {kind: picos_per_token(amount(text)) for kind in KINDS if (text := getattr(price, kind)) is not None}
+    values |= {
+        ours: picos_per_token(amount(price.other[name])) for name, ours in _OTHER_KINDS.items() if name in price.other
+    }
     source = sources.get(price.source)
     return Price(
         input=values.get("input", 0),
@@ -68,7 +83,41 @@ def compile_price(price: FilePrice, sources: dict[str, Source]) -> Price | None:
         reasoning=values.get("reasoning"),
         input_audio=values.get("input_audio"),
         output_audio=values.get("output_audio"),
+        cache_audio=values.get("cache_audio"),
+        input_image=values.get("input_image"),
+        output_image=values.get("output_image"),
+        fees=_fees(price.other),
     )
+
+
+def _fees(other: dict[str, str]) -> Fees:
+    return tuple(
+        (ours, int(amount(other[name]) * _PICOS_PER_USD / 1000)) for name, ours in _BY_THOUSAND.items() if name in other
+    )
+
+
+def full_price(prices: tuple[FilePrice, ...], sources: dict[str, Source], day: str) -> Price | None:
+    """The price in force on an ISO day with its tiers and hours; the fields of the dearest hour stand for the day."""
+    dearest = in_force(prices, day)
+    base = _tiered(dearest, sources) if dearest is not None else None
+    if base is None:
+        return None
+    always, hourly = standing(prices, day)
+    otherwise = _tiered(always, sources) if always is not None else None
+    hours = [(0, 1_440, otherwise)] if otherwise is not None and hourly else []
+    for each in hourly:
+        start, _, end = each.hours.partition("-")
+        price = _tiered(each, sources)
+        if price is not None:
+            hours.append((_minutes(start), _minutes(end), price))
+    return msgspec.structs.replace(base, hours=tuple(hours))
+
+
+def _tiered(price: FilePrice, sources: dict[str, Source]) -> Price | None:
+    base = compile_price(price, sources)
+    if base is None or not price.tiers:
+        return base
+    return msgspec.structs.replace(base, tiers=tuple((one.above, one.price) for one in compile_tiers(price, sources)))
 
 
 def compile_tiers(price: FilePrice, sources: dict[str, Source]) -> tuple[PriceTier, ...]:
@@ -83,7 +132,7 @@ def compile_tiers(price: FilePrice, sources: dict[str, Source]) -> tuple[PriceTi
 
 def _raised(price: FilePrice, tier: FileTier) -> FilePrice:
     kinds = {kind: getattr(tier, kind) or getattr(price, kind) for kind in KINDS}
-    return FilePrice(since=price.since, source=price.source, request=price.request, **kinds)
+    return FilePrice(since=price.since, source=price.source, request=price.request, other=price.other, **kinds)
 
 
 def abilities(names: tuple[str, ...]) -> Ability:
@@ -95,8 +144,8 @@ def abilities(names: tuple[str, ...]) -> Ability:
     return found
 
 
-def compile_model(model: FileModel, asked: str, provider: str, sources: dict[str, Source], day: str) -> ModelRow:
-    """The row for one name of a model.
+def compile_model(model: FileModel, asked: str, owner: ProviderRow, sources: dict[str, Source], day: str) -> ModelRow:
+    """The row for one name of a model of a provider.
 
     Raises:
         ConfigError: a price in the file is none.
@@ -108,10 +157,12 @@ def compile_model(model: FileModel, asked: str, provider: str, sources: dict[str
         always, hourly = standing(model.prices, day)
         hours = tuple(_hour_prices(hourly, sources))
         otherwise = compile_price(always, sources) if always and hours else None
+        full = full_price(model.prices, sources, day)
+        full = None if full is None else with_services(full, owner, model.id, day)
     except ValueError as error:
-        raise ConfigError(f"catalogue: {provider}/{model.id}: {error}") from None
+        raise ConfigError(f"catalogue: {owner.name}/{model.id}: {error}") from None
     return ModelRow(
-        provider=provider,
+        provider=owner.name,
         id=asked,
         base=model.id,
         title=model.title,
@@ -130,6 +181,7 @@ def compile_model(model: FileModel, asked: str, provider: str, sources: dict[str
         hours=hours,
         otherwise=otherwise,
         other_prices=price.other if price else {},
+        full=full,
         deprecated=model.deprecated,
         retires=model.retires,
         replaced_by=model.replaced_by,

@@ -67,7 +67,8 @@ class FilePrice(FileKinds, frozen=True, kw_only=True):
         source: key into the document's `sources`.
         request: US dollars per request.
         tiers: dearer prices for long inputs, ascending.
-        other: what is billed in units other than tokens (`audio_hours`, `web_searches_kcount` …), kept for the record.
+        other: what the feed has besides: units other than tokens (`web_searches_kcount`, `audio_hours` …) and rarer
+            kinds of tokens. `compiling` turns into prices what answers can be billed by; the rest is for the record.
     """
 
     since: str = ""

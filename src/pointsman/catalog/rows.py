@@ -27,6 +27,48 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
     date: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
+class ServicePrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a provider asks for serving a request in another way than the usual one.
+
+    Attributes:
+        name: as in `core.usage.Usage.service`, e.g. `batch`.
+        models: ids it holds for, a `*` at the end stands for any text; empty is all of the provider's.
+        factor: of every price per token, decimal text; empty where `prices` says all.
+        prices: US dollars per million tokens by kind, decimal text; kinds left out fall back as usual. They hold for
+            requests of any length.
+        joins: also holds together with any other service, on top of it.
+        since: ISO date from which it holds; empty as far back as the source knows. Of several that hold for a model
+            the last one counts.
+        source, date: the page, and its ISO date, else that of the day on which it was read.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]+$")]
+    models: tuple[str, ...] = ()
+    factor: str = ""
+    prices: dict[str, str] = {}
+    joins: bool = False
+    since: str = ""
+    source: Annotated[str, msgspec.Meta(pattern=r"^https://")]
+    date: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class FeePrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a provider asks for something by the piece.
+
+    Attributes:
+        name: as in `core.usage.Usage.fees`, e.g. `web_search`.
+        usd: US dollars for one, decimal text.
+        models, since, source, date: as in `ServicePrice`.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]+$")]
+    usd: str
+    models: tuple[str, ...] = ()
+    since: str = ""
+    source: Annotated[str, msgspec.Meta(pattern=r"^https://")]
+    date: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who answers.
 
@@ -61,6 +103,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         shares: providers whose prices hold here for models that this one has no price for.
         feed: the provider's id in the price feed; empty where it has none.
         defaults: values of `{VARIABLE}`s that are not set.
+        services: what other ways of serving a request cost.
+        fees: what is billed by the piece costs, where the price feed does not say.
     """
 
     name: str
@@ -91,6 +135,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     shares: tuple[str, ...] = ()
     feed: str = ""
     defaults: dict[str, str] = {}
+    services: tuple[ServicePrice, ...] = ()
+    fees: tuple[FeePrice, ...] = ()
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -189,6 +235,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
         tiers: prices for long inputs, ascending.
         hours: prices of certain hours, where it depends on them; `otherwise` is that of all other hours.
         other_prices: what is billed in other units than tokens.
+        full: the price with all that a bill needs: tiers, hours, services and fees; None where `price` is.
         deprecated, retires, replaced_by: the end, where announced; `retires` is an ISO date.
     """
 
@@ -212,6 +259,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     hours: tuple[HourPrice, ...] = ()
     otherwise: Price | None = None
     other_prices: dict[str, str] = {}
+    full: Price | None = None
     deprecated: bool = False
     retires: str = ""
     replaced_by: str = ""

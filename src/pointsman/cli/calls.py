@@ -71,6 +71,8 @@ def whole(found: CallDetail) -> Iterator[str]:
     yield paint("attempts", "dim") if found.attempts else paint("no attempts: nothing was sent", "dim")
     for attempt in found.attempts:
         yield _attempt(attempt)
+        if attempt.cost_details:
+            yield f"     {_parts(attempt)}"
     for name, text in (("request", found.request), ("answer", found.answer)):
         if text is not None:
             yield ""
@@ -94,6 +96,7 @@ def _decided(decision: Decision, dialect: str) -> Iterator[str]:
 def _attempt(attempt: AttemptRow) -> str:
     said = f"HTTP {attempt.status}" if attempt.status else "no answer"
     key = f", ${plain(attempt.key_env)}" if attempt.key_env else ""
+    key += f", {attempt.purpose}" if attempt.purpose != "answer" else ""
     parts = [
         f"  {attempt.number}. {plain(attempt.model)} ({plain(attempt.provider)}{key})",
         said,
@@ -106,6 +109,15 @@ def _attempt(attempt: AttemptRow) -> str:
     if attempt.error:
         parts.append(paint(plain(f"{attempt.error}: {attempt.detail}" if attempt.detail else attempt.error), "red"))
     return "  ".join(parts)
+
+
+def _parts(attempt: AttemptRow) -> str:
+    """What the cost is made of, and what was used that has no price."""
+    parts = [f"{name.replace('_', ' ')} {figures.cost(nanos)}" for name, nanos in (attempt.cost_details or {}).items()]
+    parts += [f"{count} {name.replace('_', ' ')} unpriced" for name, count in attempt.unpriced]
+    if attempt.usage is not None and attempt.usage.service:
+        parts.append(f"served as {plain(attempt.usage.service)}")
+    return paint(plain(", ".join(parts)), "dim")
 
 
 def _pairs(*pairs: tuple[str, str]) -> Iterator[str]:

@@ -9,16 +9,16 @@ from typing import TypeVar
 import msgspec
 
 from pointsman.catalog import Catalog, ModelRow, ProviderRow
+from pointsman.compose.billing import price_of
 from pointsman.compose.endpoints import endpoints
 from pointsman.config import schema
 from pointsman.core import rent
 from pointsman.core.model import Ability, HealthCheck, Model, Price, Provider, Template, TimeLimits
-from pointsman.core.money import NANOS_PER_USD, picos_per_token, usd
+from pointsman.core.money import NANOS_PER_USD
 from pointsman.core.rent import HOURS_A_MONTH, Rent, Use
 
 T = TypeVar("T")
 _HOURS = Decimal(str(HOURS_A_MONTH))
-_PICOS_PER_USD = 1_000_000_000_000
 
 
 def provider_of(
@@ -103,20 +103,12 @@ def from_row(name: str, provider: Provider, upstream: str, row: ModelRow, refuse
         context=row.context,
         max_output=row.max_output,
         abilities=row.abilities,
-        price=tiered(row),
+        price=row.full,
         refused_params=refused,
         deprecated=row.deprecated,
         retires=row.retires,
         replaced_by=row.replaced_by,
     )
-
-
-def tiered(row: ModelRow) -> Price | None:
-    """A row's price, with its dearer prices for long inputs."""
-    if row.price is None or not row.tiers:
-        return row.price
-    tiers = tuple((tier.above, tier.price) for tier in row.tiers)
-    return msgspec.structs.replace(row.price, tiers=tiers)
 
 
 def override(model: Model, name: str, said: schema.Model, use: Use | None = None) -> Model:
@@ -167,26 +159,6 @@ def abilities_of(words: tuple[str, ...]) -> Ability:
     for word in words:
         found |= Ability[word.upper()]
     return found
-
-
-def price_of(said: schema.Price) -> Price:
-    """A price from US dollars per million tokens."""
-    return Price(
-        input=picos_per_token(said.input),
-        output=picos_per_token(said.output),
-        cache_read=_picos(said.cached_input),
-        cache_write=_picos(said.cache_write),
-        cache_write_1h=_picos(said.cache_write_1h),
-        reasoning=_picos(said.reasoning),
-        input_audio=_picos(said.input_audio),
-        output_audio=_picos(said.output_audio),
-        request=int(usd(said.request) * _PICOS_PER_USD) if said.request is not None else 0,
-        source="configuration",
-    )
-
-
-def _picos(said: Decimal | None) -> int | None:
-    return None if said is None else picos_per_token(said)
 
 
 def _either(said: bool | None, default: bool) -> bool:

@@ -19,9 +19,11 @@ from pointsman.config.values import (
     Count,
     CountOrNone,
     EnvName,
+    Factor,
     FilePath,
     HeaderName,
     HeaderText,
+    Hours,
     Json,
     KeyName,
     Label,
@@ -29,6 +31,7 @@ from pointsman.config.values import (
     Name,
     Origin,
     Patience,
+    PieceName,
     Port,
     ProxyUrl,
     Retries,
@@ -37,6 +40,7 @@ from pointsman.config.values import (
     Share,
     Size,
     StoreUrl,
+    TokenCount,
     Tokens,
     Url,
     UrlPath,
@@ -141,6 +145,30 @@ class Provider(_Section, frozen=True, kw_only=True):
     ] = None
 
 
+class PriceKinds(_Section, frozen=True, kw_only=True):
+    """Prices that differ there from those around it, in US dollars per million tokens; what is left out does not."""
+
+    input: Annotated[Usd | None, Meta(description="Prompt tokens.")] = None
+    output: Annotated[Usd | None, Meta(description="Completion tokens.")] = None
+    cached_input: Annotated[Usd | None, Meta(description="Read from the prompt cache.")] = None
+    cache_write: Annotated[Usd | None, Meta(description="Written to it for 5 minutes.")] = None
+    cache_write_1h: Annotated[Usd | None, Meta(description="Written for an hour.")] = None
+    reasoning: Annotated[Usd | None, Meta(description="Tokens spent thinking.")] = None
+    input_audio: Annotated[Usd | None, Meta(description="Audio read.")] = None
+    output_audio: Annotated[Usd | None, Meta(description="Audio written.")] = None
+    cached_audio: Annotated[Usd | None, Meta(description="Audio read from the prompt cache.")] = None
+    input_image: Annotated[Usd | None, Meta(description="Images read.")] = None
+    output_image: Annotated[Usd | None, Meta(description="Images written.")] = None
+
+
+class ServicePrice(PriceKinds, frozen=True, kw_only=True):
+    """Prices for requests that are served in another way, such as `flex` or `batch`."""
+
+    factor: Annotated[
+        Factor | None, Meta(description="Times every price per token around it, e.g. 0.5; what else stands here wins.")
+    ] = None
+
+
 class Price(_Section, frozen=True, kw_only=True):
     """US dollars per million tokens, read exactly as written. A kind left out is billed as its nearest kind."""
 
@@ -152,7 +180,25 @@ class Price(_Section, frozen=True, kw_only=True):
     reasoning: Annotated[Usd | None, Meta(description="Tokens spent thinking; else as `output`.")] = None
     input_audio: Annotated[Usd | None, Meta(description="Audio read; else as `input`.")] = None
     output_audio: Annotated[Usd | None, Meta(description="Audio written; else as `output`.")] = None
+    cached_audio: Annotated[Usd | None, Meta(description="Audio read from the cache; else as `cached_input`.")] = None
+    input_image: Annotated[Usd | None, Meta(description="Images read; else as `input`.")] = None
+    output_image: Annotated[Usd | None, Meta(description="Images written; else as `output`.")] = None
     request: Annotated[UsdPerRequest | None, Meta(description="US dollars for each request, on top.")] = None
+    fees: Annotated[
+        dict[PieceName, UsdPerRequest],
+        Meta(description="US dollars for one of what is billed by the piece, e.g. `web_search: 0.01`."),
+    ] = {}
+    above: Annotated[
+        dict[TokenCount, PriceKinds],
+        Meta(description="Prices of requests with more than so many input tokens: `200000: {input: 6, output: 22.5}`."),
+    ] = {}
+    hours: Annotated[
+        dict[Hours, PriceKinds], Meta(description='Prices of certain hours in UTC: `"16:30-00:30": {input: 0.1}`.')
+    ] = {}
+    services: Annotated[
+        dict[PieceName, ServicePrice],
+        Meta(description="Prices of other ways to be served: `flex: {factor: 0.5}`. All others cost the same."),
+    ] = {}
 
 
 class Rent(_Section, frozen=True, kw_only=True):

@@ -155,5 +155,22 @@ Usd = Annotated[Decimal, Meta(extra={"type": "USD", "read": "usd", "most": "1000
 UsdPerRequest = Annotated[Decimal, Meta(extra={"type": "USD", "read": "usd", "most": "1000000", "places": 12})]
 """US dollars for one request."""
 
+Factor = Annotated[Decimal, Meta(extra={"type": "number", "read": "usd", "most": "1000", "places": 6})]
+TokenCount = Annotated[
+    str,
+    Meta(pattern=r"^[1-9][0-9]{0,9}$", extra={"type": "number of tokens", "expects": "a number of tokens"}),
+]
+"""As a key."""
+Hours = Annotated[
+    str,
+    Meta(
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$",
+        extra={"type": "hours", "expects": 'hours in UTC such as "01:00-04:30"', "hint": "put them in quotes"},
+    ),
+]
+PieceName = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9_+]*$", max_length=64, extra={"expects": "a name such as web_search or flex"})
+]
+
 Json = msgspec.Raw
 """Any JSON, as its exact text."""

@@ -7,8 +7,23 @@ from typing import Literal
 
 import msgspec
 
-from pointsman.core.money import PICOS_PER_NANO, nanos
-from pointsman.core.usage import Usage
+from pointsman.core.price import Price
+
+__all__ = [
+    "CLOUDS",
+    "TIERS",
+    "Ability",
+    "Credentials",
+    "Endpoint",
+    "HealthCheck",
+    "Model",
+    "ParamPolicy",
+    "Price",
+    "Provider",
+    "Template",
+    "Tier",
+    "TimeLimits",
+]
 
 Tier = Literal["economy", "workhorse", "frontier", "specialised"]
 TIERS: tuple[Tier, ...] = ("economy", "workhorse", "frontier", "specialised")
@@ -33,65 +48,6 @@ class Ability(enum.IntFlag):
     AUDIO_OUTPUT = 512
     IMAGE_OUTPUT = 1024
     JSON_MODE = 2048
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What one model costs, in pico-dollars per token (per request for `request`).
-
-    A kind without a price of its own falls back as its provider bills it: cached input and cache writes as input,
-    reasoning as output, audio as its text kind. `source` and `since` (ISO date) say where the price comes from.
-    `tiers` are whole prices for requests with more than so many input tokens, ascending.
-    """
-
-    input: int
-    output: int
-    cache_read: int | None = None
-    cache_write: int | None = None
-    cache_write_1h: int | None = None
-    reasoning: int | None = None
-    input_audio: int | None = None
-    output_audio: int | None = None
-    request: int = 0
-    source: str = ""
-    since: str = ""
-    tiers: tuple[tuple[int, Price], ...] = ()
-
-    def cost(self, usage: Usage) -> int:
-        """Nano-dollars for one answer."""
-        if self.tiers and usage.input > self.tiers[0][0]:
-            return next(price for above, price in reversed(self.tiers) if usage.input > above).cost(usage)
-        read, write, write_1h = usage.cache_read, usage.cache_write, usage.cache_write_1h
-        picos = (usage.input - read - write - write_1h - usage.input_audio) * self.input
-        picos += (usage.output - usage.reasoning - usage.output_audio) * self.output
-        if read:
-            picos += read * (self.input if self.cache_read is None else self.cache_read)
-        if write or write_1h:
-            short = self.input if self.cache_write is None else self.cache_write
-            picos += write * short
-            picos += write_1h * (short if self.cache_write_1h is None else self.cache_write_1h)
-        if usage.reasoning:
-            picos += usage.reasoning * (self.output if self.reasoning is None else self.reasoning)
-        if usage.input_audio:
-            picos += usage.input_audio * (self.input if self.input_audio is None else self.input_audio)
-        if usage.output_audio:
-            picos += usage.output_audio * (self.output if self.output_audio is None else self.output_audio)
-        return nanos(max(picos, 0) + self.request)
-
-    def worst(self, input_tokens: int, output_tokens: int) -> int:
-        """Nano-dollars that an answer costs at most, of that many tokens at most, whatever their kinds."""
-        read, written, request = self.dearest()
-        return -(-(input_tokens * read + output_tokens * written + request) // PICOS_PER_NANO)
-
-    def dearest(self) -> tuple[int, int, int]:
-        """Pico-dollars of the dearest token read, of the dearest one written, and of a request."""
-        prices = (self, *(price for _, price in self.tiers))
-        dear_in = max(max(one.input, *_known(one.cache_write, one.cache_write_1h, one.input_audio)) for one in prices)
-        dear_out = max(max(one.output, *_known(one.reasoning, one.output_audio)) for one in prices)
-        return dear_in, dear_out, max(one.request for one in prices)
-
-
-def _known(*prices: int | None) -> list[int]:
-    return [0, *(price for price in prices if price is not None)]
 
 
 class TimeLimits(msgspec.Struct, frozen=True, kw_only=True):

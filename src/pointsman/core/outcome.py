@@ -7,12 +7,16 @@ from typing import Literal
 import msgspec
 
 from pointsman.core.errors import Outpaced
+from pointsman.core.model import Price
 from pointsman.core.plan import Needs, Plan
 from pointsman.core.usage import Usage
 
 Status = Literal["ok", "refused", "failed", "cancelled", "stale"]
 Form = Literal["", "ok", "broken"]
 """Whether an answer has the form that was asked for; empty where none was, or where nothing can be said."""
+
+Purpose = Literal["answer", "hedge", "continuation", "check"]
+"""What an attempt was for: to answer, to be quicker than another, to go on with a broken stream, to see who is well."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +34,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         cost: nano-dollars; None is unpriced or unknown.
         form: whether the JSON that was asked for is what came.
         key_env: the variable of the key that it was asked with, where the provider has several.
+        purpose: what it was for.
+        price: what it is billed by, as the model's price was when it began; None is unpriced.
     """
 
     number: int
@@ -46,6 +52,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     cost: int | None = None
     form: Form = ""
     key_env: str = ""
+    purpose: Purpose = "answer"
+    price: Price | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

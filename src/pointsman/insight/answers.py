@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from pointsman.core.outcome import Form, Status
+from pointsman.core.outcome import Form, Purpose, Status
 from pointsman.core.plan import Dropped, Needs
-from pointsman.core.usage import Usage
+from pointsman.core.usage import Fees, Usage
 from pointsman.store.decisions import StepRecord
 
 Period = Literal["day", "month"]
@@ -94,7 +94,14 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt, as `core.outcome.Attempt`."""
+    """One attempt, as `core.outcome.Attempt`.
+
+    Attributes:
+        price_digest: the price that it was billed by, in the table `prices`; empty where it is unpriced, or older than
+            that table.
+        cost_details: nano-dollars by kind, which add up to `cost`; None where it was not billed by its tokens.
+        unpriced: what was used besides and has no price: it is not in `cost`.
+    """
 
     number: int
     provider: str
@@ -110,6 +117,10 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     form: Form = ""
     key_env: str = ""
+    purpose: Purpose = "answer"
+    price_digest: str = ""
+    cost_details: dict[str, int] | None = None
+    unpriced: Fees = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from pointsman.insight.periods import Period
 from pointsman.insight.reconcile.answer import Reconciliation
 from pointsman.insight.reconcile.reading import Export
 from pointsman.insight.reconcile.reconciling import Ask, read, reconcile
+from pointsman.insight.recount import prices_of
 from pointsman.insight.reliability import reliability
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
 from pointsman.store import tables
@@ -189,10 +190,12 @@ class Questions:
             if row is None:
                 return None
             tried = select(attempts).where(attempts.c.call_id == row["id"]).order_by(attempts.c.number)
+            rows = connection.execute(tried).mappings().all()
+            billed = prices_of(connection, [one["price_digest"] for one in rows])
             content = connection.execute(select(contents).where(contents.c.call_id == row["id"])).mappings().first()
             return CallDetail(
                 call=call_row(row),
-                attempts=tuple([attempt_row(one) for one in connection.execute(tried).mappings()]),
+                attempts=tuple([attempt_row(one, billed.get(one["price_digest"])) for one in rows]),
                 decision=decision(row, _plan(connection, row["plan_digest"])),
                 needs=needs_of(row),
                 request=None if content is None else content["request"],

@@ -5,11 +5,15 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy.engine import RowMapping as Row
 
-from pointsman.core.model import Ability
+from pointsman.core.model import Ability, Price
 from pointsman.core.plan import Dropped, Needs
 from pointsman.core.usage import Usage
 from pointsman.insight.answers import AttemptRow, CallRow, Decision
+from pointsman.insight.recount import parts_of
 from pointsman.store.decisions import StepRecord
+from pointsman.store.rows import MoreUsage
+
+_MORE = msgspec.json.Decoder(MoreUsage)
 
 
 def call_row(row: Row) -> CallRow:
@@ -45,8 +49,10 @@ def call_row(row: Row) -> CallRow:
     )
 
 
-def attempt_row(row: Row) -> AttemptRow:
-    """A row of `attempts`."""
+def attempt_row(row: Row, price: Price | None) -> AttemptRow:
+    """A row of `attempts`, with the price that it names."""
+    usage = usage_of(row)
+    cost_details, unpriced = parts_of(price, usage, row["started_ns"], row["cost_nanousd"])
     return AttemptRow(
         number=row["number"],
         provider=row["provider"],
@@ -59,9 +65,13 @@ def attempt_row(row: Row) -> AttemptRow:
         error=row["error"],
         detail=row["detail"],
         cost=row["cost_nanousd"],
-        usage=usage_of(row),
+        usage=usage,
         form=row["form"] or "",
         key_env=row["key_env"] or "",
+        purpose=row["purpose"] or "answer",
+        price_digest=row["price_digest"] or "",
+        cost_details=cost_details,
+        unpriced=unpriced,
     )
 
 
@@ -79,6 +89,7 @@ def usage_of(row: Row) -> Usage | None:
         input_audio=row["input_audio_tokens"],
         output_audio=row["output_audio_tokens"],
         estimated=row["usage_estimated"],
+        **(msgspec.structs.asdict(_MORE.decode(row["usage_more"])) if row["usage_more"] else {}),
     )
 
 

@@ -31,6 +31,12 @@ class Asking(msgspec.Struct, frozen=True):
     trip: Trip
     request: UpstreamRequest
 
+    def at(self, started: int) -> Asking:
+        """The same, billed by the price of the hour in which it is sent (nanoseconds since the epoch)."""
+        price = self.trip.price
+        trip = msgspec.structs.replace(self.trip, price=None if price is None else price.at(started))
+        return msgspec.structs.replace(self, trip=trip)
+
 
 async def begun(parts: Parts, asking: Asking) -> Won:
     """A stream up to its first content, within the time for that, whatever signs of life come before.

@@ -27,6 +27,7 @@ from pointsman.core.errors import (
 from pointsman.core.failure import State, Target
 from pointsman.core.health import speeds
 from pointsman.core.model import TimeLimits
+from pointsman.core.outcome import Purpose
 from pointsman.core.plan import Plan, Step
 from pointsman.line.attempt import Asking, answered, begun
 from pointsman.line.dressing import dressed
@@ -162,8 +163,8 @@ class Hunt(msgspec.Struct, eq=False):
         poorer = [step.target for step in self.plan.steps if step.stands == "poorer" and step.target not in states]
         return speeds(self.parts.health, poorer, stream=self.call.incoming.stream)
 
-    async def ask(self, step: Step, anyway: bool = False) -> Found | None:
-        """Ask one; None where it has no answer, and what came of it is noted."""
+    async def ask(self, step: Step, anyway: bool = False, purpose: Purpose = "answer") -> Found | None:
+        """Ask one; None where it has no answer, and what came of it is noted. `purpose` is what it is for."""
         parts, trail, model = self.parts, self.trail, step.model
         try:
             asking = await self._prepare(step)
@@ -181,7 +182,10 @@ class Hunt(msgspec.Struct, eq=False):
             self.ended(step)
             return None
         incoming, dropped = self.call.incoming, asking.trip.outgoing.dropped
-        note = trail.begin(model, asking.request.headers, dropped, target, stream=incoming.stream)
+        purpose = self._purpose(purpose)
+        note = trail.begin(model, asking.request.headers, dropped, target, stream=incoming.stream, purpose=purpose)
+        if model.price is not None and model.price.hours:
+            asking = asking.at(note.started)
         try:
             won = await (begun(parts, asking) if incoming.stream else answered(parts, asking))
         except asyncio.CancelledError:
@@ -208,6 +212,11 @@ class Hunt(msgspec.Struct, eq=False):
         """A step brought nothing, or what it cost is booked: what was held for it is free."""
         if self.call.reserved is not None:
             self.call.reserved.ended(step)
+
+    def _purpose(self, purpose: Purpose) -> Purpose:
+        if self._onward is not None:
+            return "continuation"
+        return "check" if self.call.incoming.surface == "check" else purpose
 
     def _told(self, error: UpstreamError) -> PointsmanError:
         """What the health book hears of a failure: who had less time than its limit is not blamed as for all of it."""

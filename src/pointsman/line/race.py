@@ -15,6 +15,7 @@ import msgspec
 
 from pointsman.core.errors import CallerGone, Outpaced, UpstreamTimeout
 from pointsman.core.failure import Target
+from pointsman.core.outcome import Purpose
 from pointsman.core.plan import Step
 from pointsman.core.usage import Usage
 from pointsman.line.failover import final, room
@@ -102,7 +103,8 @@ class Race:
         return []
 
     def _start(self, step: Step, name: str) -> asyncio.Task[Found | None]:
-        return asyncio.create_task(self._hunt.ask(step), name=name)
+        purpose: Purpose = "hedge" if name == "hedge" else "answer"
+        return asyncio.create_task(self._hunt.ask(step, purpose=purpose), name=name)
 
     def _after(self, step: Step) -> float | None:
         """Seconds before another is asked besides; None where it is not known yet what is usual."""
@@ -152,5 +154,5 @@ class Race:
         read = hunt.parts.estimates.read(call.dialect.name, call.incoming, step.model.upstream)
         usage = Usage(input=read, estimated=True)
         price = step.model.price
-        cost = price.cost(usage) if price is not None else None
+        cost = price.cost(usage, note.started) if price is not None else None
         hunt.trail.finish(Ended(usage=usage, cost=cost), error=Outpaced("another attempt was quicker"), note=note)

@@ -43,8 +43,8 @@ _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
 
 async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: Trail, reply: Reply) -> bytes:
     """Send a whole answer; returns its body."""
-    price, usage = won.model.price, won.facts.usage
-    cost = trail.cost = price.cost(usage) if price is not None and usage is not None else None
+    usage = won.facts.usage
+    cost = trail.cost = trail.cost_of(won.model, usage)
     body = call.dialect.annotate(won.body, cost, won.facts) if cost is not None else won.body
     headers = heads.of(call, plan, won, trail)
     if call.reserved is not None:

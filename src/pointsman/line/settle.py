@@ -95,8 +95,8 @@ class Run(msgspec.Struct, eq=False):
         won = self.won
         if won is None:
             return
-        facts, price = self._facts(won, error), won.model.price
-        cost = price.cost(facts.usage) if price is not None and facts.usage is not None else None
+        facts = self._facts(won, error)
+        cost = self.trail.cost_of(won.model, facts.usage)
         self.trail.finish(Ended(status=won.response.status, usage=facts.usage, cost=cost), error=error)
 
     def settle(self, error: PointsmanError | None) -> None:
@@ -105,10 +105,9 @@ class Run(msgspec.Struct, eq=False):
         facts = _NOTHING
         if won is not None:
             facts = self._facts(won, error)
-            price = won.model.price
             cost = trail.cost
-            if cost is None and price is not None and facts.usage is not None:
-                cost = price.cost(facts.usage)
+            if cost is None:
+                cost = trail.cost_of(won.model, facts.usage)
             if self.surface in COUNTING:
                 cost = 0  # no provider takes anything for it
             trail.finish(Ended(won.response.status, facts.usage, cost, facts.form), error=error)
@@ -178,8 +177,8 @@ class Run(msgspec.Struct, eq=False):
         note = self.trail.open
         if note is None or self.incoming is None:
             return Ended()
-        usage, price = Usage(input=self._input(note.model), estimated=True), note.model.price
-        return Ended(usage=usage, cost=None if price is None else price.cost(usage))
+        usage = Usage(input=self._input(note.model), estimated=True)
+        return Ended(usage=usage, cost=self.trail.cost_of(note.model, usage))
 
     def _outcome(self, error: PointsmanError | None, facts: AnswerFacts) -> Outcome:
         now, arrival, incoming, trail = self.parts.clock.monotonic(), self.arrival, self.incoming, self.trail

@@ -10,7 +10,7 @@ from pointsman.core.errors import CallerGone, Outpaced, PointsmanError, Upstream
 from pointsman.core.failure import FailureKind, Target
 from pointsman.core.health import AttemptEnd, Health
 from pointsman.core.model import Model
-from pointsman.core.outcome import Attempt, Form
+from pointsman.core.outcome import Attempt, Form, Purpose
 from pointsman.core.ports import Headers, UpstreamResponse
 from pointsman.core.usage import Usage
 from pointsman.line.failover import kind_of
@@ -37,6 +37,7 @@ class Note(msgspec.Struct, eq=False):
     started: int
     at: int
     stream: bool = False
+    purpose: Purpose = "answer"
     response: UpstreamResponse | None = None
     first_token: int | None = None
     first_byte: int | None = None
@@ -74,15 +75,16 @@ class Trail(msgspec.Struct, eq=False):
         target: Target | None = None,
         *,
         stream: bool = False,
+        purpose: Purpose = "answer",
     ) -> Note:
         """An attempt starts now; `dropped` is what the request had to leave out for this model.
 
-        `target` is whose health it tells of, where it does.
+        `target` is whose health it tells of, where it does; `purpose` what it is for.
         """
         self.dropped = dropped
         self.number = number = self.number + 1
         clock = self._clock
-        self.open = note = Note(number, model, target, sent, clock.now(), clock.monotonic(), stream)
+        self.open = note = Note(number, model, target, sent, clock.now(), clock.monotonic(), stream, purpose)
         return note
 
     def heard(self, note: Note, response: UpstreamResponse) -> None:
@@ -135,6 +137,13 @@ class Trail(msgspec.Struct, eq=False):
             return False
         usual = self._health.usual(note.target, _NEARLY_ALL, stream=note.stream)
         return now - note.at >= (_LONG_SILENCE if usual is None else max(3 * usual, _SHORT_SILENCE)) * 1e9
+
+    def cost_of(self, model: Model, usage: Usage | None) -> int | None:
+        """What the open attempt costs by then, in nano-dollars; None where its usage or its price is unknown."""
+        price = model.price
+        if price is None or usage is None:
+            return None
+        return price.cost(usage, None if self.open is None else self.open.started)
 
     def skip(self, model: Model, error: PointsmanError) -> None:
         """A model could not even be asked: no attempt, for nothing was sent."""
@@ -189,6 +198,8 @@ class Trail(msgspec.Struct, eq=False):
                 cost=ended.cost,
                 form=ended.form,
                 key_env="" if target is None else target.key,
+                purpose=note.purpose,
+                price=note.model.price,
             )
         )
 

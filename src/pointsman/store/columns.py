@@ -55,6 +55,7 @@ CALLS = (
     "need_stream",
     "need_choices",
     "need_body_bytes",
+    "usage_more",
     "team",
     "project",
 )
@@ -75,13 +76,24 @@ ATTEMPTS = (
     *_USAGE,
     "form",
     "key_env",
+    "usage_more",
+    "purpose",
+    "price_digest",
 )
 
 PLANS = ("digest", "route", "strategy", "policy", "reason", "steps", "dropped", "warnings", "first_ns")
 
+PRICES = ("digest", "price", "source", "since", "first_ns")
+
 CONTENTS = ("call_id", "expires_ns", "request", "answer")
 
-TABLES: dict[str, tuple[str, ...]] = {"plans": PLANS, "calls": CALLS, "attempts": ATTEMPTS, "contents": CONTENTS}
+TABLES: dict[str, tuple[str, ...]] = {
+    "plans": PLANS,
+    "prices": PRICES,
+    "calls": CALLS,
+    "attempts": ATTEMPTS,
+    "contents": CONTENTS,
+}
 """Every table that the writer fills, in the order in which it fills them."""
 
 _BIGINT_ENDS = ("_ns", "_tokens", "_nanousd", "_status")

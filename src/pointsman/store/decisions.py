@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from pointsman.core.model import Price, Tier
 from pointsman.core.plan import Plan, StepStart
+from pointsman.store.price_book import PriceBook
 from pointsman.store.text import DETAIL_CHARS, clip
 
 _DIGEST_CHARS = 24
@@ -42,12 +43,13 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decisions:
-    """Digests of plans, and which of them the store holds already. Used by the writer's thread alone."""
+    """Digests of plans and prices, and which of them the store holds already. Used by the writer's thread alone."""
 
     def __init__(self) -> None:
         # The plan is kept beside its digest: as long as it lives, the ids of its models are theirs alone.
         self._seen: dict[tuple[Any, ...], tuple[str, Plan]] = {}
         self._stored: set[str] = set()
+        self.prices = PriceBook()
 
     def digest(self, plan: Plan) -> str:
         """The digest of a plan's content."""
@@ -72,7 +74,7 @@ class Decisions:
         return found[0]
 
     def is_stored(self, digest: str) -> bool:
-        """Whether the store is known to hold the plan."""
+        """Whether the store is known to hold the plan, or the price."""
         return digest in self._stored
 
     def stored(self, digests: list[str]) -> None:
@@ -82,7 +84,7 @@ class Decisions:
         self._stored.update(digests)
 
     def forget(self) -> None:
-        """The store may have been replaced: write every plan again."""
+        """The store may have been replaced: write every plan and price again."""
         self._stored.clear()
 
 

@@ -206,6 +206,21 @@ CREATE TABLE alerts_told (
 
 _KEYS = ("ALTER TABLE attempts ADD COLUMN key_env TEXT",)
 
+_PRICES = (
+    """
+CREATE TABLE prices (
+    digest {id} NOT NULL PRIMARY KEY,
+    price TEXT NOT NULL,
+    source TEXT NOT NULL,
+    since TEXT NOT NULL,
+    first_ns BIGINT NOT NULL
+){clustered}""",
+    "ALTER TABLE calls ADD COLUMN usage_more TEXT",
+    "ALTER TABLE attempts ADD COLUMN usage_more TEXT",
+    "ALTER TABLE attempts ADD COLUMN purpose TEXT",
+    "ALTER TABLE attempts ADD COLUMN price_digest TEXT",
+)
+
 _TENANTS = (
     "ALTER TABLE calls ADD COLUMN team TEXT",
     "ALTER TABLE calls ADD COLUMN project TEXT",
@@ -256,6 +271,7 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (5, "the health of providers", _HEALTH),
     (6, "which alerts were told, and by whom", _TOLD),
     (7, "which of a provider's keys an attempt was made with", _KEYS),
+    (8, "what attempts were for, and the prices that they were billed by", _PRICES),
     (9, "teams and projects, what keys may do, budgets", _TENANTS),
     (10, "what is granted and spent of budgets", _ALLOWANCES),
 )

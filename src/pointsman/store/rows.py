@@ -9,19 +9,38 @@ import msgspec
 from msgspec.structs import astuple
 
 from pointsman.core.outcome import Attempt, Outcome
+from pointsman.core.usage import Fees, Usage
 from pointsman.store.decisions import Decisions, plan_row
+from pointsman.store.price_book import price_row
 from pointsman.store.text import DETAIL_CHARS, clip, plain, scrub
 
 Row = tuple[Any, ...]
 ContentRow = tuple[str, int, bytes | None, bytes | None]
 _NO_USAGE: Row = (None,) * 9
 _NO_NEEDS: Row = (None,) * 9
+_COLUMNS = 9
+"""So many of the fields of `Usage` have a column of their own; the others are rare and share one, as JSON."""
+
+
+class MoreUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What of `Usage` has no column of its own."""
+
+    cache_audio: int = 0
+    input_image: int = 0
+    output_image: int = 0
+    service: str = ""
+    fees: Fees = ()
+
+
+_NO_MORE = astuple(Usage())[_COLUMNS:]
+_MORE = MoreUsage.__struct_fields__
 
 
 class Batch(msgspec.Struct, kw_only=True):
     """Rows that are written in one transaction, by table."""
 
     plans: list[Row] = msgspec.field(default_factory=list)
+    prices: list[Row] = msgspec.field(default_factory=list)
     calls: list[Row] = msgspec.field(default_factory=list)
     attempts: list[Row] = msgspec.field(default_factory=list)
     contents: list[ContentRow] = msgspec.field(default_factory=list)
@@ -30,18 +49,20 @@ class Batch(msgspec.Struct, kw_only=True):
         """The same, with every value made storable."""
         return Batch(
             plans=[scrub(row) for row in self.plans],
+            prices=[scrub(row) for row in self.prices],
             calls=[scrub(row) for row in self.calls],
             attempts=[scrub(row) for row in self.attempts],
             contents=self.contents,
         )
 
     def singles(self) -> list[Batch]:
-        """One batch for each call, plans first; for when one row spoils the rest."""
+        """One batch for each call, plans and prices first; for when one row spoils the rest."""
         attempts: dict[str, list[Row]] = {}
         for row in self.attempts:
             attempts.setdefault(row[0], []).append(row)
         contents = {row[0]: row for row in self.contents}
-        return [Batch(plans=[row]) for row in self.plans] + [
+        shared = [Batch(plans=[row]) for row in self.plans] + [Batch(prices=[row]) for row in self.prices]
+        return shared + [
             Batch(
                 calls=[row],
                 attempts=attempts.get(row[0], []),
@@ -66,7 +87,13 @@ def flatten(outcomes: Iterable[Outcome], decisions: Decisions, content_ttl_ns: i
                 batch.plans.append(plan_row(plan, digest, outcome.started))
         calls.append(_call(outcome, digest))
         for attempt in outcome.attempts:
-            attempts.append(_attempt(outcome.id, attempt))
+            price, billed_by = attempt.price, None
+            if price is not None:
+                billed_by = decisions.prices.digest(price)
+                if not decisions.is_stored(billed_by) and billed_by not in fresh:
+                    fresh.add(billed_by)
+                    batch.prices.append(price_row(price, billed_by, outcome.started))
+            attempts.append(_attempt(outcome.id, attempt, billed_by))
         if content_ttl_ns and (outcome.request_body is not None or outcome.answer_body is not None):
             expires = outcome.started + content_ttl_ns
             batch.contents.append((outcome.id, expires, outcome.request_body, outcome.answer_body))
@@ -74,7 +101,8 @@ def flatten(outcomes: Iterable[Outcome], decisions: Decisions, content_ttl_ns: i
 
 
 def _call(outcome: Outcome, digest: str | None) -> Row:
-    plan, needs, usage, detail = outcome.plan, outcome.needs, outcome.usage, outcome.detail
+    plan, needs, detail = outcome.plan, outcome.needs, outcome.detail
+    used, more = _usage(outcome.usage)
     served = outcome.served_by
     route = "" if plan is None else plan.route
     provider, model, upstream = ("", "", "") if served is None else (served.provider, served.model, served.upstream)
@@ -108,7 +136,7 @@ def _call(outcome: Outcome, digest: str | None) -> Row:
         upstream,
         len(outcome.attempts),
         outcome.cost,
-        *(_NO_USAGE if usage is None else astuple(usage)),
+        *used,
         finish,
         answer_id,
         session,
@@ -116,17 +144,30 @@ def _call(outcome: Outcome, digest: str | None) -> Row:
         user,
         # A flag set is a class of its own, which the drivers adapt slowly or not at all: `+ 0` is the number.
         *(_NO_NEEDS if needs is None else (needs.abilities + 0, *astuple(needs)[2:])),
+        more,
         outcome.team or None,
         outcome.project or None,
     )
 
 
-def _attempt(call_id: str, attempt: Attempt) -> Row:
+def _usage(usage: Usage | None) -> tuple[Row, str | None]:
+    """Usage as the columns of its own, and what of it shares one."""
+    if usage is None:
+        return _NO_USAGE, None
+    fields = astuple(usage)
+    rest = fields[_COLUMNS:]
+    if rest == _NO_MORE:
+        return fields[:_COLUMNS], None
+    more = MoreUsage(**dict(zip(_MORE, rest, strict=True)))
+    return fields[:_COLUMNS], msgspec.json.encode(more).decode()
+
+
+def _attempt(call_id: str, attempt: Attempt, billed_by: str | None) -> Row:
     provider, model, upstream, detail = attempt.provider, attempt.model, attempt.upstream, attempt.detail
     if not plain(f"{provider}{model}{upstream}{detail}"):
         provider, model, upstream = clip(provider), clip(model), clip(upstream)
         detail = clip(detail, DETAIL_CHARS)
-    usage = attempt.usage
+    used, more = _usage(attempt.usage)
     return (
         call_id,
         attempt.number,
@@ -140,7 +181,10 @@ def _attempt(call_id: str, attempt: Attempt) -> Row:
         attempt.error,
         detail,
         attempt.cost,
-        *(_NO_USAGE if usage is None else astuple(usage)),
+        *used,
         attempt.form or None,
         attempt.key_env or None,
+        more,
+        attempt.purpose,
+        billed_by,
     )

@@ -64,6 +64,17 @@ plans = Table(
     sqlite_with_rowid=False,
 )
 
+prices = Table(
+    "prices",
+    METADATA,
+    _id("digest", key=True),
+    _text("price"),
+    _text("source"),
+    _text("since"),
+    _int("first_ns", null=False),
+    sqlite_with_rowid=False,
+)
+
 calls = Table(
     "calls",
     METADATA,
@@ -104,6 +115,7 @@ calls = Table(
     Column("need_stream", Boolean),
     _int("need_choices"),
     _int("need_body_bytes"),
+    Column("usage_more", Text),
     Column("team", Text),
     Column("project", Text),
     sqlite_with_rowid=False,
@@ -134,6 +146,9 @@ attempts = Table(
     *_usage(),
     Column("form", Text),
     Column("key_env", Text),
+    Column("usage_more", Text),
+    Column("purpose", Text),
+    Column("price_digest", Text),
     sqlite_with_rowid=False,
 )
 Index(

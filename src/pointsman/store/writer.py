@@ -209,12 +209,12 @@ class Writer:
         Each statement lets other threads run, so that an event loop waits for one slice, not for the whole batch.
         """
         width = inserts.width(len(outcomes))
-        plans: list[str] = []
+        digests: list[str] = []
 
         def slices() -> Iterator[Batch]:
             for start in range(0, len(outcomes), width):
                 batch = self._flatten(outcomes[start : start + width])
-                plans.extend([row[0] for row in batch.plans])
+                digests.extend([row[0] for row in (*batch.plans, *batch.prices)])
                 yield batch
 
         try:
@@ -225,7 +225,7 @@ class Writer:
             return
         self._connection.demand_place()
         self.written += len(outcomes)
-        self._decisions.stored(plans)
+        self._decisions.stored(digests)
 
     def _drain_events(self) -> None:
         """Changes of health, few at a time; what the store does not take now goes back to the queue's head."""

@@ -180,7 +180,7 @@ class Stage:
         entry.input, entry.output, entry.cached = usage.input, usage.output, usage.cache_read
         price = self._prices.get(model.name)
         free = entry.surface == "count"  # everywhere
-        entry.cost = price.cost(usage) if price and not free else 0
+        entry.cost = (price.cost(usage) or 0) if price and not free else 0
         return entry.cost
 
 

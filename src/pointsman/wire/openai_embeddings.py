@@ -179,6 +179,8 @@ def _answer(body: bytes) -> dict[str, Any]:
 
 def _facts(answer: dict[str, Any]) -> AnswerFacts:
     usage = as_dict(answer.get("usage"))
+    if usage and "prompt_tokens" not in usage and "input_tokens" not in usage:
+        usage = {**usage, "prompt_tokens": usage.get("total_tokens")}  # Voyage: there is nothing but input
     used = usage_of({"completion_tokens": 0, **usage}) if usage else None
     return AnswerFacts(
         id=as_text(answer.get("id")),

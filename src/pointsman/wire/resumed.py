@@ -138,7 +138,10 @@ class Resumed(Between):
     def _cost(self) -> int | None:
         """Nano-dollars for the whole answer."""
         price, spent = self._bill.price, self._bill.spent
-        return None if price is None or spent is None or self._used is None else price.cost(self._used) + spent
+        if price is None or spent is None or self._used is None:
+            return None
+        cost = price.cost(self._used)
+        return None if cost is None else cost + spent
 
     def _check(self) -> None:
         """Two halves that each seemed right may be no JSON together: that must not look like an answer."""

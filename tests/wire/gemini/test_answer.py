@@ -41,7 +41,7 @@ SUMS = {
             "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 30}],
             "candidatesTokensDetails": [{"modality": 4, "tokenCount": 40}],
         },
-        Usage(input=100, cache_read=30, output=50, input_audio=50, output_audio=40),
+        Usage(input=100, cache_read=30, cache_audio=30, output=50, input_audio=50, output_audio=40),
     ),
     "written as a fraction": ({"promptTokenCount": 9.0, "candidatesTokenCount": 1.0}, Usage(input=9, output=1)),
     "only where it was served": ({"trafficType": "ON_DEMAND"}, None),

@@ -13,9 +13,12 @@ import msgspec
 from pointsman.core.usage import Usage
 from pointsman.wire.counts import MOST, NoCountError, stated
 from pointsman.wire.parse import as_dict, as_list, as_text
+from pointsman.wire.services import fees_of, joined, served, service_of
 
 _BESIDE = frozenset({"compaction"})
 """Kinds of `iterations` that the sums beside them leave out and that are billed as this model's."""
+
+_USUAL = (None, "", "standard", "global", "not_available")
 
 
 class _Creation(msgspec.Struct):
@@ -24,6 +27,11 @@ class _Creation(msgspec.Struct):
 
 class _Output(msgspec.Struct):
     thinking_tokens: int | None = None
+
+
+class _Tools(msgspec.Struct):
+    web_search_requests: int | None = None
+    code_execution_requests: int | None = None
 
 
 class Fields(msgspec.Struct):
@@ -35,6 +43,10 @@ class Fields(msgspec.Struct):
     cache_creation_input_tokens: int | None = None
     cache_creation: _Creation | None = None
     output_tokens_details: _Output | None = None
+    service_tier: str | None = None
+    inference_geo: str | None = None
+    speed: str | None = None
+    server_tool_use: _Tools | None = None
     iterations: msgspec.UnsetType | Any = msgspec.UNSET
     cost: msgspec.UnsetType | Any = msgspec.UNSET
 
@@ -52,7 +64,18 @@ def normal_form(fields: Fields) -> Usage | None:
     )
     if fields.iterations or min(numbers) < 0 or max(numbers) > MOST:
         return None
-    return _normal(*numbers)
+    tools = fields.server_tool_use
+    if tools is not None and (tools.web_search_requests or tools.code_execution_requests):
+        return None
+    service = _service(fields.service_tier, fields.speed, fields.inference_geo)
+    return _normal(*numbers, service)
+
+
+def _service(tier: Any, speed: Any, geo: Any) -> str:
+    """How it was served; nearly always the usual way, which has several names."""
+    if tier in _USUAL and speed in _USUAL and geo in _USUAL:
+        return ""
+    return joined(service_of(tier), service_of(speed), "us" if geo == "us" else "")
 
 
 def usage_of(raw: dict[str, Any]) -> Usage | None:
@@ -75,15 +98,16 @@ def _read(raw: dict[str, Any]) -> Usage | None:
     thought = stated(details.get("thinking_tokens"), details.get("reasoning_tokens"))
     if fresh is output is None:
         return None
-    usage = _normal(fresh or 0, output or 0, read or 0, write or 0, long or 0, thought or 0)
+    service = _service(*(as_text(raw.get(name)) for name in ("service_tier", "speed", "inference_geo")))
+    usage = _normal(fresh or 0, output or 0, read or 0, write or 0, long or 0, thought or 0, service)
     for iteration in as_list(raw.get("iterations")):
         if isinstance(iteration, dict) and as_text(iteration.get("type")) in _BESIDE:
             more = _read({**iteration, "iterations": None})
             usage = _sum(usage, more) if more is not None else usage
-    return usage
+    return served(usage, "", fees_of(raw.get("server_tool_use")))
 
 
-def _normal(fresh: int, output: int, read: int, write: int, long: int, thought: int) -> Usage:
+def _normal(fresh: int, output: int, read: int, write: int, long: int, thought: int, service: str) -> Usage:  # noqa: PLR0913, PLR0917 - as stated
     long = min(long, write)
     return Usage(
         input=fresh + read + write,
@@ -92,12 +116,13 @@ def _normal(fresh: int, output: int, read: int, write: int, long: int, thought: 
         cache_write_1h=long,
         output=output,
         reasoning=min(thought, output),
+        service=service,
     )
 
 
 def _sum(one: Usage, other: Usage) -> Usage:
     names = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
-    return Usage(**{name: getattr(one, name) + getattr(other, name) for name in names})
+    return msgspec.structs.replace(one, **{name: getattr(one, name) + getattr(other, name) for name in names})
 
 
 def later(start: dict[str, Any], update: Any) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from pointsman.wire.gemini.ends import block_word, word_of
 from pointsman.wire.gemini.usage import usage_of
 from pointsman.wire.parse import BAD_JSON, as_dict, as_list, as_text, loads
 from pointsman.wire.refusals import refusal_in
+from pointsman.wire.services import grounding, searches_in, served
 from pointsman.wire.trip import AnswerFacts
 
 
 class _Candidate(msgspec.Struct):
     finishReason: str | int | None = None  # noqa: N815 - Google's
+    groundingMetadata: Any = None  # noqa: N815 - Google's
 
 
 class _Answer(msgspec.Struct):
@@ -47,11 +49,16 @@ def read_answer(body: bytes) -> AnswerFacts:
     if answer.error or not answer.candidates or answer.candidates[0].finishReason is None:
         return _read_odd(body)
     usage = answer.usageMetadata
+    used = usage_of(usage) if usage else None
+    grounds = [one.groundingMetadata for one in answer.candidates if one.groundingMetadata]
+    if grounds:
+        searches = sum(searches_in({"groundingMetadata": one}) for one in grounds)
+        used = served(used, "", grounding(searches, answer.modelVersion or ""))
     return AnswerFacts(
         id=answer.responseId or "",
         model=answer.modelVersion or "",
         finish=word_of(answer.candidates[0].finishReason),
-        usage=usage_of(usage) if usage else None,
+        usage=used,
         mark=NAME if usage and "cost" not in usage else b"",
     )
 
@@ -103,11 +110,12 @@ def _read_odd(body: bytes) -> AnswerFacts:
     words = [word for one in found if (word := word_of(one.get("finishReason")))]
     blocked = next((as_dict(chunk["promptFeedback"]) for chunk in chunks if chunk.get("promptFeedback")), None)
     usage = [usage for chunk in chunks if (usage := usage_of(as_dict(chunk.get("usageMetadata")))) is not None]
+    model = next((one for chunk in chunks if (one := as_text(chunk.get("modelVersion")))), "")
     return AnswerFacts(
         id=next((one for chunk in chunks if (one := as_text(chunk.get("responseId")))), ""),
-        model=next((one for chunk in chunks if (one := as_text(chunk.get("modelVersion")))), ""),
+        model=model,
         finish=words[-1] if words else block_word(blocked) if blocked is not None and not found else "",
-        usage=usage[-1] if usage else None,
+        usage=served(usage[-1], "", grounding(sum(map(searches_in, found)), model)) if usage else None,
     )
 
 

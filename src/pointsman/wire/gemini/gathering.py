@@ -38,6 +38,7 @@ from pointsman.wire.gemini.seals import SEAL, maker_of
 from pointsman.wire.gemini.usage import usage_of
 from pointsman.wire.parse import as_count, as_dict, as_list, as_text
 from pointsman.wire.raw import dump
+from pointsman.wire.services import grounding, searches_in, served
 from pointsman.wire.tool_names import made_id
 
 
@@ -53,6 +54,7 @@ class Gathering:
         self._candidates: dict[int, _Candidate] = {}
         self._head: AnswerStart | None = None
         self._blocked = ""
+        self._searches: dict[int, int] = {}
 
     @property
     def complete(self) -> bool:
@@ -81,11 +83,14 @@ class Gathering:
                     head = self._head or AnswerStart(id="", model="")
                     candidate = self._candidates[index] = _Candidate(index, self._names, head)
                 candidate.take(fields, events)
+                if "groundingMetadata" in fields:
+                    self._searches[index] = max(searches_in(fields), self._searches.get(index, 0))
         elif feedback and not self._candidates:
             self._blocked = self._blocked or block_word(feedback)
         usage = chunk.get("usageMetadata")
         if isinstance(usage, dict) and (used := usage_of(usage)) is not None:
-            events.append(UsageReport(usage=used))
+            fees = grounding(sum(self._searches.values()), self._head.model if self._head is not None else "")
+            events.append(UsageReport(usage=served(used, "", fees) or used))
 
     def _start(self, chunk: dict[str, Any], events: list[Event]) -> None:
         self._head = AnswerStart(

@@ -10,7 +10,7 @@ from typing import Any
 
 from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Price
-from pointsman.core.usage import Usage
+from pointsman.core.usage import Fees, Usage
 from pointsman.wire import sse
 from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.gemini.answer import NAME, with_cost
@@ -20,13 +20,14 @@ from pointsman.wire.gemini.seals import SEAL
 from pointsman.wire.gemini.usage import usage_of
 from pointsman.wire.parse import BAD_JSON, as_count, as_dict, as_list, as_text, loads
 from pointsman.wire.refusals import refusal_of
+from pointsman.wire.services import grounding, searches_in, served
 from pointsman.wire.trip import AnswerFacts, Incoming
 
 
 class GeminiRelay(EventRelay):
     """`streams.Relay` for streamed contents."""
 
-    __slots__ = ("_all", "_blocked", "_candidates", "_ended", "_tail")
+    __slots__ = ("_all", "_blocked", "_candidates", "_ended", "_searches", "_tail")
 
     def __init__(self, incoming: Incoming, price: Price | None) -> None:
         super().__init__(incoming, price)
@@ -35,6 +36,7 @@ class GeminiRelay(EventRelay):
         self._blocked = False
         self._candidates: set[int] = set()
         self._ended: set[int] = set()
+        self._searches: dict[int, int] = {}
         self._tail = b""  # the latest events that were not looked at
 
     @property
@@ -43,11 +45,17 @@ class GeminiRelay(EventRelay):
         if self._tail:
             self._usage = self._tail_usage() or self._usage
             self._tail = b""
-        return AnswerFacts(id=self._id, model=self._model, finish=self._finish, usage=self._usage)
+        usage = served(self._usage, "", self._fees()) if self._searches else self._usage
+        return AnswerFacts(id=self._id, model=self._model, finish=self._finish, usage=usage)
+
+    def _fees(self) -> Fees:
+        return grounding(sum(self._searches.values()), self._model)
 
     def _marked(self, events: bytes) -> bool:
         find = events.find
         if find(b'"finishReason"') >= 0 or find(b'"error"') >= 0 or find(b'"promptFeedback"') >= 0:
+            return True
+        if find(b'"groundingMetadata"') >= 0:
             return True
         return find(b"data:") < 0
 
@@ -95,6 +103,8 @@ class GeminiRelay(EventRelay):
     def _candidate(self, candidate: dict[str, Any]) -> None:
         index = as_count(candidate.get("index"))
         self._candidates.add(index)
+        if "groundingMetadata" in candidate:
+            self._searches[index] = max(searches_in(candidate), self._searches.get(index, 0))
         word = word_of(candidate.get("finishReason"))
         if word:
             self._ended.add(index)
@@ -119,7 +129,10 @@ class GeminiRelay(EventRelay):
         if self._price is None or not self._complete():
             return event
         usage = usage_of(as_dict(value.get("usageMetadata")))
-        return event if usage is None else event.replace(data, with_cost(data, self._price.cost(usage)), 1)
+        if usage is None:
+            return event
+        usage = served(usage, "", self._fees()) or usage
+        return event.replace(data, with_cost(data, self._price.cost(usage)), 1)
 
     def _complete(self) -> bool:
         if self._candidates:

@@ -11,8 +11,12 @@ from typing import Any
 from pointsman.core.usage import Usage
 from pointsman.wire.counts import NoCountError, stated
 from pointsman.wire.parse import as_dict, as_list
+from pointsman.wire.services import service_of
 
-_AUDIO = ("AUDIO", 4)  # 4 where the caller asked for enums as numbers
+_AUDIO = ("AUDIO", 4)  # numbers where the caller asked for enums as such
+_IMAGE = ("IMAGE", 2)
+_TRAFFIC = {"ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority", "PROVISIONED_THROUGHPUT": "provisioned"}
+_PROVISIONED = 2
 
 
 def usage_of(raw: dict[str, Any]) -> Usage | None:
@@ -35,12 +39,15 @@ def _read(raw: dict[str, Any]) -> Usage | None:
     if said is None:
         said = max(total - tools - thought - prompt, 0)
     cached = min(stated(get("cachedContentTokenCount")) or 0, prompt)
-    heard = spoken = 0
+    heard = seen = spoken = drawn = old = 0
     if "promptTokensDetails" in raw or "toolUsePromptTokensDetails" in raw:
-        heard = _audio(get("promptTokensDetails")) + _audio(get("toolUsePromptTokensDetails"))
-        heard = min(max(heard - _audio(get("cacheTokensDetails")), 0), prompt + tools - cached) if heard else 0
+        heard, old = _heard(raw, _AUDIO)
+        old = min(old, cached)
+        heard = min(heard, prompt + tools - cached)
+        seen = min(_heard(raw, _IMAGE)[0], prompt + tools - cached - heard)
     if "candidatesTokensDetails" in raw:
-        spoken = min(_audio(get("candidatesTokensDetails")), said)
+        spoken = min(_count(get("candidatesTokensDetails"), _AUDIO), said)
+        drawn = min(_count(get("candidatesTokensDetails"), _IMAGE), said - spoken)
     return Usage(
         input=prompt + tools,
         cache_read=cached,
@@ -48,15 +55,33 @@ def _read(raw: dict[str, Any]) -> Usage | None:
         reasoning=thought,
         input_audio=heard,
         output_audio=spoken,
+        cache_audio=old,
+        input_image=seen,
+        output_image=drawn,
+        service=_service(get("serviceTier"), get("trafficType")),
     )
 
 
-def _audio(details: Any) -> int:
-    """Tokens of sound in a list of counts by modality."""
+def _service(tier: Any, traffic: Any) -> str:
+    """How it was served: the Gemini API names a tier, Vertex a kind of traffic."""
+    if traffic == _PROVISIONED:
+        return "provisioned"
+    return service_of(tier) or (_TRAFFIC.get(traffic, "") if isinstance(traffic, str) else "")
+
+
+def _heard(raw: dict[str, Any], modality: tuple[str, int]) -> tuple[int, int]:
+    """Tokens of a modality in the prompt that did not come from the cache, and those that did."""
+    old = _count(raw.get("cacheTokensDetails"), modality)
+    every = _count(raw.get("promptTokensDetails"), modality) + _count(raw.get("toolUsePromptTokensDetails"), modality)
+    return max(every - old, 0), old
+
+
+def _count(details: Any, modality: tuple[str, int]) -> int:
+    """Tokens of a modality in a list of counts."""
     return sum(
         stated(as_dict(one).get("tokenCount")) or 0
         for one in as_list(details)
-        if as_dict(one).get("modality") in _AUDIO
+        if as_dict(one).get("modality") in modality
     )
 
 

@@ -12,6 +12,7 @@ from pointsman.wire.costs import UsageField
 from pointsman.wire.openai_chat.usage import Fields, normal_form, usage_of
 from pointsman.wire.parse import as_dict, as_list, as_text, loads_object
 from pointsman.wire.refusals import refusal_in
+from pointsman.wire.services import USUAL, served, service_of
 from pointsman.wire.trip import AnswerFacts
 
 
@@ -26,6 +27,7 @@ class _Answer(msgspec.Struct):
     id: str | None = None
     model: str | None = None
     usage: Fields | None = None
+    service_tier: str | None = None
     error: Any = None
 
 
@@ -50,6 +52,8 @@ def read_answer(body: bytes) -> AnswerFacts:
     counted = None if usage is None else normal_form(usage)
     if counted is None and usage is not None:
         return _read_odd(body)
+    if answer.service_tier not in USUAL:
+        counted = served(counted, service_of(answer.service_tier))
     if answer.error and (refused := refusal_in({"error": answer.error}, body)):
         raise refused
     return AnswerFacts(
@@ -74,7 +78,7 @@ def _read_odd(body: bytes) -> AnswerFacts:
         id=as_text(answer.get("id")),
         model=as_text(answer.get("model")),
         finish=as_text(first.get("finish_reason")),
-        usage=usage_of(usage) if usage else None,
+        usage=served(usage_of(usage), service_of(answer.get("service_tier"))) if usage else None,
     )
 
 

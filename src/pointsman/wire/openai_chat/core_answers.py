@@ -43,6 +43,7 @@ from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_count
 from pointsman.wire.raw import Fields, dump, list_of, object_of, text_in, text_of, value_of, whole_object
+from pointsman.wire.services import served, service_of
 from pointsman.wire.tool_names import made_id
 from pointsman.wire.trip import Incoming, Outgoing
 
@@ -90,7 +91,9 @@ def read_whole(body: bytes, outgoing: Outgoing) -> Answer:
         model=text_in(fields, "model"),
         created=as_count(value_of(fields.get("created"))),
         choices=tuple([_read_choice(raw, outgoing, listed) for raw in list_of(fields.get("choices"))]),
-        usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
+        usage=served(usage_of(usage), service_of(value_of(fields.get("service_tier"))))
+        if isinstance(usage, dict) and usage
+        else None,
     )
 
 

@@ -13,6 +13,7 @@ from pointsman.wire.event_relay import EventRelay
 from pointsman.wire.openai_chat.answer import with_cost
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_count, as_dict, as_list, as_text
+from pointsman.wire.services import served, service_of
 from pointsman.wire.trip import AnswerFacts, Incoming
 
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -36,20 +37,21 @@ def _marked(events: bytes) -> bool:
 class ChatRelay(EventRelay):
     """`streams.Relay` for chat and text completions."""
 
-    __slots__ = ("_all", "_choices", "_finished", "_shows_usage", "_stated")
+    __slots__ = ("_all", "_choices", "_finished", "_service", "_shows_usage", "_stated")
 
     def __init__(self, incoming: Incoming, price: Price | None) -> None:
         super().__init__(incoming, price)
         self._shows_usage = incoming.shows_usage
         self._all = incoming.needs.choices > 1  # several answers: every event is looked at, to know each one's end
         self._stated: dict[str, Any] | None = None
+        self._service = ""
         self._choices: set[int] = set()
         self._finished: set[int] = set()
 
     @property
     def facts(self) -> AnswerFacts:
         """What is known so far."""
-        usage = usage_of(self._stated) if self._stated else None
+        usage = served(usage_of(self._stated), self._service) if self._stated else None
         return AnswerFacts(id=self._id, model=self._model, finish=self._finish, usage=usage)
 
     def _marked(self, events: bytes) -> bool:
@@ -70,6 +72,7 @@ class ChatRelay(EventRelay):
         usage = value.get("usage") or as_dict(value.get("x_groq")).get("usage")
         if isinstance(usage, dict) and usage:
             self._stated = usage
+        self._service = service_of(value.get("service_tier")) or self._service
         text = 0
         for choice in as_list(value.get("choices")):
             self._choice(as_dict(choice))
@@ -103,7 +106,7 @@ class ChatRelay(EventRelay):
         if alone and not self._shows_usage:
             return sse.preamble(event)
         ended = alone or (bool(self._finished) and self._finished >= self._choices)
-        if self._price is None or not ended or (used := usage_of(usage)) is None:
+        if self._price is None or not ended or (used := self.facts.usage) is None:
             return event
         return event.replace(data, with_cost(data, self._price.cost(used)), 1)
 

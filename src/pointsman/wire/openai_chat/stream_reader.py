@@ -39,6 +39,7 @@ from pointsman.wire.openai_chat.request import DIALECT
 from pointsman.wire.openai_chat.usage import usage_of
 from pointsman.wire.parse import as_count, as_dict, as_list, as_text
 from pointsman.wire.raw import dump
+from pointsman.wire.services import served, service_of
 from pointsman.wire.tool_names import made_id
 from pointsman.wire.trip import Outgoing
 
@@ -102,7 +103,7 @@ class ChatReader(EventReader):
         usage = chunk.get("usage") or as_dict(chunk.get("x_groq")).get("usage")
         if isinstance(usage, dict) and usage and (used := usage_of(usage)) is not None:
             self.counted = self._head is not None and not choices
-            events.append(UsageReport(usage=used))
+            events.append(UsageReport(usage=served(used, service_of(chunk.get("service_tier"))) or used))
 
 
 class _Choice:

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from pointsman.core.usage import Usage
+from pointsman.core.usage import Fees, Usage
 from pointsman.wire.counts import MOST, NoCountError, stated
 from pointsman.wire.parse import as_dict
+from pointsman.wire.services import fees_of
 
 
 class _Input(msgspec.Struct):
@@ -17,11 +18,13 @@ class _Input(msgspec.Struct):
     cache_write_tokens: int | None = None
     cache_creation_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class _Output(msgspec.Struct):
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class Fields(msgspec.Struct):
@@ -44,6 +47,10 @@ class Fields(msgspec.Struct):
     cache_read_input_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     cache_creation_input_tokens: msgspec.UnsetType | Any = msgspec.UNSET
     cache_creation: msgspec.UnsetType | Any = msgspec.UNSET
+    server_tool_use: msgspec.UnsetType | Any = msgspec.UNSET
+    server_tool_use_details: msgspec.UnsetType | Any = msgspec.UNSET
+    server_side_tool_usage_details: msgspec.UnsetType | Any = msgspec.UNSET
+    num_search_queries: msgspec.UnsetType | Any = msgspec.UNSET
     cost: msgspec.UnsetType | Any = msgspec.UNSET
 
 
@@ -59,8 +66,12 @@ _RARE = attrgetter(
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
     "cache_creation",
+    "server_tool_use",
+    "server_tool_use_details",
+    "server_side_tool_usage_details",
+    "num_search_queries",
 )
-_ALL_UNSET = (msgspec.UNSET,) * 9
+_ALL_UNSET = (msgspec.UNSET,) * 13
 
 
 def normal_form(fields: Fields) -> Usage | None:
@@ -77,6 +88,8 @@ def normal_form(fields: Fields) -> Usage | None:
         seen.audio_tokens or 0,
         said.audio_tokens or 0,
     )
+    if seen.image_tokens or said.image_tokens:
+        return None
     if _RARE(fields) != _ALL_UNSET or min(numbers) < 0 or max(numbers) > MOST:
         return None
     prompt, output, total, read, write, reasoning, heard, spoken = numbers
@@ -102,13 +115,36 @@ def _read(raw: dict[str, Any]) -> Usage | None:
     write_part = as_dict(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
     reasoning = stated(write_part.get("reasoning_tokens"), raw.get("reasoning_tokens")) or 0
     heard, spoken = stated(read_part.get("audio_tokens")) or 0, stated(write_part.get("audio_tokens")) or 0
+    seen, drawn = stated(read_part.get("image_tokens")) or 0, stated(write_part.get("image_tokens")) or 0
     total = stated(raw.get("total_tokens")) or 0
     cache = _cache(raw, read_part)
     if prompt is None or output is None:
         known = (prompt or 0) + (output or 0)
         if prompt is output or total > known:
             return None
-    return _normal(prompt or 0, output or 0, total, cache, (reasoning, heard, spoken))
+    usage = _normal(prompt or 0, output or 0, total, cache, (reasoning, heard, spoken))
+    return _with_more(usage, seen, drawn, _fees(raw))
+
+
+def _with_more(usage: Usage, seen: int, drawn: int, fees: Fees) -> Usage:
+    """Usage with what is rare: images seen and drawn, and what was done besides."""
+    if not (seen or drawn or fees):
+        return usage
+    text = usage.input - usage.cache_read - usage.cache_write - usage.cache_write_1h - usage.input_audio
+    written = usage.output - usage.reasoning - usage.output_audio
+    return msgspec.structs.replace(
+        usage, input_image=max(min(seen, text), 0), output_image=max(min(drawn, written), 0), fees=fees
+    )
+
+
+def _fees(raw: dict[str, Any]) -> Fees:
+    """Searches and other tools, under the names that gateways, xAI and Perplexity give them."""
+    return fees_of(
+        raw.get("server_tool_use"),
+        raw.get("server_tool_use_details"),
+        raw.get("server_side_tool_usage_details"),
+        {"web_search_requests": raw.get("num_search_queries")},
+    )
 
 
 def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], parts: tuple[int, int, int]) -> Usage:
@@ -117,7 +153,8 @@ def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], p
     Providers differ in whether reasoning is part of `completion_tokens` (xAI, Google: beside it), whether cached
     tokens are part of `prompt_tokens` (gateways in front of Anthropic: sometimes beside it), and whether sound is
     (Mistral: beside it). `total_tokens` decides the first and the last; a cached part larger than its whole decides
-    the second.
+    the second. The same tokens can be read and written at once (Google's models behind OpenRouter) and are billed as
+    both: they count twice then.
 
     `prompt`, `output` and `total` are as stated; `cache` is read, written for a short time, written for a long one;
     `parts` is reasoning, audio heard, audio spoken.
@@ -125,9 +162,11 @@ def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], p
     read, write, write_1h = cache
     reasoning, heard, spoken = parts
     cached = read + write + write_1h
-    if cached > prompt:
-        prompt += cached
     beside = total - prompt - output
+    if cached > prompt:
+        both = beside < cached and read <= prompt and write + write_1h <= prompt
+        prompt += min(read, write + write_1h) if both else cached
+        beside = total - prompt - output
     if beside > 0 and beside == heard:
         prompt += heard
     elif beside > 0:

@@ -12,12 +12,15 @@ from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
 from pointsman.wire.openai_chat.answer import NAME, with_cost
 from pointsman.wire.openai_responses.usage import Counted, normal_form, usage_of
-from pointsman.wire.parse import as_dict, as_text, loads_object
+from pointsman.wire.parse import as_dict, as_list, as_text, loads_object
 from pointsman.wire.refusals import refusal_in, refusal_of
+from pointsman.wire.services import USUAL, fees_in_items, served, service_of
 from pointsman.wire.trip import AnswerFacts
 
 __all__ = ["NAME", "facts_in", "failure_in", "read_answer", "with_cost", "with_cost_inside", "word_of"]
 
+_CALL = b'_call"'
+"""Stands in every answer in which a tool was used."""
 _FAILED = {"message": "The provider says that the answer failed, and not why."}
 
 
@@ -37,6 +40,7 @@ class TypedAnswer(msgspec.Struct):
     error: Any = None
     created_at: Any = None
     reasoning: msgspec.Raw = msgspec.Raw(b"")
+    service_tier: str | None = None
 
     @property
     def reason(self) -> str:
@@ -61,6 +65,11 @@ def usual(body: bytes) -> tuple[TypedAnswer, Usage | None] | None:
     counted = None if answer.usage is None else normal_form(answer.usage)
     if answer.error or answer.status == "failed" or (counted is None and answer.usage is not None):
         return None
+    if counted is not None:
+        if body.find(_CALL) >= 0:
+            counted = served(counted, "", fees_in_items(answer.output))
+        if answer.service_tier not in USUAL:
+            counted = served(counted, service_of(answer.service_tier))
     return answer, counted
 
 
@@ -101,11 +110,12 @@ def is_count(answer: Mapping[str, Any]) -> bool:
 def facts_in(answer: dict[str, Any]) -> AnswerFacts:
     """What accounting needs of a response object."""
     usage = answer.get("usage")
+    used = usage_of(usage) if isinstance(usage, dict) and usage else None
     return AnswerFacts(
         id=as_text(answer.get("id")),
         model=as_text(answer.get("model")),
         finish=word_of(as_text(answer.get("status")), as_text(as_dict(answer.get("incomplete_details")).get("reason"))),
-        usage=usage_of(usage) if isinstance(usage, dict) and usage else None,
+        usage=served(used, service_of(answer.get("service_tier")), fees_in_items(as_list(answer.get("output")))),
     )
 
 

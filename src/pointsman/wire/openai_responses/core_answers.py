@@ -19,6 +19,7 @@ from pointsman.wire.openai_responses.unstreamed import answer_fields
 from pointsman.wire.openai_responses.usage import usage_of
 from pointsman.wire.parse import as_dict, as_text
 from pointsman.wire.raw import Fields, dump, list_of, object_of, rest, text_in, text_of, value_of
+from pointsman.wire.services import fees_in_items, served, service_of
 from pointsman.wire.tool_names import made_id
 from pointsman.wire.trip import Outgoing
 
@@ -93,6 +94,8 @@ def _head(body: bytes) -> _Head:
         )
     fields = answer_fields(body)
     counted = value_of(fields.get("usage"))
+    output = list_of(fields.get("output"))
+    used = usage_of(counted) if isinstance(counted, dict) and counted else None
     return _Head(
         id=text_in(fields, "id"),
         model=text_in(fields, "model"),
@@ -100,8 +103,8 @@ def _head(body: bytes) -> _Head:
         status=text_in(fields, "status"),
         word=word_in(fields),
         thought=text_in(fields, "reasoning"),
-        usage=usage_of(counted) if isinstance(counted, dict) and counted else None,
-        output=list_of(fields.get("output")),
+        usage=served(used, service_of(value_of(fields.get("service_tier"))), fees_in_items(output)),
+        output=output,
     )
 
 

@@ -105,9 +105,10 @@ class ResponsesRelay(EventRelay):
         if not self._ended or self._last_data:
             return event
         self._last_data = data
-        if self._price is None or self._usage is None:
+        cost = None if self._price is None or self._usage is None else self._price.cost(self._usage)
+        if cost is None:
             return event
-        self._last_data = with_cost_inside(data, self._price.cost(self._usage))
+        self._last_data = with_cost_inside(data, cost)
         return event.replace(data, self._last_data, 1)
 
 

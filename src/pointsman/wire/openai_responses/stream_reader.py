@@ -39,6 +39,7 @@ from pointsman.wire.openai_responses.relay import DONE, ENDS, FAILED
 from pointsman.wire.openai_responses.stream_events import TypedEvent, read_typed
 from pointsman.wire.openai_responses.usage import usage_of
 from pointsman.wire.raw import Fields, dump, list_of, object_of, text_in, value_of
+from pointsman.wire.services import fees_in_items, served, service_of
 from pointsman.wire.tool_names import made_id
 from pointsman.wire.trip import Outgoing
 
@@ -229,6 +230,8 @@ class ResponsesReader(EventReader):
         self._done = True
         usage = value_of(fields.get("usage"))
         used = usage_of(usage) if isinstance(usage, dict) and usage else None
+        service = service_of(value_of(fields.get("service_tier")))
+        used = served(used, service, fees_in_items(list_of(fields.get("output"))))
         if "status" not in fields or text_in(fields, "status") == "in_progress":
             fields = {**fields, "status": dump(kind.rpartition(".")[2])}
         word = word_in(fields)
