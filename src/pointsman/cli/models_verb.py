@@ -144,8 +144,8 @@ def _row(house: House, model: Model) -> tuple[str, ...]:
         model.provider.name,
         model.tier or "-",
         figures.tokens(model.context),
-        "unpriced" if cost is None else figures.price(usd_per_million(cost.input)),
-        "unpriced" if cost is None else figures.price(usd_per_million(cost.output)),
+        "-" if cost is None else figures.price(usd_per_million(cost.input)),  # and its state says that it is unpriced
+        "-" if cost is None else figures.price(usd_per_million(cost.output)),
         "-" if found is None else " ".join(found),
         _state(house, model),
     )
