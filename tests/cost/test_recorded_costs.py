@@ -16,6 +16,7 @@ from pointsman.catalog.shipped import shipped_models, shipped_providers
 from pointsman.core.model import Price
 from pointsman.core.money import picos_per_token
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PER_USD = 10**12
 ODD_PRICE = Price(
     **{kind: picos_per_token(each) for kind, each in ODD.kinds.items()},
