@@ -14,6 +14,7 @@ import httpx2 as httpx
 import pytest
 import pytest_asyncio
 
+from pointsman.core.errors import StoreUnavailable
 from pointsman.core.money import NANOS_PER_USD
 from pointsman.testing import Pace, Script, SimModel, SimProvider, Simulator
 
@@ -261,3 +262,32 @@ async def test_what_is_passed_through_has_no_bound_and_is_refused_under_a_hard_b
         last = await passed(served)
     assert statuses[2] == 429
     assert int(last.headers["retry-after"]) > 0
+
+
+async def test_a_stream_that_breaks_while_the_store_is_away_ends_with_its_own_error(
+    sim: Simulator, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = config(sim, {"limit": "1usd/day"})
+    sim.inject("cut_reset", provider="one")
+    async with serving(said) as served:
+        purse = served.house.pieces.purse
+
+        async def away(*_: Any) -> None:
+            raise StoreUnavailable("away")
+
+        asked = purse.take
+
+        def take(*arguments: Any) -> Any:
+            hold = asked(*arguments)
+            monkeypatch.setattr(purse, "fund", away)
+            monkeypatch.setattr(purse, "more", lambda *_: False)
+            return hold
+
+        await ask(served, model="cheap")  # what is left is known from then on
+        monkeypatch.setattr(purse, "take", take)
+        answer = await ask(served, model="auto", stream=True)
+        _, held, _ = await spent(served)
+    assert answer.status_code == 200
+    assert "upstream_cut" in answer.text
+    assert "[DONE]" not in answer.text
+    assert held == 0

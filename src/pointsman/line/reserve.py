@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from pointsman.core.budget import Account, Group, Hold, Payer
-from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited
+from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable
 from pointsman.core.money import PICOS_PER_NANO, usd_text
 from pointsman.core.outcome import Attempt
 from pointsman.core.plan import LEAST_OUTPUT, Needs, Plan, Step, most_input, most_output, worst_case
@@ -143,7 +143,10 @@ class Reserved(msgspec.Struct, eq=False):
         more_usd, more_tokens = max(usd - hold.usd, 0), max(tokens - hold.tokens, 0)
         if not (more_usd or more_tokens) or self.purse.more(hold, more_usd, more_tokens):
             return True
-        await self.purse.fund(hold.group, more_usd, more_tokens, 0)
+        try:
+            await self.purse.fund(hold.group, more_usd, more_tokens, 0)
+        except StoreUnavailable:
+            return False  # this attempt is not made; the call goes on with those that are held
         return self.purse.more(hold, more_usd, more_tokens)
 
     def _cap(self, step: Step, usd: int, tokens: int) -> int | None:
