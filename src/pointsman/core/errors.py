@@ -73,6 +73,8 @@ class PointsmanError(Exception):
     default_status: ClassVar[int] = 500
     fault: ClassVar[Fault] = "gateway"
     default_retryable: ClassVar[bool] = False
+    retry_after: float | None = None
+    """Seconds after which the same request may succeed, where that is known."""
 
     def __init__(self, message: str, *, hint: str = "", param: str | None = None) -> None:
         super().__init__(message)
@@ -217,7 +219,7 @@ class TooManyCalls(CallerError):
     code = "too_many_calls"
     default_status = 429
     default_retryable = True
-    retry_after: ClassVar[float] = 1.0
+    retry_after = 1.0
 
 
 class CallerGone(CallerError):
@@ -439,13 +441,9 @@ class AllAttemptsFailed(UpstreamError):
         super().__init__(f"{what}: " + "; ".join(tried))
         self.last = last
         self.tried = tried
+        self.retry_after = last.retry_after
 
     @property
     def status(self) -> int:
         """The status of the last failure."""
         return self.last.status
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds to wait, where the last provider said so."""
-        return self.last.retry_after if isinstance(self.last, (UpstreamRefused, UpstreamResting)) else None

@@ -23,9 +23,7 @@ from pointsman.core.errors import (
     NoCredentials,
     NotFound,
     PointsmanError,
-    RateLimited,
     Stopping,
-    TooManyCalls,
     UpstreamRefused,
 )
 from pointsman.core.model import Model, Provider
@@ -36,7 +34,7 @@ from pointsman.line.parts import Parts
 from pointsman.line.reserve import hold, payer_of
 from pointsman.line.settle import Run, begin
 from pointsman.line.trail import Ended
-from pointsman.line.words import error_body
+from pointsman.line.words import error_body, retry_after
 from pointsman.wire.port import Spoken
 from pointsman.wire.trip import Outgoing
 
@@ -103,8 +101,7 @@ class OpaqueLine:
         run.settle(error)
         if not reply.started:
             headers = [(b"x-request-id", run.id.encode()), (b"content-type", b"application/json")]
-            if isinstance(error, RateLimited | TooManyCalls) and error.retry_after is not None:
-                headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
+            headers += retry_after(error)
             await reply.whole(error.status, headers, self._dialect.write_error(error, run.id))
 
     async def _serve(self, run: Run, reply: Reply) -> None:

@@ -16,17 +16,13 @@ import msgspec
 
 from pointsman.core.call import Arrival
 from pointsman.core.errors import (
-    AllAttemptsFailed,
     CallerGone,
     InternalError,
     NoCredentials,
     PointsmanError,
-    RateLimited,
     Stopping,
-    TooManyCalls,
     UpstreamError,
     UpstreamRefused,
-    UpstreamResting,
     forget_frames,
 )
 from pointsman.core.plan import Plan
@@ -42,6 +38,7 @@ from pointsman.line.rescue import Rescue
 from pointsman.line.reserve import Purse, Request, Reserved, at_once, payer_of
 from pointsman.line.settle import Run, begin
 from pointsman.line.standby import stood_in
+from pointsman.line.words import retry_after
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import so_far_of
 from pointsman.wire.told import Told
@@ -232,11 +229,7 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
     if run.plan is not None:
         headers.append((b"x-pointsman-route", relay.header_value(run.plan.route)))
         headers.append((b"x-pointsman-attempts", b"%d" % run.trail.number))
-    if (
-        isinstance(error, (UpstreamRefused, UpstreamResting, AllAttemptsFailed, RateLimited, TooManyCalls))
-        and error.retry_after is not None
-    ):
-        headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after // 1))))
+    headers += retry_after(error)
     if not error.retryable:
         headers.append((b"x-should-retry", b"false"))
     if run.reserved is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pointsman.core.errors import ProviderAccount, UpstreamError, UpstreamGarbage, UpstreamRefused
+from pointsman.core.errors import PointsmanError, ProviderAccount, UpstreamError, UpstreamGarbage, UpstreamRefused
 from pointsman.core.model import Model
 from pointsman.core.ports import Headers, UpstreamResponse
 
@@ -104,3 +104,9 @@ def in_plain_words(error: UpstreamGarbage, response: UpstreamResponse, body: byt
     if body.lstrip().startswith(b"<"):
         return UpstreamGarbage(f"The provider answered with a page, not JSON ({status}): is base_url right?")
     return error
+
+
+def retry_after(error: PointsmanError) -> tuple[tuple[bytes, bytes], ...]:
+    """The header that says when to try again, in whole seconds, where that is known."""
+    wait = error.retry_after
+    return () if wait is None else ((b"retry-after", b"%d" % max(1, -int(-wait // 1))),)

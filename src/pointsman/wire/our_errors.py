@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointsman.core.errors import AllAttemptsFailed, PointsmanError, RateLimited, UpstreamRefused
+from pointsman.core.errors import AllAttemptsFailed, PointsmanError
 
 
 def ours(error: PointsmanError, request_id: str) -> dict[str, Any]:
@@ -19,7 +19,6 @@ def ours(error: PointsmanError, request_id: str) -> dict[str, Any]:
         said["hint"] = error.hint
     if isinstance(error, AllAttemptsFailed):
         said["attempts"] = list(error.tried)
-    wait = error.retry_after if isinstance(error, UpstreamRefused | AllAttemptsFailed | RateLimited) else None
-    if wait is not None:
-        said["retry_after"] = wait
+    if error.retry_after is not None:
+        said["retry_after"] = error.retry_after
     return said

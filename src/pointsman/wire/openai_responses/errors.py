@@ -55,7 +55,7 @@ def _code(error: PointsmanError) -> str:
 
 def _message(error: PointsmanError) -> str:
     """The message; Codex finds in it how long it has to wait."""
-    wait = error.retry_after if isinstance(error, UpstreamRefused | AllAttemptsFailed) else None
+    wait = error.retry_after
     if wait is None or "try again in" in error.message.lower():
         return error.message
     return f"{error.message} Please try again in {wait:g}s."
