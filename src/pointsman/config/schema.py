@@ -48,6 +48,7 @@ from pointsman.config.values import (
     UsdPerRequest,
     Words,
 )
+from pointsman.core.advice import AlertKind
 from pointsman.core.model import Credentials, ParamPolicy, Tier
 
 
@@ -453,18 +454,6 @@ class Responses(_Section, frozen=True, kw_only=True):
     ] = 30
 
 
-AlertKind = Literal[
-    "breaker_open",
-    "provider_down",
-    "route_down",
-    "failover_rate",
-    "spend_rate",
-    "spend_forecast",
-    "call_cost",
-    "unpriced_model",
-    "price_change",
-    "budget_used",
-]
 _ALL_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 
 

@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+AlertKind = Literal[
+    "breaker_open",
+    "provider_down",
+    "route_down",
+    "failover_rate",
+    "spend_rate",
+    "spend_forecast",
+    "call_cost",
+    "unpriced_model",
+    "price_change",
+    "budget_used",
+]
+"""What people can be told of by an alert."""
+
 
 def reconsider(route: str, primary: str, failovers: int, calls: int, when: str) -> str:
     """That a route's first model should be another one; `when` is e.g. `in the last 15 minutes`."""

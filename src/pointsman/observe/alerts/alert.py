@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
-Kind = Literal[
-    "breaker_open",
-    "provider_down",
-    "route_down",
-    "failover_rate",
-    "spend_rate",
-    "spend_forecast",
-    "call_cost",
-    "unpriced_model",
-    "price_change",
-    "budget_used",
-    "test",
-]
+from pointsman.core.advice import AlertKind
+
+Kind = Literal[AlertKind, "test"]
 State = Literal["firing", "reminder", "flapping", "resolved"]
 Severity = Literal["critical", "warning", "info"]
-KINDS: tuple[Kind, ...] = (
-    "breaker_open",
-    "provider_down",
-    "route_down",
-    "failover_rate",
-    "spend_rate",
-    "spend_forecast",
-    "call_cost",
-    "unpriced_model",
-    "price_change",
-    "budget_used",
-)
+KINDS: tuple[Kind, ...] = get_args(AlertKind)
 NEWS: frozenset[Kind] = frozenset(("test", "price_change"))
 """What has no end, so that whoever keeps incidents closes them at once."""
 SEVERITY: Mapping[Kind, Severity] = {
