@@ -34,12 +34,12 @@ _HEAD = ("BUDGET", "OF", "LIMIT", "SPENT", "HELD", "LEFT", "RESETS")
 def command(config: Path | None, as_json: bool) -> None:
     """Show budgets."""
     from pointsman.compose import build
-    from pointsman.compose.budgets import of_key
 
     house = build(config)
+    with closing(house.pieces.key_store):
+        house.pieces.keys.refresh()
     with closing(house.questions()) as questions:
-        budgets = [*house.budgets(), *map(of_key, questions.key_budgets())]
-        found = questions.budgets(budgets, time.time_ns())
+        found = questions.budgets(house.budgets(), time.time_ns())
     if as_json:
         print_json(found)
     elif not found:

@@ -9,8 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from pointsman.core.budget import Budget, Period, Scope, Unit, window
-from pointsman.core.key import BudgetRow
-from pointsman.store import tables
 from pointsman.store.tables import allowances, keys
 
 _MOST = 10_000
@@ -56,24 +54,6 @@ def budgets_in_use(connection: Connection, budgets: Iterable[Budget], now: int, 
     names: dict[str, str] = {row.id: row.name for row in connection.execute(select(keys.c.id, keys.c.name))}
     found = [use for budget in budgets for use in _uses(budget, used, names, now)]
     return [one for one in found if not key or (one.scope == "key" and one.whose == names.get(key, key))]
-
-
-def of_keys(connection: Connection) -> list[BudgetRow]:
-    """The budgets in force that came with keys of the store."""
-    rows = connection.execute(select(tables.budgets).where(tables.budgets.c.ended_ns.is_(None))).mappings()
-    return [
-        BudgetRow(
-            id=row["id"],
-            scope=row["scope"],
-            subject=row["subject"],
-            limit=row["limit_nanousd"],
-            period=row["period"],
-            soft=row["soft"],
-            key=row["key_id"],
-            created=row["created_ns"],
-        )
-        for row in rows
-    ]
 
 
 def _account(name: str) -> _Account | None:

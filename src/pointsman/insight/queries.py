@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.engine import Connection
 
 from pointsman.core.budget import Budget
-from pointsman.core.key import BudgetRow
 from pointsman.insight import summing
 from pointsman.insight.answers import (
     Bucket,
@@ -24,7 +23,7 @@ from pointsman.insight.answers import (
 )
 from pointsman.insight.answers import Period as Stretches
 from pointsman.insight.bill import MOST_LINES, Bill, By, bill
-from pointsman.insight.budgets import BudgetUse, budgets_in_use, of_keys
+from pointsman.insight.budgets import BudgetUse, budgets_in_use
 from pointsman.insight.periods import Period
 from pointsman.insight.reconcile.answer import Reconciliation
 from pointsman.insight.reconcile.reading import Export
@@ -164,11 +163,6 @@ class Questions:
         """What is used and left of budgets (nanoseconds since the epoch); with `key`, of that key alone."""
         with self._reader.connect() as connection:
             return budgets_in_use(connection, budgets, now, key)
-
-    def key_budgets(self) -> list[BudgetRow]:
-        """The budgets in force that came with keys of the store."""
-        with self._reader.connect() as connection:
-            return of_keys(connection)
 
     def bill(self, period: Period, by: Sequence[By], *, key: str = "", limit: int = MOST_LINES) -> Bill:
         """What was spent in a period, by whatever names, of one key's calls or of all; see `insight.bill`."""
