@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from pointsman.core.errors import StoreUnavailable
 from pointsman.core.money import NANOS_PER_USD
-from pointsman.testing import Pace, Script, SimModel, SimProvider, Simulator
+from pointsman.testing import Pace, Quota, Script, SimModel, SimProvider, Simulator
 
 Serving = Callable[..., AbstractAsyncContextManager[Any]]
 ASK = [{"role": "user", "content": "What is the capital of France?"}]
@@ -291,3 +291,21 @@ async def test_a_stream_that_breaks_while_the_store_is_away_ends_with_its_own_er
     assert "upstream_cut" in answer.text
     assert "[DONE]" not in answer.text
     assert held == 0
+
+
+async def test_a_callers_own_limits_stand_in_place_of_the_providers(serving: Serving) -> None:
+    quota = Quota(rpm=600, tpm=100_000)
+    script = Script(providers=(SimProvider(name="one", models=(SimModel(name="m-1"),), quota=quota),))
+    async with Simulator(script) as sim:
+        said = {
+            "providers": {"one": {"dialect": "openai-chat", "base_url": sim.url_of("one"), "api_key_env": ""}},
+            "models": {"dear": {"provider": "one", "model": "m-1", "context": 8000}},
+        }
+        async with serving({**said, "budgets": [{"limit": "5 requests/hour"}]}) as served:
+            bound = await ask(served)
+        async with serving(said) as served:
+            free = await ask(served)
+    assert free.headers.get_list("x-ratelimit-limit-requests") == ["600"]
+    assert bound.headers.get_list("x-ratelimit-limit-requests") == ["5"]
+    assert bound.headers.get_list("x-ratelimit-remaining-requests") == ["4"]
+    assert bound.headers.get_list("x-ratelimit-limit-tokens") == ["100000"], "no budget of ours says anything of tokens"
