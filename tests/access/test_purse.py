@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.access.purse import Purse
-from pointsman.core.budget import Budget, Granted, Group, Payer, window
+from pointsman.core.budget import Budget, Granted, Group, Hold, Payer, window
 from pointsman.core.errors import BudgetExceeded, RateLimited, StoreUnavailable
 from pointsman.store.allowances import Allowances
 
@@ -73,13 +73,19 @@ def found(one: Purse, payer: Payer) -> Group:
     return accounts
 
 
+async def held(one: Purse, accounts: Group, usd: int) -> Hold:
+    """So much held, which has to be possible."""
+    await one.fund(accounts, usd, 0)
+    hold = one.take(accounts, usd)
+    assert hold is not None
+    return hold
+
+
 async def test_what_is_held_is_not_there_for_others() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100))
     accounts = found(one, Payer())
-    await one.fund(accounts, 60, 0)
-    hold = one.take(accounts, 60)
-    assert hold is not None
+    hold = await held(one, accounts, 60)
     await one.fund(accounts, 60, 0)
     assert one.take(accounts, 60) is None
     one.settle(hold, 10, 0, 1)
@@ -91,9 +97,7 @@ async def test_a_hold_is_settled_once() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100))
     accounts = found(one, Payer())
-    await one.fund(accounts, 60, 0)
-    hold = one.take(accounts, 60)
-    assert hold is not None
+    hold = await held(one, accounts, 60)
     one.settle(hold, 10, 0, 1)
     one.settle(hold, 10, 0, 1)
     assert (accounts.every[0].spent, accounts.every[0].held) == (10, 0)
@@ -112,9 +116,7 @@ async def test_a_new_period_begins_with_everything_and_old_calls_settle_into_the
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100, period="day"))
     old = found(one, Payer())
-    await one.fund(old, 90, 0)
-    hold = one.take(old, 90)
-    assert hold is not None
+    hold = await held(one, old, 90)
     clock.time += DAY
     new = found(one, Payer())
     await one.fund(new, 90, 0)
@@ -128,9 +130,7 @@ async def test_two_processes_share_a_limit_by_leases() -> None:
     budget = Budget(scope="organisation", amount=100)
     first, second = purse(books, clock, budget), purse(books, clock, budget)
     mine, theirs = found(first, Payer()), found(second, Payer())
-    await first.fund(mine, 70, 0)
-    hold = first.take(mine, 70)
-    assert hold is not None
+    hold = await held(first, mine, 70)
     await second.fund(theirs, 40, 0)
     assert second.take(theirs, 40) is None
     first.settle(hold, 20, 0, 1)
@@ -143,9 +143,7 @@ async def test_what_a_provider_bills_beyond_the_hold_is_booked_and_ends_the_budg
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100))
     accounts = found(one, Payer())
-    await one.fund(accounts, 50, 0)
-    hold = one.take(accounts, 50)
-    assert hold is not None
+    hold = await held(one, accounts, 50)
     one.settle(hold, 500, 0, 1)
     one.give_back()
     assert list(books.granted.values()) == [500]
