@@ -63,9 +63,9 @@ def test_the_history_arrives_at_the_schema(store_url, database):
     assert by_history == by_tables
 
 
-def test_the_writer_fills_every_column_in_order():
+def test_the_writer_fills_every_column():
     for name, columns in TABLES.items():
-        assert tuple(tables.METADATA.tables[name].columns.keys()) == columns
+        assert sorted(tables.METADATA.tables[name].columns.keys()) == sorted(columns)
         for column in tables.METADATA.tables[name].columns:
             word = {"BOOLEAN": "boolean", "BIGINT": "bigint", "DOUBLE PRECISION": "double precision", "BLOB": "bytea"}
             assert kind(column.name) == word.get(str(column.type), "text"), column

@@ -10,12 +10,12 @@ class Recorders:
     """Hands an outcome to every recorder, in order."""
 
     def __init__(self, *recorders: Recorder) -> None:
-        self._recorders = recorders
+        self._each = tuple(recorder.record for recorder in recorders)
 
     def record(self, outcome: Outcome) -> None:
         """Take one outcome."""
-        for recorder in self._recorders:
-            recorder.record(outcome)
+        for record in self._each:
+            record(outcome)
 
 
 class Everybody:

@@ -64,25 +64,23 @@ class SystemIds:
         seed = int.from_bytes(os.urandom(10), "big")
         self._process = "".join(_digits(seed & 0xFF_FFFF_FFFF, 4))
         self._count = seed >> 40
-        self._millisecond = -1
-        self._time = ""
+        self._second = self._thousand = -1
+        self._time = self._high = ""
 
     def new(self, now: int) -> str:
         """A fresh id."""
         millisecond = now // 1_000_000
-        if millisecond != self._millisecond:
-            self._millisecond = millisecond
-            self._time = "".join(_digits(millisecond, 5))
+        second = millisecond >> 10  # of 1,024 milliseconds: so long all but two characters of the time stay as they are
+        if second != self._second:
+            self._second = second
+            self._time = "".join(_digits(second, 4))
         self._count = count = (self._count + 1) & 0xFF_FFFF_FFFF
+        thousand = count >> 10
+        if thousand != self._thousand:
+            self._thousand = thousand
+            self._high = "".join(_digits(thousand, 3))
         pairs = _PAIRS
-        return (
-            self._time
-            + pairs[count >> 30]
-            + pairs[count >> 20 & 1023]
-            + pairs[count >> 10 & 1023]
-            + pairs[count & 1023]
-            + self._process
-        )
+        return f"{self._time}{pairs[millisecond & 1023]}{self._high}{pairs[count & 1023]}{self._process}"
 
 
 class SystemDraw:

@@ -52,10 +52,8 @@ def usd_per_million(picos: int) -> Decimal:
 
 def nanos(picos: int) -> int:
     """Round pico-dollars to nano-dollars, half to even, once, at settlement."""
-    whole, rest = divmod(picos, PICOS_PER_NANO)
-    if rest * 2 > PICOS_PER_NANO or (rest * 2 == PICOS_PER_NANO and whole % 2):
-        whole += 1
-    return whole
+    whole, rest = divmod(picos + PICOS_PER_NANO // 2, PICOS_PER_NANO)
+    return whole - 1 if not rest and whole & 1 else whole
 
 
 @lru_cache(maxsize=64)  # an answer says it twice, in its header and in its body

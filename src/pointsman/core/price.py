@@ -171,15 +171,19 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def picos(self, usage: Usage) -> int:
         """The exact sum; the parts of `lines`, but only those that most answers have are looked at one by one."""
         read, reasoning = usage.cache_read, usage.reasoning
-        written, heard, seen = usage.cache_write + usage.cache_write_1h, usage.input_audio, usage.input_image
-        said = usage.output_audio + usage.output_image
-        if written or heard or seen or said or usage.cache_audio or usage.fees:
+        written = usage.cache_write or usage.cache_write_1h
+        other = usage.input_audio or usage.input_image or usage.output_audio or usage.output_image or usage.cache_audio
+        if written or other or usage.fees:
             known = dict(self.fees)
             picos = sum(count * each for _, count, each in self.lines(usage) if count > 0)
             picos += sum(count * known.get(name, 0) for name, count in usage.fees)
             return picos + self.request
         fresh, plain = usage.input - read, usage.output - reasoning
-        picos = (max(0, fresh)) * self.input + (max(0, plain)) * self.output + self.request
+        picos = self.request
+        if fresh > 0:
+            picos += fresh * self.input
+        if plain > 0:
+            picos += plain * self.output
         if read:
             picos += read * (self.input if self.cache_read is None else self.cache_read)
         if reasoning:

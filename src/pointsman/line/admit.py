@@ -46,7 +46,7 @@ def bearer(arrival: Arrival) -> str:
     if own:
         return own.decode("latin-1")
     value = lookup.get(b"authorization")
-    if value and value[:7].lower() == b"bearer ":
+    if value and (value.startswith(b"Bearer ") or value[:7].lower() == b"bearer "):
         return value[7:].strip().decode("latin-1")
     other = lookup.get(b"x-api-key") or lookup.get(b"x-goog-api-key") or lookup.get(b"api-key")
     if other:

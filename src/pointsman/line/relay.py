@@ -39,6 +39,7 @@ _MAX_NAMES = 2048
 _MAX_KNOWN = 1024
 _MAX_PLANS = 256
 """Each holds a plan, and a change of health makes new ones."""
+_THOUSANDTHS = tuple(b".%03d" % part for part in range(1000))
 _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))
 
 
@@ -377,6 +378,7 @@ def _shown_as(name: bytes) -> bytes:
 
 
 def _timing(own: int, upstream: int) -> tuple[bytes, bytes]:
-    # Milliseconds; `%s` of a float cut to microseconds costs a third of `%.3f`.
-    text = "pointsman;dur=%s, upstream;dur=%s" % (own // 1000 / 1000, upstream // 1000 / 1000)  # noqa: UP031 - as said
-    return (b"server-timing", text.encode())
+    # Milliseconds. Writing whole numbers into bytes costs half of writing a float into text.
+    ours, theirs, parts = own // 1000, upstream // 1000, _THOUSANDTHS
+    numbers = (ours // 1000, parts[ours % 1000], theirs // 1000, parts[theirs % 1000])
+    return (b"server-timing", b"pointsman;dur=%d%b, upstream;dur=%d%b" % numbers)

@@ -181,23 +181,21 @@ class Run(msgspec.Struct, eq=False):
         return Ended(usage=usage, cost=self.trail.cost_of(note.model, usage))
 
     def _outcome(self, error: PointsmanError | None, facts: AnswerFacts) -> Outcome:
-        now, arrival, incoming, trail = self.parts.clock.monotonic(), self.arrival, self.incoming, self.trail
-        duration = now - arrival.received
-        won = self.won
-        return Outcome(
+        parts, arrival, incoming, trail = self.parts, self.arrival, self.incoming, self.trail
+        principal, wishes = self.principal, self.wishes
+        duration = parts.clock.monotonic() - arrival.received
+        outcome = Outcome(
             id=self.id,
             started=self.started,
             duration=duration,
-            overhead=trail.own if trail.own is not None else max(duration - trail.waited, 0),
-            first_byte=trail.out,
             surface=self.surface,
             dialect=self.dialect.name,
             asked=(incoming.model if incoming is not None else self.asked)[:_LABEL],
-            key=self.principal.id,
-            status=status_of(error) if self.kept is None else "stale",
-            http_status=200 if error is None or won is not None or self.kept is not None else error.status,
-            error=error.code if error is not None else "",
-            detail=error.message[:_DETAIL] if error is not None else "",
+            status="ok",
+            http_status=200,
+            overhead=trail.own if trail.own is not None else max(duration - trail.waited, 0),
+            first_byte=trail.out,
+            key=principal.id,
             plan=self.plan,
             draw=self.draw,
             needs=incoming.needs if incoming is not None else None,
@@ -206,15 +204,32 @@ class Run(msgspec.Struct, eq=False):
             cost=self.cost,
             finish=facts.finish,
             answer_id=facts.id,
-            session=self.wishes.session,
-            tags=self.wishes.tags,
+            session=wishes.session,
+            tags=wishes.tags,
             user=incoming.user if incoming is not None else "",
-            team=self.principal.team,
-            project=self.principal.project,
+            team=principal.team,
+            project=principal.project,
             smooth=error is None and trail.number == 1 and not trail.passed,
-            request_body=arrival.body if self.parts.keep_content else None,
-            answer_body=won.body if won is not None and won.relay is None and self.parts.keep_content else None,
         )
+        if error is not None or self.kept is not None:
+            outcome = self._troubled(outcome, error)
+        return self._with_content(outcome) if parts.keep_content else outcome
+
+    def _troubled(self, outcome: Outcome, error: PointsmanError | None) -> Outcome:
+        """The same, of a call that went wrong, or was answered by what was kept."""
+        kept = self.kept is not None
+        return msgspec.structs.replace(
+            outcome,
+            status="stale" if kept else status_of(error),
+            http_status=200 if error is None or self.won is not None or kept else error.status,
+            error=error.code if error is not None else "",
+            detail=error.message[:_DETAIL] if error is not None else "",
+        )
+
+    def _with_content(self, outcome: Outcome) -> Outcome:
+        won = self.won
+        answer = won.body if won is not None and won.relay is None else None
+        return msgspec.structs.replace(outcome, request_body=self.arrival.body, answer_body=answer)
 
 
 def begin(parts: Parts, arrival: Arrival, surface: Surface, dialect: Spoken) -> Run:

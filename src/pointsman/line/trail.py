@@ -104,9 +104,10 @@ class Trail(msgspec.Struct, eq=False):
         now = self._clock.monotonic()
         if self.open is not None:
             self.open.first_byte = now - self.open.at
-        self.out = now - received
-        self.own = max(self.out - self.waited, 0)
-        return self.own
+        self.out = out = now - received
+        own = out - self.waited
+        self.own = own = own if own > 0 else 0  # noqa: FURB136 - on every call, and cheaper than `max`
+        return own
 
     def _tell(self, target: Target, note: Note, error: PointsmanError | None, now: int) -> None:
         """Tell the health book of an attempt's end; what is no provider's failure tells nothing."""

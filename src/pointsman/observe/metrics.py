@@ -282,13 +282,14 @@ class Metrics:
         attempts = outcome.attempts
         for attempt in attempts:
             self._attempt(attempt)
-        usage = outcome.usage
-        if outcome.status == "ok" and len(attempts) > 1 and outcome.failed_over:
-            self.failovers.add((route,))
-        if attempts and outcome.cost is None and (usage is not None or outcome.status == "ok"):
-            self.unpriced.add((attempts[-1].provider, attempts[-1].model))
-        if attempts and usage is not None and usage.estimated:
-            self.estimated.add((attempts[-1].provider, attempts[-1].model))
+        if attempts:
+            usage = outcome.usage
+            if outcome.cost is None and (usage is not None or outcome.status == "ok"):
+                self.unpriced.add((attempts[-1].provider, attempts[-1].model))
+            if usage is not None and usage.estimated:
+                self.estimated.add((attempts[-1].provider, attempts[-1].model))
+            if len(attempts) > 1 and outcome.status == "ok" and outcome.failed_over:
+                self.failovers.add((route,))
 
     def _attempt(self, attempt: Attempt) -> None:
         provider, model = attempt.provider, attempt.model

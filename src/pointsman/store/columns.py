@@ -1,5 +1,8 @@
 """Names of the columns that the writer fills, in the order in which `rows.py` builds its parameters.
 
+Those that are mostly empty come last: a batch that has nothing in them leaves them out. sqlite3 looks for an adapter
+for each None, which costs as much as five columns of text.
+
 A test holds them equal to `tables.py`. They stand apart because the writer must not import SQLAlchemy.
 """
 
@@ -74,11 +77,11 @@ ATTEMPTS = (
     "detail",
     "cost_nanousd",
     *_USAGE,
+    "purpose",
+    "price_digest",
     "form",
     "key_env",
     "usage_more",
-    "purpose",
-    "price_digest",
 )
 
 PLANS = ("digest", "route", "strategy", "policy", "reason", "steps", "dropped", "warnings", "first_ns")
@@ -95,6 +98,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     "contents": CONTENTS,
 }
 """Every table that the writer fills, in the order in which it fills them."""
+
+FLAGS = frozenset(("usage_estimated", "need_stream"))
+"""Numbers 0 and 1 in the rows, which PostgreSQL wants as booleans."""
 
 _BIGINT_ENDS = ("_ns", "_tokens", "_nanousd", "_status")
 _KINDS = {

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 
 from pointsman.core.errors import InternalError
-from pointsman.store.columns import CALLS, TABLES, kind
+from pointsman.store.columns import CALLS, FLAGS, TABLES, kind
 from pointsman.store.database import Database
 from pointsman.store.rows import Batch
 
@@ -30,7 +30,7 @@ class Inserts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._texts: dict[tuple[str, int], str] = {}
+        self._texts: dict[tuple[str, int, int], str] = {}
 
     def width(self, count: int) -> int:
         """How many of `count` calls to put into one statement.
@@ -71,29 +71,45 @@ class Inserts:
 
     def _table(self, table: str, rows: Sequence[Sequence[Any]]) -> int:
         """How many rows were not there before."""
+        rows, columns = even(rows, TABLES[table])
         if self._database.engine == "postgresql":
-            return self._database.run(self._unnest(table), [list(column) for column in zip(*rows, strict=True)])
+            pairs = zip(columns, zip(*rows, strict=True), strict=True)
+            arrays = [_flags(values) if name in FLAGS else list(values) for name, values in pairs]
+            return self._database.run(self._text(table, columns, 0), arrays)
         start = fresh = 0
         for size in sizes(len(rows)):
             part = rows[start : start + size]
             if len(part) < size:
                 # Rather a few rows twice, which the primary key ignores, than another statement.
                 part = [*part, *[part[-1]] * (size - len(part))]
-            fresh += self._database.run(self._text(table, size), tuple(chain.from_iterable(part)))
+            fresh += self._database.run(self._text(table, columns, size), tuple(chain.from_iterable(part)))
             start += size
         return fresh
 
-    def _text(self, table: str, size: int) -> str:
-        text = self._texts.get((table, size))
+    def _text(self, table: str, columns: Sequence[str], size: int) -> str:
+        key = (table, len(columns), size)
+        text = self._texts.get(key)
         if text is None:
-            text = self._texts[table, size] = self._database.sql(insert(table, TABLES[table], size))
+            made = insert(table, columns, size) if size else insert_arrays(table, columns)
+            text = self._texts[key] = self._database.sql(made)
         return text
 
-    def _unnest(self, table: str) -> str:
-        text = self._texts.get((table, 0))
-        if text is None:
-            text = self._texts[table, 0] = self._database.sql(insert_arrays(table, TABLES[table]))
-        return text
+
+def even(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> tuple[Sequence[Sequence[Any]], Sequence[str]]:
+    """Rows of one width, and their columns: where some leave out the last ones, which are empty then, all may.
+
+    >>> even([(1, 2), (3,)], ("a", "b", "c"))
+    ([(1, 2), (3, None)], ('a', 'b'))
+    """
+    widths = set(map(len, rows))
+    width = max(widths)
+    if len(widths) > 1:
+        rows = [(*row, *(None,) * (width - len(row))) for row in rows]
+    return rows, columns[:width]
+
+
+def _flags(values: Iterable[int | None]) -> list[bool | None]:
+    return [None if value is None else bool(value) for value in values]
 
 
 def insert(table: str, columns: Sequence[str], size: int) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from pointsman.core.outcome import Attempt, Outcome
+from pointsman.core.plan import Needs
 from pointsman.core.usage import Fees, Usage
 from pointsman.store.decisions import Decisions, plan_row
 from pointsman.store.price_book import price_row
@@ -16,10 +17,13 @@ from pointsman.store.text import DETAIL_CHARS, clip, plain, scrub
 
 Row = tuple[Any, ...]
 ContentRow = tuple[str, int, bytes | None, bytes | None]
-_NO_USAGE: Row = (None,) * 9
-_NO_NEEDS: Row = (None,) * 9
+_Usage = tuple[Row, str | None]
 _COLUMNS = 9
 """So many of the fields of `Usage` have a column of their own; the others are rare and share one, as JSON."""
+_FLAG = _COLUMNS - 1
+"""Whether it is estimated: written as a number, for which no driver has to look for an adapter."""
+_NO_USAGE: _Usage = ((None,) * _COLUMNS, None)
+_NO_NEEDS: Row = (None,) * 9
 
 
 class MoreUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -85,7 +89,8 @@ def flatten(outcomes: Iterable[Outcome], decisions: Decisions, content_ttl_ns: i
             if not decisions.is_stored(digest) and digest not in fresh:
                 fresh.add(digest)
                 batch.plans.append(plan_row(plan, digest, outcome.started))
-        calls.append(_call(outcome, digest))
+        usage = _usage(outcome.usage)
+        calls.append(_call(outcome, digest, usage))
         for attempt in outcome.attempts:
             price, billed_by = attempt.price, None
             if price is not None:
@@ -93,16 +98,17 @@ def flatten(outcomes: Iterable[Outcome], decisions: Decisions, content_ttl_ns: i
                 if not decisions.is_stored(billed_by) and billed_by not in fresh:
                     fresh.add(billed_by)
                     batch.prices.append(price_row(price, billed_by, outcome.started))
-            attempts.append(_attempt(outcome.id, attempt, billed_by))
+            used = usage if attempt.usage is outcome.usage else _usage(attempt.usage)
+            attempts.append(_attempt(outcome.id, attempt, billed_by, used))
         if content_ttl_ns and (outcome.request_body is not None or outcome.answer_body is not None):
             expires = outcome.started + content_ttl_ns
             batch.contents.append((outcome.id, expires, outcome.request_body, outcome.answer_body))
     return batch
 
 
-def _call(outcome: Outcome, digest: str | None) -> Row:
+def _call(outcome: Outcome, digest: str | None, usage: _Usage) -> Row:
     plan, needs, detail = outcome.plan, outcome.needs, outcome.detail
-    used, more = _usage(outcome.usage)
+    used, more = usage
     served = outcome.served_by
     route = "" if plan is None else plan.route
     provider, model, upstream = ("", "", "") if served is None else (served.provider, served.model, served.upstream)
@@ -113,7 +119,7 @@ def _call(outcome: Outcome, digest: str | None) -> Row:
         asked, finish, answer_id, session, tags, user, route, provider, model, upstream = map(
             clip, (asked, finish, answer_id, session, tags, user, route, provider, model, upstream)
         )
-    return (
+    row = (
         outcome.id,
         outcome.started,
         outcome.duration,
@@ -142,33 +148,47 @@ def _call(outcome: Outcome, digest: str | None) -> Row:
         session,
         tags,
         user,
-        # A flag set is a class of its own, which the drivers adapt slowly or not at all: `+ 0` is the number.
-        *(_NO_NEEDS if needs is None else (needs.abilities + 0, *astuple(needs)[2:])),
-        more,
-        outcome.team or None,
-        outcome.project or None,
+        *(_NO_NEEDS if needs is None else _needs(needs)),
+    )
+    if more is None and not outcome.team and not outcome.project:
+        return row
+    return (*row, more, outcome.team or None, outcome.project or None)
+
+
+def _needs(needs: Needs) -> Row:
+    # A flag is a class of its own, which the drivers adapt slowly or not at all: `+ 0` is the number.
+    return (
+        needs.abilities + 0,
+        needs.input_tokens,
+        needs.output_tokens,
+        needs.messages,
+        needs.tools,
+        needs.images,
+        needs.stream + 0,
+        needs.choices,
+        needs.body_bytes,
     )
 
 
-def _usage(usage: Usage | None) -> tuple[Row, str | None]:
+def _usage(usage: Usage | None) -> _Usage:
     """Usage as the columns of its own, and what of it shares one."""
     if usage is None:
-        return _NO_USAGE, None
+        return _NO_USAGE
     fields = astuple(usage)
-    rest = fields[_COLUMNS:]
+    used, rest = (*fields[:_FLAG], fields[_FLAG] + 0), fields[_COLUMNS:]
     if rest == _NO_MORE:
-        return fields[:_COLUMNS], None
+        return used, None
     more = MoreUsage(**dict(zip(_MORE, rest, strict=True)))
-    return fields[:_COLUMNS], msgspec.json.encode(more).decode()
+    return used, msgspec.json.encode(more).decode()
 
 
-def _attempt(call_id: str, attempt: Attempt, billed_by: str | None) -> Row:
+def _attempt(call_id: str, attempt: Attempt, billed_by: str | None, usage: _Usage) -> Row:
     provider, model, upstream, detail = attempt.provider, attempt.model, attempt.upstream, attempt.detail
     if not plain(f"{provider}{model}{upstream}{detail}"):
         provider, model, upstream = clip(provider), clip(model), clip(upstream)
         detail = clip(detail, DETAIL_CHARS)
-    used, more = _usage(attempt.usage)
-    return (
+    used, more = usage
+    row = (
         call_id,
         attempt.number,
         provider,
@@ -182,9 +202,9 @@ def _attempt(call_id: str, attempt: Attempt, billed_by: str | None) -> Row:
         detail,
         attempt.cost,
         *used,
-        attempt.form or None,
-        attempt.key_env or None,
-        more,
         attempt.purpose,
         billed_by,
     )
+    if more is None and not attempt.form and not attempt.key_env:
+        return row
+    return (*row, attempt.form or None, attempt.key_env or None, more)

@@ -154,5 +154,9 @@ def _today(line: SpoolLine) -> Batch:
         then = line.columns.get(table, ())
         places = [then.index(column) if column in then else None for column in columns]
         rows: list[Row] = getattr(line.batch, table)
-        tables[table] = [tuple(None if at is None else row[at] for at in places) for row in rows]
+        tables[table] = (
+            rows
+            if then == columns
+            else [tuple(None if at is None or at >= len(row) else row[at] for at in places) for row in rows]
+        )
     return msgspec.convert(tables, Batch)

@@ -81,12 +81,16 @@ _JSON_SCHEMA, _JSON_MODE, _LOGPROBS_BIT = int(Ability.JSON_SCHEMA), int(Ability.
 _IMAGE_OUTPUT = int(Ability.IMAGE_OUTPUT)
 _PART_NAMES = (b'"image_url"', b'"input_audio"', b'"file"', b'"video_url"')
 
+_LENGTHS = ("max_completion_tokens", "max_tokens")
+_TELLING = frozenset((*_LENGTHS, "tools", "functions", "response_format", "logprobs", "modalities", "n"))
+"""The fields besides the messages from which a chat request's needs are read."""
+
 
 def read_request(body: bytes, surface: Surface) -> Incoming:
     """Read a caller's request. Raises as `port.Dialect.read_request`."""
     fields = read_fields(body)
     model = model_name(fields)
-    stream = bool(optional(fields, "stream", _FLAG, "true or false"))
+    stream = "stream" in fields and bool(optional(fields, "stream", _FLAG, "true or false"))
     read = _completion_needs if surface == "completions" else _chat_needs
     options = optional(fields, "stream_options", _STREAM_OPTIONS, "an object") if stream else None
     user = fields.get("user")
@@ -114,10 +118,12 @@ def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
     raw = fields["messages"]
     text = len(memoryview(raw))
     parts = _parts(raw) if body.find(b'"type"') >= 0 else None
-    tools, size = _tools(fields)
-    abilities = _TOOLS if tools else 0
-    if len(fields) > 2:
-        abilities |= _abilities(fields)
+    tools = size = abilities = output = 0
+    choices = 1
+    if not _TELLING.isdisjoint(fields):
+        tools, size = _tools(fields)
+        abilities = _abilities(fields) | (_TOOLS if tools else 0)
+        output, choices = _output_tokens(fields), _choices(fields)
     images = others = 0
     if parts is not None:
         images, others = parts.images, parts.others
@@ -127,12 +133,12 @@ def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
         dialect=DIALECT,
         abilities=Ability(abilities) if abilities else _NO_NEED,
         input_tokens=(text + size) // _BYTES_PER_TOKEN + (images + others) * _TOKENS_PER_PART,
-        output_tokens=_output_tokens(fields),
+        output_tokens=output,
         messages=count,
         tools=tools,
         images=images,
         stream=stream,
-        choices=_choices(fields),
+        choices=choices,
         body_bytes=len(body),
     )
 
@@ -229,7 +235,7 @@ def _abilities(fields: Fields) -> int:
 
 
 def _output_tokens(fields: Fields) -> int:
-    for name in ("max_completion_tokens", "max_tokens"):
+    for name in _LENGTHS:
         raw = fields.get(name)
         if raw is not None:
             wanted = optional(fields, name, _COUNT, "a whole number")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from pointsman.core.usage import Fees, Usage
 from pointsman.wire.counts import MOST, NoCountError, stated
@@ -54,45 +54,32 @@ class Fields(msgspec.Struct):
     cost: msgspec.UnsetType | Any = msgspec.UNSET
 
 
-_NO_INPUT = _Input()
-_NO_OUTPUT = _Output()
-_RARE = attrgetter(
-    "input_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "prompt_cache_hit_tokens",
-    "cached_tokens",
-    "num_cached_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "cache_creation",
-    "server_tool_use",
-    "server_tool_use_details",
-    "server_side_tool_usage_details",
-    "num_search_queries",
-)
-_ALL_UNSET = (msgspec.UNSET,) * 13
+_USUAL = 5
+"""So many fields come first that most answers have; the rarer ones stand between them and the cost."""
+_ALL_UNSET = (msgspec.UNSET,) * (len(Fields.__struct_fields__) - _USUAL - 1)
 
 
 def normal_form(fields: Fields) -> Usage | None:
     """Normal form of a usage object of the usual types; None where only `usage_of` can tell."""
-    seen = fields.prompt_tokens_details or _NO_INPUT
-    said = fields.completion_tokens_details or _NO_OUTPUT
-    numbers = (
-        fields.prompt_tokens,
-        fields.completion_tokens,
-        fields.total_tokens or 0,
-        seen.cached_tokens or 0,
-        seen.cache_write_tokens or seen.cache_creation_tokens or 0,
-        said.reasoning_tokens or 0,
-        seen.audio_tokens or 0,
-        said.audio_tokens or 0,
-    )
-    if seen.image_tokens or said.image_tokens:
+    seen, said = fields.prompt_tokens_details, fields.completion_tokens_details
+    prompt, output, total = fields.prompt_tokens, fields.completion_tokens, fields.total_tokens or 0
+    read = write = heard = reasoning = spoken = 0
+    if seen is not None:
+        read, heard = seen.cached_tokens or 0, seen.audio_tokens or 0
+        write = seen.cache_write_tokens or seen.cache_creation_tokens or 0
+    if said is not None:
+        reasoning, spoken = said.reasoning_tokens or 0, said.audio_tokens or 0
+    if (seen is not None and seen.image_tokens) or (said is not None and said.image_tokens):
         return None
-    if _RARE(fields) != _ALL_UNSET or min(numbers) < 0 or max(numbers) > MOST:
+    if astuple(fields)[_USUAL:-1] != _ALL_UNSET:
         return None
-    prompt, output, total, read, write, reasoning, heard, spoken = numbers
+    if not (read or write or heard or reasoning or spoken):
+        sound = 0 <= prompt <= MOST and 0 <= output <= MOST
+        if sound and (not total or total == prompt + output):
+            return Usage(input=prompt, output=output)
+    numbers = (prompt, output, total, read, write, reasoning, heard, spoken)
+    if min(numbers) < 0 or max(numbers) > MOST:
+        return None
     return _normal(prompt, output, total, (read, write, 0), (reasoning, heard, spoken))
 
 
