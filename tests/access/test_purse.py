@@ -166,6 +166,82 @@ async def test_without_the_store_money_is_refused_and_a_rate_is_kept_alone() -> 
     assert taken == [True, True, False]
 
 
+async def test_a_limit_that_became_less_binds_at_once() -> None:
+    clock, books = SetClock(), Books()
+    one, other = (purse(books, clock, Budget(scope="organisation", amount=1_600)) for _ in range(2))
+    holds = [await held(each, found(each, Payer()), 700) for each in (one, other)]
+    for each, hold in zip((one, other), holds, strict=True):
+        each.settle(hold, 100, 0, 1)
+        each.configure("test", [Budget(scope="organisation", amount=300)])
+        accounts = found(each, Payer())
+        await each.fund(accounts, 150, 0)
+        assert each.take(accounts, 150) is None, "what is leased was granted of the old limit"
+    for each in (one, other):
+        each._tell(each._changes(clock.now()))
+    assert list(books.granted.values()) == [200]
+    accounts = found(one, Payer())
+    await one.fund(accounts, 90, 0)
+    assert one.take(accounts, 90) is not None
+    await other.fund(found(other, Payer()), 90, 0)
+    assert other.take(found(other, Payer()), 90) is None
+
+
+async def test_a_rate_kept_alone_while_the_store_was_away_is_leased_afterwards() -> None:
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=100, unit="tokens", period="day"))
+    accounts, books.away = found(one, Payer()), True
+    await one.fund(accounts, 0, 60)
+    hold = one.take(accounts, 0, 60)
+    assert hold is not None
+    books.away = False
+    one.settle(hold, 0, 50, 1)
+    one.give_back()
+    assert (list(books.granted.values()), list(books.spent.values())) == ([50], [50])
+
+
+async def test_what_is_settled_cannot_be_raised() -> None:
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=100))
+    accounts = found(one, Payer())
+    hold = await held(one, accounts, 60)
+    one.settle(hold, 10, 0, 1)
+    assert not one.more(hold, 5, 0)
+    assert accounts.every[0].held == 0
+
+
+@given(
+    calls=st.lists(st.tuples(st.integers(1, 400), st.integers(0, 600), st.floats(0, 1), st.integers(0, 2)), max_size=40)
+)
+@settings(max_examples=60)
+def test_a_rate_of_tokens_is_passed_by_less_than_itself_whatever_is_read(calls: list[Any]) -> None:
+    """Two processes; each call is likely to use so many tokens, may use so many more, and uses a share of these."""
+
+    async def run() -> None:
+        clock, books = SetClock(), Books()
+        budget = Budget(scope="organisation", amount=1_000, unit="tokens", period="minute")
+        purses, open_holds = [purse(books, clock, budget) for _ in range(2)], list[Any]()
+        for likely, more, share, act in calls:
+            one = purses[act % 2]
+            accounts, most = found(one, Payer()), likely + more
+            await one.fund(accounts, 0, most, 1, likely)
+            hold = one.take(accounts, 0, most, likely)
+            if hold is not None:
+                open_holds.append((one, hold, likely + int(more * share), more))
+            if act == 2 and open_holds:
+                owner, hold, used, _ = open_holds.pop(0)
+                owner.settle(hold, 0, used, 1)
+            if len(open_holds) > 5:
+                clock.time += 6 * 10**9
+                one._tell(one._changes(clock.now()))
+        for owner, hold, used, _ in open_holds:
+            owner.settle(hold, 0, used, 1)
+        spent = sum(account.spent for each in purses for account in each._accounts.values())
+        assert spent <= 2 * 1_000 + 2 * 600  # the only one of each process may be at risk in any case
+        assert all(account.risk == account.held == 0 for each in purses for account in each._accounts.values())
+
+    asyncio.run(run())
+
+
 async def test_a_caller_who_leaves_while_a_lease_is_asked_for_loses_nothing() -> None:
     clock, books = SetClock(), Books()
     one = purse(books, clock, Budget(scope="organisation", amount=100))

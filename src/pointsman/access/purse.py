@@ -7,6 +7,11 @@ all, and spends only what it has leased. So whatever the number of processes:
 
     spent + held <= leased (here),  sum of all leases <= limit (in the store)
 
+Of tokens by the minute or hour a call holds what it is likely to read, and all that it may write: its bytes would be
+four times too much, and refuse callers whose rate is within the limit. What the calls under way may come to beyond that
+is added up (`risk`), and bounded: where it would be more than the limit, the next one holds its bytes, unless it is the
+only one. So a window ends below twice its limit, or one call's misjudgement above it; an estimate is seldom that wrong.
+
 What a call cost beyond what it had held (a provider that breaks its own bounds) is booked as well and leased after the
 fact, even beyond the limit: the truth comes first, and nobody gets anything until the period is over.
 
@@ -104,6 +109,8 @@ class Purse:
         if not accounts:
             return None
         found = self._groups[payer] = group(tuple(dict.fromkeys(accounts)))  # each once, or it would be held twice
+        for account in found.every:
+            _lowered(account)
         return found
 
     def _account(self, budget: Budget, whose: tuple[str, ...], now: int) -> Account:
@@ -115,55 +122,77 @@ class Purse:
         if account is None:
             if len(self._accounts) >= _MOST_ACCOUNTS:
                 self._forget_one()
-            account = self._accounts[key] = Account(_name(key), budget, begin, end)
+            account = self._accounts[key] = Account(_name(key), budget, begin, end, brief=_brief(budget))
         account.budget, account.hard, account.used = budget, budget.hard, now
         return account
 
     def _forget_one(self) -> None:
         """Make room: the account that has rested longest of those where nothing is held or owed."""
         for key, account in self._accounts.items():
-            idle = not account.held and account.id not in self._asking
+            idle = not (account.held or account.back) and account.id not in self._asking
             if idle and account.told == account.spent == account.leased:
                 del self._accounts[key]
                 self._groups.clear()  # they hold accounts that are no longer told of
                 return
 
-    def lacking(self, group: Group, usd: int, tokens: int, requests: int = 1) -> Account | None:
-        """The first hard account that has not enough at hand; None where all have."""
+    def lacking(
+        self, group: Group, usd: int, tokens: int, requests: int = 1, likely: int | None = None
+    ) -> Account | None:
+        """The first hard account that has not enough at hand; None where all have. See `take`."""
         for one in group.usd:
-            if one.hard and one.leased - one.spent - one.held < usd:
+            if one.leased - one.spent - one.held < usd and one.hard:
                 return one
         for one in group.tokens:
-            if one.hard and one.leased - one.spent - one.held < tokens:
+            amount = likely if likely is not None and one.brief else tokens
+            if one.leased - one.spent - one.held < amount and one.hard:
                 return one
         for one in group.requests:
-            if one.hard and one.leased - one.spent - one.held < requests:
+            if one.leased - one.spent - one.held < requests and one.hard:
                 return one
         return None
 
-    def take(self, group: Group, usd: int, tokens: int = 0) -> Hold | None:
-        """Hold these amounts, and one request, everywhere, or nowhere (None)."""
-        if self.lacking(group, usd, tokens) is not None:
+    def take(self, group: Group, usd: int, tokens: int = 0, likely: int | None = None) -> Hold | None:
+        """Hold these amounts, and one request, everywhere, or nowhere (None).
+
+        `likely`: as many tokens as are to be expected where `tokens` is a bound, for limits by the minute or hour.
+        """
+        brief = tokens if likely is None or not group.tokens else self._brief(group, tokens, likely)
+        if self.lacking(group, usd, tokens, 1, brief) is not None:
             return None
         for one in group.usd:
             one.held += usd
         for one in group.tokens:
-            one.held += tokens
+            one.held += brief if one.brief else tokens
+            one.risk += tokens - brief
         for one in group.requests:
             one.held += 1
-        return Hold(group, usd, tokens)
+        return Hold(group, usd, tokens, brief=brief, risk=tokens - brief)
 
-    def more(self, hold: Hold, usd: int, tokens: int) -> bool:
-        """Raise a hold by these amounts; whether that was possible."""
+    def _brief(self, group: Group, tokens: int, likely: int) -> int:
+        """What is held in limits by the minute or hour: what is likely, as long as not too much is at risk."""
+        risk = tokens - likely
+        if risk <= 0:
+            return tokens
+        for one in group.tokens:
+            if one.brief and one.hard and one.risk and one.risk + risk > one.leased:
+                return tokens
+        return likely
+
+    def more(self, hold: Hold, usd: int, tokens: int, likely: int | None = None) -> bool:
+        """Raise a hold by these amounts; whether that was possible. Not once it is settled."""
         group = hold.group
-        if self.lacking(group, usd, tokens, 0) is not None:
+        brief = tokens if likely is None or not group.tokens else self._brief(group, tokens, likely)
+        if hold.settled or self.lacking(group, usd, tokens, 0, brief) is not None:
             return False
         for one in group.usd:
             one.held += usd
         for one in group.tokens:
-            one.held += tokens
+            one.held += brief if one.brief else tokens
+            one.risk += tokens - brief
         hold.usd += usd
         hold.tokens += tokens
+        hold.brief += brief
+        hold.risk += tokens - brief
         return True
 
     def refusal(self, account: Account, needed: int | None) -> BudgetExceeded | RateLimited:
@@ -181,7 +210,8 @@ class Purse:
             one.spent += usd
             one.used = now
         for one in group.tokens:
-            one.held -= hold.tokens
+            one.held -= hold.brief if one.brief else hold.tokens
+            one.risk -= hold.risk
             one.spent += tokens
             one.used = now
         for one in group.requests:
@@ -189,7 +219,7 @@ class Purse:
             one.spent += requests
             one.used = now
 
-    async def fund(self, group: Group, usd: int, tokens: int, requests: int = 1) -> None:
+    async def fund(self, group: Group, usd: int, tokens: int, requests: int = 1, likely: int | None = None) -> None:
         """Lease what these amounts need where it is not at hand; afterwards `take` may still find too little.
 
         Raises:
@@ -198,8 +228,9 @@ class Purse:
         now = self._clock.now()
         for account in group.every:
             account.used = now  # nobody forgets it meanwhile
-        for accounts, amount in ((group.usd, usd), (group.tokens, tokens), (group.requests, requests)):
+        for accounts, needed in ((group.usd, usd), (group.tokens, tokens), (group.requests, requests)):
             for account in accounts:
+                amount = likely if likely is not None and account.brief else needed
                 if account.asked and not (account.hard and account.free < amount):
                     continue
                 try:
@@ -238,7 +269,9 @@ class Purse:
                 f"What is left of a budget cannot be known ({budget.name}), and it is a hard one",
                 hint="the gateway's log says why the store is away",
             ) from error
-        account.leased = max(account.leased, budget.amount)
+        if account.leased < budget.amount:  # the store hears of it when it is back, and grants it then
+            account.back -= budget.amount - account.leased
+            account.leased = budget.amount
         account.asked = True
 
     async def keep(self, seconds: float = _KEEP_SECONDS) -> None:
@@ -254,7 +287,7 @@ class Purse:
                     _log.warning("the store does not take what was spent of budgets: %s", error.message)
                 self.last_error = error.message
                 continue
-            for (account, _, _), granted in zip(changes, lefts, strict=True):
+            for (account, _, _, _), granted in zip(changes, lefts, strict=True):
                 account.left = max(account.budget.amount - granted, 0)
             self.last_error = ""
             self._drop_old()
@@ -271,38 +304,57 @@ class Purse:
         found = []
         for account in self._accounts.values():
             idle = now >= account.end or last or now - account.used > _IDLE
-            spare = account.free if idle or account.free < 0 else 0
+            free = account.free
+            spare = free if free < 0 or (idle and free > 0) else 0
+            if spare > 0:  # what calls may come to beyond what they hold stays backed
+                spare = max(spare - account.risk, 0)
             told = account.spent - account.told
-            if spare or told:
+            if spare or told or account.back:
+                found.append((account, spare, account.back, told))
                 account.leased -= spare
                 account.told += told
-                found.append((account, spare, told))
+                account.back = 0
         return found
 
     def _undo(self, changes: Sequence[_Change]) -> None:
-        for account, spare, told in changes:
+        for account, spare, back, told in changes:
             account.leased += spare
+            account.back += back
             account.told -= told
 
     def _tell(self, changes: Sequence[_Change]) -> list[int]:
         if not changes:
             return []
-        return self._vault.settle([(account.id, account.begin, -spare, told) for account, spare, told in changes])
+        return self._vault.settle([(one.id, one.begin, -spare - back, told) for one, spare, back, told in changes])
 
     def _drop_old(self) -> None:
         """Forget accounts whose time is over, or that nobody has used for long; the store knows of them."""
         now, before = self._clock.now(), len(self._accounts)
         for key, one in list(self._accounts.items()):
             over = now >= one.end or now - one.used > _FORGOTTEN
-            if over and not one.held and not one.free and one.told == one.spent and one.id not in self._asking:
+            if over and not (one.held or one.free or one.back) and one.told == one.spent and one.id not in self._asking:
                 del self._accounts[key]
         if len(self._accounts) < before:
             self._groups.clear()  # they hold accounts that are no longer told of
 
 
+def _brief(budget: Budget) -> bool:
+    return budget.unit == "tokens" and budget.period in ("minute", "hour")
+
+
+def _lowered(account: Account) -> None:
+    """Of a limit that became less, what is leased and not in use goes back: it was granted of the old one."""
+    amount, before = account.budget.amount, account.limit
+    account.limit = amount
+    if amount < before and account.free > 0:
+        account.back += account.free
+        account.leased -= account.free
+        account.left = 0
+
+
 _Key = tuple[str, str, str, bool, tuple[str, ...], int]
-_Change = tuple[Account, int, int]
-"""An account, what goes back of it, what was spent of it since the store was last told."""
+_Change = tuple[Account, int, int, int]
+"""An account, what goes back of its lease, what was to go back already, and what was spent since the last time."""
 
 
 def _name(key: _Key) -> str:

@@ -10,6 +10,7 @@ import calendar
 import datetime as dt
 import re
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Literal, get_args
 
 import msgspec
@@ -79,7 +80,7 @@ class Granted(msgspec.Struct, frozen=True):
     left: int
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True):
+class Budget(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A limit on one scope in one period.
 
     Attributes:
@@ -103,6 +104,11 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     def rate(self) -> bool:
         """Whether it limits a rate (who meets it comes back soon, 429) rather than a bill (402)."""
         return self.unit != "usd" or self.period in ("minute", "hour")
+
+    @cached_property
+    def digits(self) -> bytes:
+        """The amount as a header says it."""
+        return b"%d" % self.amount
 
     @property
     def name(self) -> str:
@@ -138,7 +144,12 @@ class Account(msgspec.Struct, eq=False):
     """One subject's part of one budget in one period. Amounts in the budget's unit.
 
     `leased` is what this process may spend, of which it has `spent` and `held`; `told` is how much of `spent` the store
-    knows. `left` is what the store could still grant when it was last asked.
+    knows. `left` is what the store could still grant when it was last asked. `limit` is the budget's amount as it was
+    last looked at. `back` is what is no longer leased here and the store still has to hear of; below 0 it is what was
+    used as leased while the store was away.
+
+    A limit on tokens is `brief` where it is by the minute or hour: there what is likely is held, and `risk` is how much
+    more the calls that hold it may come to, see `access.purse`.
     """
 
     id: str
@@ -153,6 +164,10 @@ class Account(msgspec.Struct, eq=False):
     asked: bool = False
     used: int = 0
     hard: bool = True
+    brief: bool = False
+    risk: int = 0
+    limit: int = 0
+    back: int = 0
 
     @property
     def free(self) -> int:
@@ -197,13 +212,18 @@ def group(accounts: tuple[Account, ...]) -> Group:
 
 
 class Hold(msgspec.Struct, eq=False):
-    """What one call has set aside in each account that it counts to: nano-dollars, tokens, requests; settled once."""
+    """What one call has set aside in each account that it counts to: nano-dollars, tokens, requests; settled once.
+
+    `brief` is how many tokens it holds in limits by the minute or hour, and `risk` how many more it may come to.
+    """
 
     group: Group
     usd: int
     tokens: int
     requests: int = 1
     settled: bool = False
+    brief: int = 0
+    risk: int = 0
 
 
 def every(period: Period) -> str:
