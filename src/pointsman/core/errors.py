@@ -9,6 +9,7 @@
     |  - MissingKey               401 missing_api_key
     |  - InvalidKey               401 invalid_api_key
     |  - BudgetExceeded           402 budget_exceeded
+    |    - Unbounded              402 unbounded
     |  - Forbidden                403 not_permitted
     |  - NotFound                 404 not_found
     |  - UnknownModel             404 model_not_found
@@ -142,6 +143,12 @@ class BudgetExceeded(CallerError):
 
     code = "budget_exceeded"
     default_status = 402
+
+
+class Unbounded(BudgetExceeded):
+    """Nobody can say what this request costs at most, and a hard budget binds it; the message says why."""
+
+    code = "unbounded"
 
 
 class Forbidden(CallerError):

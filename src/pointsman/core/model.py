@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from pointsman.core.price import Price
+from pointsman.core.reach import Reach, reach_of
 
 __all__ = [
     "CLOUDS",
@@ -167,7 +169,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     unfence: bool = False
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Something a provider can run, under the name it has in the configuration.
 
     Attributes:
@@ -210,3 +212,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     def family(self) -> str:
         """`provider/model`, the name that needs no configuration."""
         return f"{self.provider.name}/{self.upstream}"
+
+    @cached_property
+    def reach(self) -> Reach:
+        """How far it may go with a request."""
+        return reach_of(self)

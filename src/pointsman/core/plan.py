@@ -10,9 +10,11 @@ from typing import Literal
 
 import msgspec
 
+from pointsman.core.extent import PLAIN, Extent
 from pointsman.core.failure import State, Target
 from pointsman.core.model import Ability, Model
 from pointsman.core.money import PICOS_PER_NANO
+from pointsman.core.reach import NO_REACH, Reach
 from pointsman.core.scope import Allow
 
 Balance = Literal["round_robin", "shuffle", "weighted", "least_busy", "fastest", "sticky"]
@@ -75,9 +77,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One model in a plan, when it starts, and the dialect to ask it in.
 
     `stands` is what it is beside the one that was chosen. `key` is the variable with the key to ask it with, where its
-    provider has several. `target` is who is asked, `thinks` whether it takes its time before it answers, and `dearest`
-    what a token read, a token written and a request cost at most (pico-dollars; None is unpriced); they follow from the
-    others.
+    provider has several. `target` is who is asked, `thinks` whether it takes its time before it answers, and `reach`
+    how far it may go with a request; they follow from the others.
     """
 
     model: Model
@@ -87,7 +88,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     target: Target = _NOBODY
     thinks: bool = False
-    dearest: tuple[int, int, int] | None = None
+    reach: Reach = NO_REACH
 
     def __post_init__(self) -> None:
         """Say once what is looked at several times in each call."""
@@ -96,8 +97,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "target", target)
         thinks = provider.local or (abilities is not None and bool(abilities & Ability.REASONING))
         msgspec.structs.force_setattr(self, "thinks", thinks)
-        price = self.model.price
-        msgspec.structs.force_setattr(self, "dearest", None if price is None else price.dearest())
+        msgspec.structs.force_setattr(self, "reach", self.model.reach)
 
 
 NO_SPEEDS: Mapping[Target, float] = MappingProxyType({})
@@ -193,6 +193,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         unavailable: provider name to the reason why it cannot be asked now (no key, not running).
         states: those who are not well, by target.
         funds: nano-dollars that the call may cost at most; None is unlimited.
+        extent: how far a provider may go with the request; asked for only where there are `funds`.
         frugal: a budget is nearly used up: the cheapest that fits is asked first, whatever the route prefers.
         speeds: seconds until a target usually begins to answer, where that is known; asked for only where somebody is
             not well, for else it decides nothing before a failure.
@@ -206,6 +207,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     states: Mapping[Target, State] = msgspec.field(default_factory=dict)
     speeds: Mapping[Target, float] = NO_SPEEDS
     funds: int | None = None
+    extent: Extent = PLAIN
     frugal: bool = False
     allow: Allow = ()
 
@@ -217,46 +219,3 @@ def expected_cost(model: Model, needs: Needs) -> int | None:
         return None
     output = min(needs.output_tokens or _TYPICAL_OUTPUT, _TYPICAL_OUTPUT) * needs.choices
     return (needs.input_tokens * price.input + output * price.output + price.request) // PICOS_PER_NANO
-
-
-_OVERHEAD = 1_024
-"""Tokens that a provider may add to what was sent: the frame of messages and tools, a system text of its own."""
-_MEDIA = int(Ability.VISION | Ability.AUDIO_INPUT | Ability.DOCUMENTS)
-_UNKNOWN_OUTPUT = 16_384
-"""Where nobody says how long an answer may become and the model's limit is unknown: then that is its limit."""
-LEAST_OUTPUT = 256
-"""Tokens; an answer is not cut to less than that to fit a budget."""
-
-
-def most_input(model: Model, needs: Needs) -> int | None:
-    """Tokens that a provider can count as a request's input, at most; None where nothing bounds it.
-
-    No tokenizer makes more tokens of a text than it has bytes. What stands for something else (a picture, a document by
-    its URL) is bounded by the context window alone.
-    """
-    text = None if int(needs.abilities) & _MEDIA else needs.body_bytes + _OVERHEAD
-    if model.template is not None:
-        told = model.template
-        text = None if text is None else text + 4 * len(told.before + told.after + told.json)
-    if not model.context:
-        return text
-    return model.context if text is None else min(text, model.context)
-
-
-def most_output(model: Model, needs: Needs) -> int:
-    """Tokens of all answers to a request, at most, if a missing limit is set to what is assumed here."""
-    if int(needs.abilities) & int(Ability.EMBEDDINGS):
-        return 0
-    limit = needs.output_tokens or model.max_output or min(model.context or _UNKNOWN_OUTPUT, _UNKNOWN_OUTPUT)
-    return limit * needs.choices
-
-
-def worst_case(model: Model, needs: Needs, output: int | None = None) -> int | None:
-    """Nano-dollars that the request costs at most on `model`; None where that cannot be said.
-
-    `output`: tokens of the answers instead of what they could be.
-    """
-    price, read = model.price, most_input(model, needs)
-    if price is None or read is None:
-        return None
-    return price.worst(read, most_output(model, needs) if output is None else output)

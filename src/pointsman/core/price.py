@@ -15,7 +15,9 @@ from pointsman.core.usage import Fees, Usage
 
 _NS_PER_MINUTE = 60_000_000_000
 _MINUTES_PER_DAY = 1_440
-_Bound = tuple[int, int, int, int]
+Rate = tuple[int, int, int, int]
+"""For requests of more than so many input tokens: pico-dollars of a token read, of one written, and of a request."""
+Rates = tuple[Rate, ...]
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,10 +136,32 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             most += sum(count * dearest.get(name, 0) for name, count in fees)
         return -(-most // PICOS_PER_NANO)
 
-    def dearest(self) -> tuple[int, int, int]:
-        """Pico-dollars of the dearest token read, of the dearest one written, and of a request, however served."""
-        every = [*self.bounds, *(bound for _, one in self.services for bound in one.bounds)]
-        return max(one[1] for one in every), max(one[2] for one in every), max(one[3] for one in every)
+    def rates(self, ways: frozenset[str] = frozenset()) -> Rates:
+        """What is asked at most, however long and at whatever hour, where it is served in one of several `ways`.
+
+        `ways` are parts of services' names (see `Usage.service`) besides the usual way: of `fast+us` both have to be
+        there. Each rate holds for requests of more than so many input tokens; the first holds for all.
+        """
+        if not self.services:
+            ways = frozenset()
+        known = self._rates.get(ways)
+        if known is None:
+            known = self._rates[ways] = self._at_most(ways)
+        return known
+
+    def _at_most(self, ways: frozenset[str]) -> Rates:
+        bounds = list(self.bounds)
+        for name, one in self.services:
+            if ways.issuperset(name.split("+")):
+                bounds += one.bounds
+        sizes = sorted({above for above, _, _, _ in bounds})
+        alike = [[bound[1:] for bound in bounds if bound[0] == above] for above in sizes]
+        return tuple((above, *map(max, zip(*rates, strict=True))) for above, rates in zip(sizes, alike, strict=True))
+
+    @cached_property
+    def _rates(self) -> dict[frozenset[str], Rates]:
+        """What `rates` has found."""
+        return {}
 
     def at(self, at: int) -> Price:
         """The same price at one time (nanoseconds since the epoch), without hours."""
@@ -218,7 +242,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return most
 
     @cached_property
-    def bounds(self) -> tuple[_Bound, ...]:
+    def bounds(self) -> tuple[Rate, ...]:
         """From which size on at most what is asked per token read and written, and per request."""
         own = (-1, self._dearest_input, self._dearest_output, self.request)
         longer = [(above, read, wrote, each) for above, one in self.tiers for _, read, wrote, each in one.bounds]

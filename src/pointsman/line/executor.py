@@ -35,6 +35,7 @@ from pointsman.line.failover import PATIENCE, Next, Tried, following, kind_of, r
 from pointsman.line.hedges import SHARE, allowed, in_doubt, worth
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.race import Found, Race
+from pointsman.line.reserve import Reserved
 from pointsman.line.trail import Ended, Trail
 from pointsman.line.words import in_our_terms
 from pointsman.wire.told import Standing
@@ -244,9 +245,7 @@ class Hunt(msgspec.Struct, eq=False):
         parts, call, model = self.parts, self.call, step.model
         told, untold = (call, ()) if call.turn is None else call.turn.told(call, step)
         if call.reserved is not None:
-            cap = await call.reserved.cover(step, self.trail.attempts)
-            if cap is not None:
-                told = msgspec.structs.replace(told, incoming=call.dialect.capped(told.incoming, cap))
+            told = await self._covered(call.reserved, told, step)
         way, incoming = dressed(parts.passages, told, step)
         if self._onward is not None:
             standing, spent = self._onward
@@ -261,6 +260,17 @@ class Hunt(msgspec.Struct, eq=False):
         trip = Trip(incoming=call.incoming, outgoing=outgoing, price=model.price, now=call.started)
         request = parts.sender.prepare(model, outgoing, call.arrival, self._limits(step), step.key)
         return Asking(model, way, trip, request)
+
+    async def _covered(self, reserved: Reserved, told: Call, step: Step) -> Call:
+        """The call with the bounds that what is held for it was counted with. Raises as `Reserved.cover`."""
+        said = 0 if self._onward is None else len(f"{self._onward[0].text}{self._onward[0].reasoning}".encode())
+        cap = await reserved.cover(step, self.trail.attempts, said)
+        incoming, dialect = told.incoming, self.call.dialect
+        if cap is not None:
+            incoming = dialect.capped(incoming, cap)
+        if reserved.usual or reserved.uses:
+            incoming = dialect.bounded(incoming, usual=reserved.usual, uses=reserved.uses)
+        return told if incoming is told.incoming else msgspec.structs.replace(told, incoming=incoming)
 
     def _limits(self, step: Step) -> TimeLimits:
         """What is configured, learned, and left of the caller's own time; the least of them."""

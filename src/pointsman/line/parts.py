@@ -10,6 +10,7 @@ import msgspec
 from pointsman.core.call import Arrival
 from pointsman.core.chat import Dropped
 from pointsman.core.clock import Clock, Draw, Ids
+from pointsman.core.extent import Extent
 from pointsman.core.failure import State, Target
 from pointsman.core.health import AttemptEnd, Health, Load
 from pointsman.core.model import Model, Provider, TimeLimits
@@ -59,10 +60,13 @@ class Saver(Protocol):
         now: int,
         draw: float,
         funds: int | None,
+        extent: Extent,
         frugal: bool,
         allow: Allow,
     ) -> Plan:
         """Decide on what is left of budgets: `funds` in nano-dollars; `frugal` where they are nearly used up.
+
+        `extent` is what the request says of how far a provider may go with it.
 
         Raises as `plan`, and:
             BudgetExceeded: nothing is left that may be paid for.

@@ -2,31 +2,42 @@
 
     plan -> accounts -> take what the dearest step may cost -> attempts, each within the hold -> settle what it cost
 
-Where the worst case does not fit, the planner is asked once more, for a plan within what is left: dearer models drop
-out, and a request that does not say how long its answer may be is told so. Only what is billed counts: a failed attempt
-costs nothing, so the next one has its hold; what is billed besides (a hedge, the rest of a stream that broke) has to be
-held too before it is asked for, or it is not asked for.
+Nearly every call fits at once: `at_once` is for those, without waiting for anything. Where the worst case does not fit,
+it is looked at more closely, in steps that the caller notices less than the next ones:
 
-Nearly every call fits at once: `at_once` is for those, without waiting for anything.
+1. the request is counted, where a count is a proven bound and not its bytes;
+2. a request that leaves it to the provider how it is served is told the usual way;
+3. the planner is asked once more, for a plan within what is left: dearer models drop out;
+4. a request that does not say how long its answer may be is told so.
+
+Only what is billed counts: a failed attempt costs nothing, so the next one has its hold; what is billed besides (a
+hedge, the rest of a stream that broke) has to be held too before it is asked for, or it is not asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from pointsman.core.budget import Account, Group, Hold, Payer
-from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable
-from pointsman.core.money import PICOS_PER_NANO, usd_text
+from pointsman.core.counting import Counted
+from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable, Unbounded
+from pointsman.core.extent import PLAIN, Extent
+from pointsman.core.model import Ability
 from pointsman.core.outcome import Attempt
-from pointsman.core.plan import LEAST_OUTPUT, Needs, Plan, Step, most_input, most_output, worst_case
+from pointsman.core.plan import Needs, Plan, Step
 from pointsman.core.ports import Principal
+from pointsman.line.remaining import told
+from pointsman.line.worst import Worst, longest_for, unbounded_in, worst_of_plan, worst_of_step
+from pointsman.wire.extents import MOST_USES
 
-_NANO = 1_000_000_000
 _NO_NEEDS = Needs(dialect="")
-Replan = Callable[[int | None, bool], Plan]
+_EMBEDDINGS = int(Ability.EMBEDDINGS)
+_MOST_COUNTED = 8
+"""Models for which a request is counted, where what stands in it counts differently for each."""
+Replan = Callable[[int | None, Extent, bool], Plan]
 """The plan within so many nano-dollars (None is unlimited), and whether the cheapest goes first."""
 
 
@@ -42,15 +53,17 @@ class Purse(Protocol):
         """Every account that a call counts to; None where there is none."""
         ...
 
-    def lacking(self, group: Group, usd: int, tokens: int, requests: int = 1) -> Account | None:
+    def lacking(
+        self, group: Group, usd: int, tokens: int, requests: int = 1, likely: int | None = None
+    ) -> Account | None:
         """The first hard account that has not enough at hand; None where all have."""
         ...
 
-    def take(self, group: Group, usd: int, tokens: int = 0) -> Hold | None:
+    def take(self, group: Group, usd: int, tokens: int = 0, likely: int | None = None) -> Hold | None:
         """Hold these amounts, and one request, everywhere, or nowhere (None)."""
         ...
 
-    def more(self, hold: Hold, usd: int, tokens: int) -> bool:
+    def more(self, hold: Hold, usd: int, tokens: int, likely: int | None = None) -> bool:
         """Raise a hold by these amounts; whether that was possible."""
         ...
 
@@ -58,7 +71,7 @@ class Purse(Protocol):
         """Let a hold go and book what was used."""
         ...
 
-    async def fund(self, group: Group, usd: int, tokens: int, requests: int = 1) -> None:
+    async def fund(self, group: Group, usd: int, tokens: int, requests: int = 1, likely: int | None = None) -> None:
         """Get what these amounts need where it is not at hand. Raises `StoreUnavailable`."""
         ...
 
@@ -72,113 +85,143 @@ class Reserved(msgspec.Struct, eq=False):
 
     Attributes:
         plan: what it may do with that; None leaves the plan as it was.
+        extent: how far a provider may go, as it was held for.
+        usual: the request is told to be served the usual way.
+        uses: how often it is told that tools which run at the provider may be used; 0 is not told.
         counting: it only counts tokens, which costs nothing.
         whole: the worst case of every step of the plan is in the hold.
-        active: the steps whose attempts may still be billed.
+        active: the steps whose attempts may still be billed, and what each may use.
     """
 
     purse: Purse
     hold: Hold
     plan: Plan | None = None
     needs: Needs = _NO_NEEDS
+    extent: Extent = PLAIN
+    usual: bool = False
+    uses: int = 0
     counting: bool = False
     whole: bool = False
-    active: tuple[Step, ...] = ()
+    active: tuple[tuple[Step, Worst], ...] = ()
 
-    async def cover(self, step: Step, attempts: Sequence[Attempt]) -> int | None:
+    async def cover(self, step: Step, attempts: Sequence[Attempt], added: int = 0) -> int | None:
         """Before a step is asked: have its worst case in the hold, beside what the attempts before it were billed.
 
+        `added`: tokens at most that it reads besides the request, as what a stream that broke has told so far.
+
         Returns the length that its answer is to be limited to, in tokens, where the request does not say one and what
-        is held would not do for the longest.
+        is held would not do for the longest, or nobody knows how long that is.
 
         Raises:
             BudgetExceeded, RateLimited: there is not enough for it.
         """
-        if self.counting or (self.whole and not attempts and not self.active):
-            self.active = (*self.active, step)
-            return None
-        usd, tokens = self._used(attempts)
-        worst_usd, worst_tokens = _worst(step, self.needs)
-        cap = None
-        if not await self._raised(usd + worst_usd, tokens + worst_tokens):
-            cap = self._cap(step, usd, tokens)
-            if cap is None:
-                raise self._refusal(usd + worst_usd, tokens + worst_tokens)
-        self.active = (*self.active, step)
+        if self.counting or (self.whole and not (attempts or self.active or added)):
+            self.active = (*self.active, (step, _NOT_LOOKED_AT))
+            return None if self.counting else self._untold(step)
+        extent = msgspec.structs.replace(self.extent, added=self.extent.added + added) if added else self.extent
+        before, worst = self._used(attempts), worst_of_step(step, self.needs, extent)
+        asked = (*self.active, (step, worst))
+        self.active = asked  # before anything is waited for: who is asked meanwhile has to see it
+        if await self._raised(_sum(before, worst)):
+            return self._untold(step)
+        cap = self._cap(step, extent, before)
+        if cap is None:
+            self.ended(step)
+            raise self._refusal(_sum(before, worst))
         return cap
 
     def ended(self, step: Step) -> None:
         """A step brought nothing, or what it cost is booked: what it might have cost is free for the next."""
-        self.active = tuple(one for one in self.active if one is not step)
+        self.active = tuple(one for one in self.active if one[0] is not step)
 
-    def settle(self, cost: int | None, attempts: Sequence[Attempt], *, sent: bool) -> None:
-        """Let the hold go; `cost` in nano-dollars, None where it is unknown: then all that was held counts."""
+    def settle(self, cost: int | None, attempts: Sequence[Attempt], *, sent: bool, doubt: bool = False) -> None:
+        """Let the hold go; `cost` in nano-dollars, None where it is unknown: then all that was held counts.
+
+        `doubt`: more may have been used than was seen.
+        """
+        hold = self.hold
         if not sent:
-            self.purse.settle(self.hold, 0, 0, 0)
+            self.purse.settle(hold, 0, 0, 0)
             return
         tokens = 0
         for one in attempts:
             if one.usage is not None:
                 tokens += one.usage.input + one.usage.output
-        self.purse.settle(self.hold, self.hold.usd if cost is None else cost, tokens, 1)
+            elif one.cost is None:
+                doubt = True
+        usd = hold.usd if cost is None or doubt else cost
+        self.purse.settle(hold, usd, max(tokens, hold.tokens) if doubt else tokens, 1)
 
     def headers(self, now: int) -> list[tuple[bytes, bytes]]:
         """What the caller is told of its budgets; `now` in nanoseconds since the epoch."""
         return told(self.hold.group, now)
 
-    def _used(self, attempts: Sequence[Attempt]) -> tuple[int, int]:
-        """Nano-dollars and tokens that earlier attempts were billed, and those may be that run."""
-        usd = tokens = 0
-        for step in self.active:
-            more_usd, more_tokens = _worst(step, self.needs)
-            usd, tokens = usd + more_usd, tokens + more_tokens
-        for one in attempts:
-            usd += self.hold.usd if one.cost is None else one.cost  # unknown: whatever was held for it
-            tokens += one.usage.total if one.usage is not None else 0
-        return usd, tokens
+    def _untold(self, step: Step) -> int | None:
+        """The limit that an answer is told because nobody knows of another; what is held was counted with it."""
+        reach, needs = step.reach, self.needs
+        if not reach.told or needs.output_tokens or reach.deaf or int(needs.abilities) & _EMBEDDINGS:
+            return None
+        return reach.output
 
-    async def _raised(self, usd: int, tokens: int) -> bool:
+    def _used(self, attempts: Sequence[Attempt]) -> Worst:
+        """What earlier attempts were billed, and those may be that run."""
+        used = Worst()
+        for step, worst in self.active:
+            used = _sum(used, worst_of_step(step, self.needs, self.extent) if worst is _NOT_LOOKED_AT else worst)
+        for one in attempts:
+            tokens = one.usage.total if one.usage is not None else 0
+            used = _sum(used, Worst(self.hold.usd if one.cost is None else one.cost, tokens, tokens))
+        return used
+
+    async def _raised(self, worst: Worst) -> bool:
         """Have so much in the hold, if it can be had."""
-        hold = self.hold
-        more_usd, more_tokens = max(usd - hold.usd, 0), max(tokens - hold.tokens, 0)
-        if not (more_usd or more_tokens) or self.purse.more(hold, more_usd, more_tokens):
+        if self._more(worst):
             return True
+        hold = self.hold
+        usd, tokens = max(worst.usd - hold.usd, 0), max(worst.tokens - hold.tokens, 0)
         try:
-            await self.purse.fund(hold.group, more_usd, more_tokens, 0)
+            await self.purse.fund(hold.group, usd, tokens, 0)
         except StoreUnavailable:
             return False  # this attempt is not made; the call goes on with those that are held
-        return self.purse.more(hold, more_usd, more_tokens)
+        return self._more(worst)
 
-    def _cap(self, step: Step, usd: int, tokens: int) -> int | None:
-        """Tokens of each answer that fit into what is held; None where too few do, or the request says how many."""
-        price, read, hold = step.model.price, most_input(step.model, self.needs), self.hold
-        if self.needs.output_tokens or price is None or read is None:
-            return None
-        most = most_output(step.model, self.needs)
-        if hold.group.usd:
-            each = price.worst(0, 1_000_000) - price.worst(0, 0)  # of a million, for what a single one costs is rounded
-            most = min(most, (hold.usd - usd - price.worst(read, 0)) * 1_000_000 // each) if each else most
-        if hold.group.tokens:
-            most = min(most, hold.tokens - tokens - read)
-        cap = most // self.needs.choices
-        return cap if cap >= LEAST_OUTPUT else None
-
-    def _refusal(self, usd: int, tokens: int) -> PointsmanError:
+    def _more(self, worst: Worst) -> bool:
         hold = self.hold
-        lacking = self.purse.lacking(hold.group, usd - hold.usd, tokens - hold.tokens, 0)
+        usd, tokens = max(worst.usd - hold.usd, 0), max(worst.tokens - hold.tokens, 0)
+        return not (usd or tokens) or self.purse.more(hold, usd, tokens, min(max(worst.likely - hold.brief, 0), tokens))
+
+    def _cap(self, step: Step, extent: Extent, used: Worst) -> int | None:
+        """Tokens of each answer that fit into what is held; None where too few do, or the request says how many."""
+        hold, group = self.hold, self.hold.group
+        usd = hold.usd - used.usd if group.usd else None
+        return longest_for(step, self.needs, extent, usd, hold.tokens - used.tokens if group.tokens else None)
+
+    def _refusal(self, worst: Worst) -> PointsmanError:
+        hold = self.hold
+        lacking = self.purse.lacking(hold.group, worst.usd - hold.usd, worst.tokens - hold.tokens, 0)
         account = lacking or hold.group.every[0]
-        return self.purse.refusal(account, usd if account.budget.unit == "usd" else tokens)
+        return self.purse.refusal(account, worst.usd if account.budget.unit == "usd" else worst.tokens)
 
 
-def at_once(purse: Purse, group: Group, plan: Plan, needs: Needs) -> Reserved | None:
+_NOT_LOOKED_AT = Worst()
+
+
+def _sum(one: Worst, other: Worst) -> Worst:
+    return Worst(one.usd + other.usd, one.tokens + other.tokens, one.likely + other.likely)
+
+
+def at_once(purse: Purse, group: Group, plan: Plan, needs: Needs, extent: Extent) -> Reserved | None:
     """Hold what a plan may cost, where nothing has to be waited for or changed; else None."""
     if group.soft or not group.asked:
         return None
-    usd, tokens, bounded = _dearest(plan, needs)
+    if not (group.usd or group.tokens):
+        hold = purse.take(group, 0)
+        return None if hold is None else Reserved(purse, hold, plan, needs, extent, whole=True)
+    usd, tokens, likely, bounded = worst_of_plan(plan, needs, extent)
     if group.bounded and not bounded:
         return None
-    hold = purse.take(group, usd, tokens)
-    return None if hold is None else Reserved(purse, hold, plan, needs, whole=True)
+    hold = purse.take(group, usd, tokens, likely)
+    return None if hold is None else Reserved(purse, hold, plan, needs, extent, whole=True)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +231,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         purse: where it is held.
         group: the accounts that the call counts to.
         needs: what the request asks for.
+        extent: how far a provider may go with it.
+        bounded: the same, once it is told to be served the usual way, and how often tools may be used.
+        count: what a model reads of it, by the provider's name of the model.
         replan: the planner, for a plan within what is left.
         counting: the call only counts tokens, which costs nothing.
     """
@@ -195,6 +241,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     purse: Purse
     group: Group
     needs: Needs
+    extent: Extent
+    bounded: Callable[[bool, int], Extent]
+    count: Callable[[str], Awaitable[Counted]]
     replan: Replan
     counting: bool = False
 
@@ -205,7 +254,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             BudgetExceeded, RateLimited: what is left does for no plan.
             StoreUnavailable: what is left cannot be known.
         """
-        purse, group, needs = self.purse, self.group, self.needs
+        purse, group = self.purse, self.group
         if self.counting:
             made = await hold(purse, group)
             made.counting = True
@@ -213,25 +262,98 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         if not group.asked:
             await purse.fund(group, 0, 0)
         frugal = any(_soft(one) for one in group.every)
-        usd, tokens, bounded = _dearest(plan, needs)
-        if frugal or (group.bounded and not bounded):
-            plan = self._within(frugal=frugal)
-            usd, tokens, _ = _dearest(plan, needs)
-        taken = purse.take(group, usd, tokens)
-        if taken is None:
-            await purse.fund(group, usd, tokens)
-            taken = purse.take(group, usd, tokens)
-        if taken is not None:
-            return Reserved(purse, taken, plan, needs, whole=True)
-        plan = self._within(frugal=frugal)
-        made = await hold(purse, group, *self._affordable(plan))
-        made.plan, made.needs = plan, needs
+        uses = self._uses(plan)
+        extent, usual = self.extent, False
+        async for extent, usual in self._closer(plan, uses):
+            chosen = self._chosen(plan, extent, frugal=frugal)
+            if chosen is None:
+                continue
+            taken = await self._taken(worst_of_plan(chosen, self.needs, extent))
+            if taken is not None:
+                return Reserved(purse, taken, chosen, self.needs, extent, usual, uses, whole=True)
+        plan = self._within(plan, extent, frugal=frugal)
+        usd, tokens, likely = self._affordable(plan, extent)
+        made = await hold(purse, group, usd, tokens, likely)
+        made.plan, made.needs, made.extent, made.usual, made.uses = plan, self.needs, extent, usual, uses
         return made
 
-    def _within(self, *, frugal: bool) -> Plan:
+    async def _closer(self, plan: Plan, uses: int) -> AsyncIterator[tuple[Extent, bool]]:
+        """How far a provider may go, looked at more and more closely; and whether it has to be told the usual way."""
+        extent = self.bounded(False, uses) if uses else self.extent
+        yield extent, False
+        if self.group.bounded and not self._funds():
+            return
+        counted = await self._counted(plan, extent)
+        if counted:
+            extent = msgspec.structs.replace(extent, counted=counted)
+            yield extent, False
+        if extent.open:
+            yield msgspec.structs.replace(self.bounded(True, uses), counted=counted), True
+
+    async def _counted(self, plan: Plan, extent: Extent) -> tuple[tuple[str, int], ...]:
+        """Tokens that models read of it at most, where a count is a bound."""
+        models = list(dict.fromkeys(step.model.upstream for step in plan.steps))
+        alike = not (extent.kept or self.needs.images)
+        found = []
+        for model in models[:1] if alike else models[:_MOST_COUNTED]:
+            upper = (await self.count(model)).upper
+            if upper is not None:
+                found += [(one, upper) for one in (models if alike else (model,))]
+        return tuple(found)
+
+    def _uses(self, plan: Plan) -> int:
+        """How often tools that run at the provider may be used, where somebody has to say; else 0.
+
+        Raises:
+            Unbounded: nobody can say.
+        """
+        extent = self.extent
+        if extent.uses is not None or not self.group.bounded:
+            return 0
+        if not extent.settable:
+            raise Unbounded(
+                f"A hard budget binds this request, and nothing bounds how often `{extent.tools[0]}` is used",
+                hint="leave it out, or use a key without a hard budget",
+            )
+        funds = self._funds() or 0
+        for uses in range(MOST_USES, 1, -1):
+            worst = worst_of_plan(plan, self.needs, self.bounded(False, uses))
+            if worst.bounded and worst.usd <= funds:
+                return uses
+        return 1
+
+    def _chosen(self, plan: Plan, extent: Extent, *, frugal: bool) -> Plan | None:
+        """The plan as it is where that may be paid for, or one within what is left; None where there is none."""
+        if not frugal and (not self.group.bounded or worst_of_plan(plan, self.needs, extent).bounded):
+            return plan
         try:
-            return self.replan(self._funds(), frugal)
+            return self.replan(self._funds(), extent, frugal)
+        except BudgetExceeded:
+            return None
+
+    async def _taken(self, worst: Worst) -> Hold | None:
+        purse, group = self.purse, self.group
+        usd, tokens, likely, _ = worst
+        taken = purse.take(group, usd, tokens, likely) if group.asked else None
+        if taken is None:
+            await purse.fund(group, usd, tokens, 1, likely)
+            taken = purse.take(group, usd, tokens, likely)
+        if taken is None and group.tokens and likely < tokens:  # too much is at risk: then all of it is to be held
+            await purse.fund(group, usd, tokens)
+            taken = purse.take(group, usd, tokens, likely)
+        return taken
+
+    def _within(self, plan: Plan, extent: Extent, *, frugal: bool) -> Plan:
+        try:
+            return self.replan(self._funds(), extent, frugal)
         except BudgetExceeded as error:
+            why = unbounded_in(plan, self.needs, extent)
+            if why:
+                raise Unbounded(
+                    f"A hard budget binds this request, and nobody can say what it costs at most: {error.message}",
+                    hint=f"{plan.steps[0].model.name}: {why}; say it in the configuration (`price`, `price.fees`, "
+                    "`context`), or use a key without a hard budget",
+                ) from None
             told = self.purse.refusal(min((one for one in self.group.usd if one.hard), key=_open), None)
             told.message = f"{told.message}; {error.message}"
             raise told from None
@@ -240,29 +362,32 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         """Nano-dollars that are left where money is bounded; None where it is not."""
         return min((one.open for one in self.group.usd if one.hard), default=None)
 
-    def _affordable(self, plan: Plan) -> tuple[int, int]:
+    def _affordable(self, plan: Plan, extent: Extent) -> tuple[int, int, int]:
         """What is to be held for a plan within what is left: where the length of an answer can be set, no more."""
-        usd, tokens, _ = _dearest(plan, self.needs)
+        usd, tokens, likely, _ = worst_of_plan(plan, self.needs, extent)
         if self.needs.output_tokens:
-            return usd, tokens
+            return usd, tokens, likely
         usd = min([usd, *(one.open for one in self.group.usd if one.hard)])
-        return usd, min([tokens, *(one.open for one in self.group.tokens if one.hard)])
+        over = [(likely if one.brief else tokens) - one.open for one in self.group.tokens if one.hard]
+        cut = max([0, *over])
+        return usd, tokens - cut, likely - cut
 
 
-async def hold(purse: Purse, group: Group, usd: int = 0, tokens: int = 0) -> Reserved:
+async def hold(purse: Purse, group: Group, usd: int = 0, tokens: int = 0, likely: int | None = None) -> Reserved:
     """Hold these amounts, and one request, in every account.
 
     Raises:
         BudgetExceeded, RateLimited: one of them has not enough.
         StoreUnavailable: what is left cannot be known.
     """
-    taken = purse.take(group, usd, tokens) if group.asked else None
+    taken = purse.take(group, usd, tokens, likely) if group.asked else None
     if taken is None:
-        await purse.fund(group, usd, tokens)
-        taken = purse.take(group, usd, tokens)
+        await purse.fund(group, usd, tokens, 1, likely)
+        taken = purse.take(group, usd, tokens, likely)
     if taken is None:
-        account = purse.lacking(group, usd, tokens) or group.every[0]
-        raise purse.refusal(account, {"usd": usd, "tokens": tokens, "requests": 1}[account.budget.unit])
+        account = purse.lacking(group, usd, tokens, 1, likely) or group.every[0]
+        needed = likely if account.brief and likely is not None else tokens
+        raise purse.refusal(account, {"usd": usd, "tokens": needed, "requests": 1}[account.budget.unit])
     return Reserved(purse, taken)
 
 
@@ -275,28 +400,6 @@ def _soft(account: Account) -> bool:
     return budget.soft < 1 and budget.amount - account.open >= budget.soft * budget.amount
 
 
-def _worst(step: Step, needs: Needs) -> tuple[int, int]:
-    """Nano-dollars and tokens that an answer of a step can use at most; 0 where it is unknown, under soft budgets."""
-    read = most_input(step.model, needs)
-    return worst_case(step.model, needs) or 0, (read or needs.input_tokens) + most_output(step.model, needs)
-
-
-def _dearest(plan: Plan, needs: Needs) -> tuple[int, int, bool]:
-    """The most of what the steps of a plan can use, and whether all of them have a bound."""
-    usd = tokens = 0
-    bounded = True
-    for step in plan.steps:
-        model, rate = step.model, step.dearest
-        read, written = most_input(model, needs), most_output(model, needs)
-        if rate is None or read is None:
-            bounded = False
-            tokens = max(tokens, (read or needs.input_tokens) + written)
-            continue
-        usd = max(usd, read * rate[0] + written * rate[1] + rate[2])
-        tokens = max(tokens, read + written)
-    return -(-usd // PICOS_PER_NANO), tokens, bounded
-
-
 def payer_of(principal: Principal, user: str, session: str, route: str) -> Payer:
     """Whose call it is."""
     return Payer(
@@ -307,26 +410,4 @@ def payer_of(principal: Principal, user: str, session: str, route: str) -> Payer
         user=user,
         session=session,
         route=route,
-    )
-
-
-def told(group: Group, now: int) -> list[tuple[bytes, bytes]]:
-    """Headers: what is left of the tightest budget, and of the tightest rates, as OpenAI's clients read."""
-    headers = []
-    if group.usd:
-        left = min([one.leased - one.spent - one.held + one.left for one in group.usd])
-        headers.append((b"x-pointsman-budget-left-usd", usd_text(max(left, 0)).encode()))
-    if group.requests:
-        headers += _rate(b"requests", group.requests, now)
-    if group.tokens:
-        headers += _rate(b"tokens", group.tokens, now)
-    return headers
-
-
-def _rate(unit: bytes, accounts: Sequence[Account], now: int) -> tuple[tuple[bytes, bytes], ...]:
-    one = accounts[0] if len(accounts) == 1 else min(accounts, key=_open)
-    return (
-        (b"x-ratelimit-limit-" + unit, b"%d" % one.budget.amount),
-        (b"x-ratelimit-remaining-" + unit, b"%d" % one.open),
-        (b"x-ratelimit-reset-" + unit, b"%ds" % max(-((now - one.end) // _NANO), 0)),
     )

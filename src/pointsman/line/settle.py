@@ -74,7 +74,10 @@ class Run(msgspec.Struct, eq=False):
             self.entered = True
 
     def leave(self) -> None:
-        """It is under way no more, whatever became of it."""
+        """It is under way no more, whatever became of it; what it holds is let go, should that not be done."""
+        reserved = self.reserved
+        if reserved is not None and not reserved.hold.settled:  # booking it failed: all that was held counts
+            reserved.settle(None, self.trail.attempts, sent=self.trail.number > 0, doubt=True)
         if self.entered:
             self.entered = False
             self.parts.turnstile.leave(self.principal.id)
@@ -123,7 +126,8 @@ class Run(msgspec.Struct, eq=False):
             if ended.usage is not None:
                 facts, self.cost = AnswerFacts(usage=ended.usage), trail.spent
         if self.reserved is not None:
-            self.reserved.settle(None if self._in_doubt(facts) else trail.spent, trail.attempts, sent=trail.number > 0)
+            sent, doubt = trail.number > 0, self._in_doubt(facts)
+            self.reserved.settle(trail.spent, trail.attempts, sent=sent, doubt=doubt)
         self.parts.recorder.record(self._outcome(error, facts))
         if self.turn is not None and error is None and won is not None:
             self.turn.keep(self.id, self.started, won, self.sent)

@@ -25,6 +25,7 @@ from pointsman.core.errors import (
     UpstreamRefused,
     forget_frames,
 )
+from pointsman.core.extent import PLAIN, Extent
 from pointsman.core.plan import Plan
 from pointsman.core.ports import STOPPING, Reply
 from pointsman.line import relay
@@ -177,16 +178,27 @@ async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver
     group, needs = purse.accounts(payer, run.started), incoming.needs
     if group is None:
         return None
-    counting = incoming.surface in COUNTING
-    if not counting and (reserved := at_once(purse, group, plan, needs)) is not None:
+    counting, dialect = incoming.surface in COUNTING, run.dialect
+    extent = dialect.extent(incoming) if group.usd or group.tokens else PLAIN
+    if not counting and (reserved := at_once(purse, group, plan, needs, extent)) is not None:
         return reserved
 
-    def replan(funds: int | None, frugal: bool) -> Plan:
-        asked, draw = incoming.model, run.draw or 0.0
+    def replan(funds: int | None, extent: Extent, frugal: bool) -> Plan:
+        asked, draw, now = incoming.model, run.draw or 0.0, run.started
         allow = run.principal.allow
-        return saver.within(asked, needs, now=run.started, draw=draw, funds=funds, frugal=frugal, allow=allow)
+        return saver.within(asked, needs, now=now, draw=draw, funds=funds, extent=extent, frugal=frugal, allow=allow)
 
-    return await Request(purse=purse, group=group, needs=needs, replan=replan, counting=counting).reserve(plan)
+    request = Request(
+        purse=purse,
+        group=group,
+        needs=needs,
+        extent=extent,
+        bounded=lambda usual, uses: dialect.extent(dialect.bounded(incoming, usual=usual, uses=uses)),
+        count=functools.partial(run.parts.estimates.request, dialect.name, incoming),
+        replan=replan,
+        counting=counting,
+    )
+    return await request.reserve(plan)
 
 
 async def counted_by_us(call: Call, won: Won, parts: Parts) -> Won:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pointsman.core.dialects import TRANSLATED
+from pointsman.core.extent import LEAST_OUTPUT, Extent, most_of
 from pointsman.core.model import Ability, Model, Provider
 from pointsman.core.money import usd_text
-from pointsman.core.plan import LEAST_OUTPUT, Dropped, Facts, Needs, worst_case
+from pointsman.core.plan import Dropped, Facts, Needs
 from pointsman.core.scope import Allow, permits
 from pointsman.routing.directory import Route
 
@@ -54,16 +55,17 @@ def _unfit(model: Model, needs: Needs, facts: Facts) -> Dropped | None:
             return _drop(model, "ability", f"cannot do {words}")
     if model.context and needs.input_tokens > window_limit(model):
         return _drop(model, "context", f"context of {model.context:,} tokens is too small")
-    return None if facts.funds is None else _unaffordable(model, needs, facts.funds)
+    return None if facts.funds is None else _unaffordable(model, needs, facts.extent, facts.funds)
 
 
-def _unaffordable(model: Model, needs: Needs, funds: int) -> Dropped | None:
+def _unaffordable(model: Model, needs: Needs, extent: Extent, funds: int) -> Dropped | None:
     """Why a call may not be made on what is left of its budgets (nano-dollars)."""
-    least = None if needs.output_tokens else LEAST_OUTPUT * needs.choices  # a missing limit can be set
-    worst = worst_case(model, needs, least)
-    if worst is None:
-        return _drop(model, "budget", "unpriced" if model.price is None else "its input has no bound")
-    return _drop(model, "budget", f"may cost up to ${usd_text(worst)}") if worst > funds else None
+    can_be_set = not needs.output_tokens and not model.reach.deaf
+    least = LEAST_OUTPUT * max(needs.choices, extent.answers) + extent.written if can_be_set else None
+    most = most_of(model, needs, extent, output=least)
+    if most.usd is None:
+        return _drop(model, "budget", most.why)
+    return _drop(model, "budget", f"may cost up to ${usd_text(most.usd)}") if most.usd > funds else None
 
 
 def may_use(allow: Allow, model: Model) -> bool:

@@ -24,6 +24,7 @@ from pointsman.core.errors import (
     UnknownModel,
     UnsupportedParameter,
 )
+from pointsman.core.extent import PLAIN, Extent
 from pointsman.core.failure import State, Target
 from pointsman.core.health import Health, Load, speeds
 from pointsman.core.model import Model
@@ -83,12 +84,13 @@ class Planner:
         now: int,
         draw: float,
         funds: int | None,
+        extent: Extent,
         frugal: bool,
         allow: Allow,
     ) -> Plan:
         """Decide on what is left of budgets. Raises as `line.parts.Router.within`."""
         route = self.directory.resolve(asked)
-        return self._fresh(route, needs, now, draw, allow, funds=funds, frugal=frugal)
+        return self._fresh(route, needs, now, draw, allow, funds=funds, extent=extent, frugal=frugal)
 
     def plan(
         self, asked: str, needs: Needs, *, now: int, draw: float, session: SessionOf = _none, allow: Allow = ()
@@ -128,6 +130,7 @@ class Planner:
         allow: Allow,
         *,
         funds: int | None = None,
+        extent: Extent = PLAIN,
         frugal: bool = False,
     ) -> Plan:
         states = self._states()
@@ -139,6 +142,7 @@ class Planner:
             states=states,
             speeds=self._speeds(route, needs) if states and _by_price(route) else NO_SPEEDS,
             funds=funds,
+            extent=extent,
             frugal=frugal,
             allow=() if permits(allow, route.name) else allow,  # a name that is allowed opens all that it leads to
         )

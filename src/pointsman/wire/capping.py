@@ -1,4 +1,4 @@
-"""A limit on the length of an answer, put into a request that names none, so that its cost is bounded."""
+"""Limits that are put into a request which names none, so that its cost is bounded."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def with_value(incoming: Incoming, name: str, value: msgspec.Raw, tokens: int) -
     """The same, where the limit stands within a field: `value` is all of that."""
     needs = msgspec.structs.replace(incoming.needs, output_tokens=tokens)
     return msgspec.structs.replace(incoming, needs=needs, fields={**incoming.fields, name: value})
+
+
+def with_fields(incoming: Incoming, fields: dict[str, msgspec.Raw]) -> Incoming:
+    """The request with some top-level fields in place of its own."""
+    return msgspec.structs.replace(incoming, fields={**incoming.fields, **fields})

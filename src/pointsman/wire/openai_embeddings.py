@@ -17,11 +17,13 @@ import msgspec
 
 from pointsman.core.dialects import EMBEDDINGS
 from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamGarbage, UpstreamRefused
+from pointsman.core.extent import PLAIN, Extent
 from pointsman.core.model import Ability, Model, Price
 from pointsman.core.plan import Needs
 from pointsman.core.ports import Fetched
 from pointsman.core.usage import Usage
 from pointsman.wire.body import model_name, read_fields
+from pointsman.wire.extents import Reading, extent
 from pointsman.wire.openai_chat import errors
 from pointsman.wire.openai_chat.answer import NAME, with_cost
 from pointsman.wire.openai_chat.outgoing import fit
@@ -93,6 +95,16 @@ class OpenAIEmbeddings(ReadsErrors):
 
     def capped(self, incoming: Incoming, tokens: int) -> Incoming:  # noqa: ARG002 - the port's
         """Vectors have no length to limit."""
+        return incoming
+
+    def extent(self, incoming: Incoming) -> Extent:
+        """See `port.Spoken.extent`."""
+        reading = Reading()
+        reading.text(incoming.fields.get("input"))
+        return extent(reading, PLAIN.ways, is_open=False)
+
+    def bounded(self, incoming: Incoming, *, usual: bool, uses: int) -> Incoming:  # noqa: ARG002 - the port's
+        """Nothing is left open."""
         return incoming
 
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's

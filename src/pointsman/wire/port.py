@@ -13,6 +13,7 @@ from typing import Protocol
 
 from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamRefused
+from pointsman.core.extent import Extent
 from pointsman.core.model import Model, Price
 from pointsman.core.ports import Fetched
 from pointsman.wire.streams import Relay, Stand, StreamReader, StreamWriter
@@ -55,6 +56,18 @@ class Spoken(Protocol):
 
     def capped(self, incoming: Incoming, tokens: int) -> Incoming:
         """The request with a limit on the length of each answer, in tokens; it names none itself."""
+        ...
+
+    def extent(self, incoming: Incoming) -> Extent:
+        """How far a provider may go with the request, as far as it says so itself."""
+        ...
+
+    def bounded(self, incoming: Incoming, *, usual: bool, uses: int) -> Incoming:
+        """The request with bounds that it leaves open.
+
+        `usual`: it is told to be served the usual way, where `Extent.open` says that this can be told. `uses`: how
+        often tools that run at the provider may be used, where `Extent.settable` says so; 0 tells nothing.
+        """
         ...
 
     def keep_alive(self, *, begun: bool = True) -> bytes:

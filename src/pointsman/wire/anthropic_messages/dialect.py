@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.dialects import MESSAGES
 from pointsman.core.errors import PointsmanError, UpstreamRefused
+from pointsman.core.extent import Extent
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
 from pointsman.wire.anthropic_messages import answer as whole
@@ -14,6 +15,7 @@ from pointsman.wire.anthropic_messages import (
     core_answers,
     core_requests,
     errors,
+    extents,
     outgoing,
     resuming,
     system,
@@ -76,6 +78,14 @@ class AnthropicMessages:
     def capped(self, incoming: Incoming, tokens: int) -> Incoming:
         """See `port.Spoken.capped`."""
         return with_field(incoming, "max_tokens", tokens)
+
+    def extent(self, incoming: Incoming) -> Extent:
+        """See `port.Spoken.extent`."""
+        return extents.extent_of(incoming)
+
+    def bounded(self, incoming: Incoming, *, usual: bool, uses: int) -> Incoming:
+        """See `port.Spoken.bounded`."""
+        return extents.bounded(incoming, usual=usual, uses=uses)
 
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.keep_alive`."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamGarbage
+from pointsman.core.extent import Extent
 from pointsman.core.model import Model, Price
 from pointsman.wire.arrays import ArrayRelay, ArrayWriter
 from pointsman.wire.counts import NoCountError, stated
 from pointsman.wire.gemini import answer as whole
-from pointsman.wire.gemini import core_answers, core_requests, errors, media, outgoing, resuming, system, unstreamed
+from pointsman.wire.gemini import (
+    core_answers,
+    core_requests,
+    errors,
+    extents,
+    media,
+    outgoing,
+    resuming,
+    system,
+    unstreamed,
+)
 from pointsman.wire.gemini import request as read
 from pointsman.wire.gemini.names import DIALECT
 from pointsman.wire.gemini.relay import GeminiRelay
@@ -62,6 +73,14 @@ class Gemini(ReadsErrors):
     def capped(self, incoming: Incoming, tokens: int) -> Incoming:
         """See `port.Spoken.capped`."""
         return outgoing.capped(incoming, tokens)
+
+    def extent(self, incoming: Incoming) -> Extent:
+        """See `port.Spoken.extent`."""
+        return extents.extent_of(incoming)
+
+    def bounded(self, incoming: Incoming, *, usual: bool, uses: int) -> Incoming:  # noqa: ARG002 - the port's
+        """See `port.Spoken.bounded`."""
+        return incoming
 
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.Spoken.keep_alive`."""

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.errors import PointsmanError, UpstreamGarbage
+from pointsman.core.extent import Extent
 from pointsman.core.model import Model, Price
 from pointsman.wire.capping import with_field
+from pointsman.wire.extents import served_usually
 from pointsman.wire.openai_chat import answer as whole
-from pointsman.wire.openai_chat import core_answers, core_requests, errors, outgoing, resuming, system, unstreamed
+from pointsman.wire.openai_chat import (
+    core_answers,
+    core_requests,
+    errors,
+    extents,
+    outgoing,
+    resuming,
+    system,
+    unstreamed,
+)
 from pointsman.wire.openai_chat import request as read
 from pointsman.wire.openai_chat.relay import ChatRelay
 from pointsman.wire.openai_chat.stream_reader import ChatReader
@@ -58,6 +69,14 @@ class OpenAIChat(ReadsErrors):
     def capped(self, incoming: Incoming, tokens: int) -> Incoming:
         """See `port.Spoken.capped`."""
         return with_field(incoming, "max_tokens", tokens)  # known everywhere; who takes only the newer name gets that
+
+    def extent(self, incoming: Incoming) -> Extent:
+        """See `port.Spoken.extent`."""
+        return extents.extent_of(incoming)
+
+    def bounded(self, incoming: Incoming, *, usual: bool, uses: int) -> Incoming:  # noqa: ARG002 - the port's
+        """See `port.Spoken.bounded`."""
+        return served_usually(incoming) if usual else incoming
 
     def keep_alive(self, *, begun: bool = True) -> bytes:  # noqa: ARG002 - the port's
         """See `port.CallerSide.keep_alive`."""

@@ -235,13 +235,15 @@ def _abilities(fields: Fields) -> int:
 
 
 def _output_tokens(fields: Fields) -> int:
+    """The longest answer; of two limits the longer, since some servers know but one of them."""
+    longest = 0
     for name in _LENGTHS:
         raw = fields.get(name)
         if raw is not None:
             wanted = optional(fields, name, _COUNT, "a whole number")
             if wanted is not None:
-                return max(int(wanted), 0)  # -1 is "no limit" to several local servers
-    return 0
+                longest = max(int(wanted), longest)  # -1 is "no limit" to several local servers
+    return longest
 
 
 def _choices(fields: Fields) -> int:

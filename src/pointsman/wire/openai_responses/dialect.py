@@ -9,6 +9,7 @@ import msgspec
 from pointsman.core.chat import Answer, Encoded, Media, Request
 from pointsman.core.dialects import RESPONSES
 from pointsman.core.errors import PointsmanError, UpstreamGarbage, UpstreamRefused
+from pointsman.core.extent import Extent
 from pointsman.core.model import Model, Price
 from pointsman.wire import refusals
 from pointsman.wire.capping import with_field
@@ -17,6 +18,7 @@ from pointsman.wire.openai_responses import answer as whole
 from pointsman.wire.openai_responses import (
     core_answers,
     errors,
+    extents,
     from_core,
     outgoing,
     resuming,
@@ -83,6 +85,14 @@ class OpenAIResponses:
     def capped(self, incoming: Incoming, tokens: int) -> Incoming:
         """See `port.Spoken.capped`."""
         return with_field(incoming, "max_output_tokens", tokens)
+
+    def extent(self, incoming: Incoming) -> Extent:
+        """See `port.Spoken.extent`."""
+        return extents.extent_of(incoming)
+
+    def bounded(self, incoming: Incoming, *, usual: bool, uses: int) -> Incoming:
+        """See `port.Spoken.bounded`."""
+        return extents.bounded(incoming, usual=usual, uses=uses)
 
     def keep_alive(self, *, begun: bool = True) -> bytes:
         """See `port.Spoken.keep_alive`.

@@ -1,0 +1,130 @@
+"""What a plan can use at most, in money and tokens: computed before each call that a budget binds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pointsman.core.extent import (
+    FILES,
+    LEAST_OUTPUT,
+    OPEN,
+    OVERHEAD,
+    OVERHEAD_OF_TOOLS,
+    PLAIN,
+    Extent,
+    most_of,
+    picos,
+    rates_of,
+)
+from pointsman.core.model import Ability
+from pointsman.core.money import PICOS_PER_NANO
+from pointsman.core.plan import Needs, Plan, Step
+from pointsman.core.price import Rates
+
+_EMBEDDINGS = int(Ability.EMBEDDINGS)
+
+
+class Worst(NamedTuple):
+    """What an answer can use at most.
+
+    Attributes:
+        usd: nano-dollars; of models without a bound nothing.
+        tokens: read and written; of input without a bound what it is likely to be.
+        likely: the same, with as many as are likely to be read.
+        bounded: nothing is without a bound in money.
+    """
+
+    usd: int = 0
+    tokens: int = 0
+    likely: int = 0
+    bounded: bool = True
+
+
+def worst_of_plan(plan: Plan, needs: Needs, extent: Extent) -> Worst:
+    """The most of what the steps of a plan can use."""
+    if extent is not OPEN and extent is not PLAIN:
+        return _worst_of(plan.steps, needs, extent)
+    abilities = int(needs.abilities)
+    text = 0 if abilities & FILES else needs.body_bytes + OVERHEAD + (OVERHEAD_OF_TOOLS if needs.tools else 0)
+    limit, answers = needs.output_tokens, needs.choices if not abilities & _EMBEDDINGS else 0
+    usd = tokens = most_written = 0
+    bounded = True
+    for step in plan.steps:
+        context, added, output, _, deaf, rates, _, unbounded = step.reach
+        read = text + added if text else context
+        if context and read > context:
+            read = context
+        written = (output if deaf and output > limit else limit or output) * answers
+        most_written = max(most_written, written)
+        if rates is None or unbounded or not read:
+            bounded = False
+            read = read or needs.input_tokens
+        else:
+            _, each_read, each_written, request = rates[0]
+            most = read * each_read + written * each_written + request
+            if len(rates) > 1:
+                most = picos(rates, read, written)
+            usd = max(usd, most)
+        tokens = max(tokens, read + written)
+    return Worst(-(-usd // PICOS_PER_NANO), tokens, min(needs.input_tokens + most_written, tokens), bounded)
+
+
+def worst_of_step(step: Step, needs: Needs, extent: Extent) -> Worst:
+    """What an answer of one step can use at most."""
+    return _worst_of((step,), needs, extent)
+
+
+def _worst_of(steps: Sequence[Step], needs: Needs, extent: Extent) -> Worst:
+    usd = tokens = likely = 0
+    bounded = True
+    for step in steps:
+        most = most_of(step.model, needs, extent)
+        bounded = bounded and most.usd is not None
+        usd = max(usd, most.usd or 0)
+        tokens = max(tokens, (needs.input_tokens if most.read is None else most.read) + most.written)
+        likely = max(likely, needs.input_tokens + most.written)
+    return Worst(usd, tokens, min(likely, tokens), bounded)
+
+
+def unbounded_in(plan: Plan, needs: Needs, extent: Extent) -> str:
+    """What has no bound in any step of a plan, for people; empty where one step has one."""
+    mosts = [most_of(step.model, needs, extent) for step in plan.steps]
+    return "" if any(most.usd is not None for most in mosts) else mosts[0].why
+
+
+def longest_for(step: Step, needs: Needs, extent: Extent, usd: int | None, tokens: int | None) -> int | None:
+    """Tokens that each answer of a step may have where it is told a limit, so that it fits into what there is.
+
+    Args:
+        step: who answers.
+        needs: the request's; it says no limit.
+        extent: what else it says.
+        usd: nano-dollars that there are; None is no matter.
+        tokens: tokens that there are; None likewise.
+
+    Returns None where too few fit, or where that cannot be told.
+    """
+    most, reach = most_of(step.model, needs, extent), step.reach
+    if needs.output_tokens or reach.deaf or most.read is None:
+        return None
+    longest = most.written
+    if usd is not None:
+        rates = rates_of(step.model, needs, extent)
+        if rates is None or most.usd is None:
+            return None
+        fees = most.usd * PICOS_PER_NANO - picos(rates, most.read, most.written)  # and what was rounded up
+        longest = min(longest, *_written_for(rates, most.read, usd * PICOS_PER_NANO - max(fees, 0)))
+    if tokens is not None:
+        longest = min(longest, tokens - most.read)
+    cap = (longest - extent.written) // max(needs.choices, extent.answers)
+    return cap if cap >= LEAST_OUTPUT else None
+
+
+def _written_for(rates: Rates, read: int, there: int) -> Iterator[int]:
+    """Tokens that can be written for so many pico-dollars, at each rate that holds."""
+    for above, each_read, each_written, request in rates:
+        if read > above and each_written:
+            yield (there - read * each_read - request) // each_written
+        elif read > above and there < read * each_read + request:
+            yield 0
