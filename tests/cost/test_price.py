@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.core.extent import picos as at_most
 from pointsman.core.model import Price
 from pointsman.core.money import PICOS_PER_NANO
 from pointsman.core.usage import Usage
@@ -82,16 +83,17 @@ def test_parts_add_up_to_the_cost(price: Price, usage: Usage, at: int | None) ->
 
 @given(price=prices(), usage=usages(), at=AT, more=st.integers(1, 500))
 def test_the_bound_holds_for_every_usage_within_it(price: Price, usage: Usage, at: int | None, more: int) -> None:
+    usage = msgspec.structs.replace(usage, fees=())
     cost = price.cost(usage, at)
     if cost is None:
         return
-    bound = price.worst(usage.input, usage.output, fees=usage.fees)
-    assert cost <= bound
-    assert bound <= price.worst(usage.input + more, usage.output + more, fees=usage.fees)
-    own = price.worst(usage.input, usage.output, services=(usage.service,), fees=usage.fees)
-    assert cost <= own <= bound
-    if at is not None:
-        assert cost <= price.worst(usage.input, usage.output, at, fees=usage.fees)
+    every = frozenset(name for name, _ in price.services)
+    least = (cost - 1) * PICOS_PER_NANO  # it was rounded
+    own = at_most(price.rates(frozenset({usage.service})), usage.input, usage.output)
+    bound = at_most(price.rates(every), usage.input, usage.output)
+    assert least <= own <= bound <= at_most(price.rates(every), usage.input + more, usage.output + more)
+    if not usage.service:
+        assert least <= at_most(price.rates(), usage.input, usage.output) <= own
 
 
 @given(price=prices(), usage=usages(), at=AT, more=st.integers(1, 500))
@@ -130,5 +132,5 @@ def test_a_service_without_a_price_is_unpriced_not_standard():
 
 def test_a_cache_write_that_is_dearer_than_input_is_in_the_bound():
     price = Price(input=3_000, output=15_000, cache_write=3_750, cache_write_1h=6_000)
-    assert price.worst(1_000, 0) == 6_000
+    assert at_most(price.rates(), 1_000, 0) == 6_000 * PICOS_PER_NANO
     assert price.cost(Usage(input=1_000, cache_write_1h=1_000)) == 6_000

@@ -5,7 +5,7 @@ Prices are pico-dollars; sums are exact and rounded once, half to even, to nano-
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import msgspec
@@ -106,36 +106,6 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         parts += [(name, count * known[name]) for name, count in usage.fees if known.get(name)]
         return Bill(parts=tuple(parts), unpriced=tuple(fee for fee in usage.fees if fee[0] not in known))
 
-    def worst(
-        self,
-        input_tokens: int,
-        output_tokens: int,
-        at: int | None = None,
-        *,
-        services: Collection[str] | None = None,
-        fees: Fees = (),
-    ) -> int:
-        """Nano-dollars that an answer costs at most, of that many tokens at most, whatever their kinds.
-
-        Args:
-            input_tokens: the most that it reads.
-            output_tokens: the most that it writes.
-            at: when the request is sent (as for `cost`); None takes the dearest hour.
-            services: how it may be served besides the usual way; None is in any way that has a price.
-            fees: how much of what is billed by the piece at most; what cannot be bounded is not in the sum.
-        """
-        price = self if at is None else self.at(at)
-        most = price.most(input_tokens, output_tokens)
-        for name, other in price.services:
-            if services is None or name in services:
-                most = max(most, other.most(input_tokens, output_tokens))
-        if fees:
-            dearest = dict(price.fees)
-            for _, other in (*price.services, *price.tiers):
-                dearest |= {name: max(each, dearest.get(name, 0)) for name, each in other.fees}
-            most += sum(count * dearest.get(name, 0) for name, count in fees)
-        return -(-most // PICOS_PER_NANO)
-
     def rates(self, ways: frozenset[str] = frozenset()) -> Rates:
         """What is asked at most, however long and at whatever hour, where it is served in one of several `ways`.
 
@@ -232,14 +202,6 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         yield "reasoning", thought, _first(self.reasoning, self.output)
         yield "output_audio", spoken, _first(self.output_audio, self.output)
         yield "output_image", drawn, _first(self.output_image, self.output)
-
-    def most(self, input_tokens: int, output_tokens: int) -> int:
-        """Pico-dollars at most, without fees, served as this price says."""
-        most = 0
-        for above, read, written, request in self.bounds:
-            if input_tokens > above:
-                most = max(most, input_tokens * read + output_tokens * written + request)
-        return most
 
     @cached_property
     def bounds(self) -> tuple[Rate, ...]:

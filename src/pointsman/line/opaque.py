@@ -15,7 +15,6 @@ import msgspec
 
 from pointsman.core.call import Arrival
 from pointsman.core.errors import (
-    BudgetExceeded,
     CallerGone,
     Forbidden,
     InternalError,
@@ -24,6 +23,7 @@ from pointsman.core.errors import (
     NotFound,
     PointsmanError,
     Stopping,
+    Unbounded,
     UpstreamRefused,
 )
 from pointsman.core.model import Model, Provider
@@ -129,7 +129,7 @@ class OpaqueLine:
         """Hold one request. What it costs nobody here can know, so that a hard budget of money or tokens refuses it.
 
         Raises:
-            BudgetExceeded, RateLimited: a budget does not allow it.
+            Unbounded, BudgetExceeded, RateLimited: a budget does not allow it.
             StoreUnavailable: what is left cannot be known.
         """
         purse = self._parts.purse
@@ -139,7 +139,7 @@ class OpaqueLine:
         accounts = purse.accounts(payer, run.started)
         for one in accounts.every if accounts is not None else ():
             if one.hard and one.budget.unit != "requests":
-                raise BudgetExceeded(
+                raise Unbounded(
                     f"What is passed through has no known cost, and a hard budget binds it ({one.budget.name})",
                     hint="use a path that the gateway reads, or a key without a hard budget",
                 )

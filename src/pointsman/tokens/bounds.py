@@ -26,6 +26,10 @@ _KEPT_ELSEWHERE = frozenset(
         "mcp_servers",
         "plugins",
         "web_search_options",
+        "search_parameters",
+        "enable_search",
+        "data_sources",
+        "context_management",
         "reasoning.mode",
         "reasoning.context",
         "venice_parameters",
@@ -40,6 +44,8 @@ def upper(request: Request, texts: Iterable[str], media: Sequence[Media], model:
         return None  # it runs at the provider, and the model reads what comes of it
     if any(name in _KEPT_ELSEWHERE for extras in request.extras for name in extras.fields):
         return None
+    if any("audio" in extras.fields for message in request.messages for extras in message.extras):
+        return None  # an earlier answer that was spoken, by its id
     pictures = [most_of(one, model) for one in media]
     if None in pictures:
         return None

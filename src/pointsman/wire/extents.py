@@ -146,13 +146,28 @@ def served_usually(incoming: Incoming) -> Incoming:
     return with_fields(incoming, {"service_tier": dump("default")})
 
 
-def kinds_of(raw: msgspec.Raw | None) -> list[tuple[str, Fields]]:
-    """The tools of a request with their kinds."""
+class _Kind(msgspec.Struct):
+    type: str | None = None
+
+
+_KINDS = msgspec.json.Decoder(list[_Kind])
+
+
+def kinds_of(raw: msgspec.Raw | None, known: frozenset[str | None]) -> list[tuple[str, Fields]]:
+    """The tools of a request that are of other kinds than those, with their kinds."""
+    if raw is None:
+        return []
+    try:
+        if all(one.type in known for one in _KINDS.decode(raw)):
+            return []
+    except BAD_JSON:
+        pass  # one by one, as far as they can be read
     found = []
     for one in list_of(raw):
         fields = object_of(one) or {}
         kind = value_of(fields.get("type"))
-        found.append((kind if isinstance(kind, str) else "", fields))
+        if kind not in known:
+            found.append((kind if isinstance(kind, str) else "", fields))
     return found
 
 

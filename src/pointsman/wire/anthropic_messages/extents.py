@@ -21,7 +21,6 @@ from pointsman.wire.trip import Incoming
 _MOST_ROUNDS = 10
 _TELLING = frozenset(
     {
-        "system",
         "service_tier",
         "speed",
         "inference_geo",
@@ -33,6 +32,7 @@ _TELLING = frozenset(
 )
 _SEARCHES = ("web_search", "web_fetch")
 _FREE = ("tool_search", "mcp_toolset")
+_FUNCTIONS = frozenset({None, "custom"})
 _AT_THE_CALLER = ("bash", "text_editor", "computer", "memory")
 _ADDED = 1_024
 """Tokens at most of what a provider tells a model of a tool that it defines and the caller runs."""
@@ -44,8 +44,10 @@ _STRANGE = kinds(
 def extent_of(incoming: Incoming) -> Extent:
     """See `port.Spoken.extent`."""
     fields = incoming.fields
-    if not incoming.needs.tools and _TELLING.isdisjoint(fields) and plain(bytes(fields["messages"])):
-        return PLAIN
+    if not incoming.needs.tools and _TELLING.isdisjoint(fields):
+        system = fields.get("system")
+        if plain(bytes(fields["messages"])) and (system is None or plain(bytes(system))):
+            return PLAIN
     reading = Reading()
     reading.text(fields.get("messages"), _STRANGE)
     reading.text(fields.get("system"), _STRANGE)
@@ -76,9 +78,7 @@ def _tools(fields: Fields, reading: Reading) -> Tools:
     found = Tools()
     if says(fields, "mcp_servers"):
         found.add("mcp_servers", _MOST_ROUNDS)
-    for kind, tool in kinds_of(fields.get("tools")):
-        if kind in ("", "custom"):
-            continue
+    for kind, tool in kinds_of(fields.get("tools"), _FUNCTIONS):
         if kind.startswith(_AT_THE_CALLER):
             reading.added += _ADDED
         elif kind.startswith(_SEARCHES):

@@ -12,7 +12,7 @@ from pointsman.wire.trip import Incoming
 _TOOLS = ("web_search_options", "plugins", "search_parameters", "enable_search", "data_sources", "venice_parameters")
 """Fields that have a provider search or read besides; none of them says how often."""
 _TELLING = frozenset({"service_tier", "prediction", "best_of", "response_format", *_TOOLS})
-_FUNCTIONS = frozenset({"function", "custom"})
+_FUNCTIONS: frozenset[str | None] = frozenset({"function", "custom"})
 _STRANGE = kinds(
     *("text", "function", "custom", "refusal", "ephemeral", "thinking", "redacted_thinking", "input_text"),
     *("output_text", r"reasoning[a-z_.]*", "tool_use", "tool_result"),
@@ -29,6 +29,8 @@ def extent_of(incoming: Incoming) -> Extent:
     reading.text(chat if chat is not None else fields.get("prompt"), _STRANGE)
     if chat is not None and bytes(chat).find(b'"audio"') >= 0:
         reading.kept = True  # an earlier answer that was spoken, by its id
+    if chat is not None and bytes(chat).find(b'"cache_control"') >= 0:
+        reading.added += len(bytes(chat))  # some providers count what they read from the cache and write to it twice
     if incoming.needs.tools:
         reading.text(fields.get("tools"))
         reading.text(fields.get("functions"))
@@ -42,9 +44,8 @@ def _tools(fields: Fields) -> Tools:
     for name in _TOOLS:
         if says(fields, name) and bytes(fields[name]) not in (b"false", b"[]"):
             found.add(name, None)
-    for kind, _ in kinds_of(fields.get("tools")):
-        if kind not in _FUNCTIONS:
-            found.add(kind or "tools", None)
+    for kind, _ in kinds_of(fields.get("tools"), _FUNCTIONS):
+        found.add(kind or "tools", None)
     return found
 
 

@@ -18,8 +18,8 @@ from pointsman.wire.raw import Fields, dump, object_of, text_in
 from pointsman.wire.trip import Incoming
 
 _KEPT = ("previous_response_id", "conversation", "prompt")
-_TELLING = frozenset({"service_tier", "reasoning", "context_management", "text", "instructions", *_KEPT})
-_AT_THE_CALLER = frozenset(
+_TELLING = frozenset({"service_tier", "reasoning", "context_management", "text", *_KEPT})
+_AT_THE_CALLER: frozenset[str | None] = frozenset(
     {
         "function",
         "custom",
@@ -64,8 +64,8 @@ def extent_of(incoming: Incoming) -> Extent:
     fields = incoming.fields
     given = fields.get("input")
     if given is not None and not incoming.needs.tools and _TELLING.isdisjoint(fields):
-        told = bytes(given)
-        if plain(told) and (told[:1] == b'"' or b'"id"' not in told):
+        told, instructions = bytes(given), bytes(fields.get("instructions", b""))
+        if plain(told) and plain(instructions) and (told[:1] == b'"' or b'"id"' not in told):
             return OPEN
     reading = Reading()
     reading.text(given, _STRANGE)
@@ -95,8 +95,8 @@ def _refers(given: bytes) -> bool:
 def _tools(fields: Fields) -> dict[str, Any]:
     """What an extent says of them: they have one bound for all, so that each may be used that often."""
     names, fees = [], []
-    for kind, tool in kinds_of(fields.get("tools")):
-        if kind in _AT_THE_CALLER or (kind == "shell" and _is_local(tool)):
+    for kind, tool in kinds_of(fields.get("tools"), _AT_THE_CALLER):
+        if kind == "shell" and _is_local(tool):
             continue
         names.append(kind or "tools")
         name = "web_search" if kind.startswith("web_search") else kind
