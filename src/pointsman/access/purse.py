@@ -161,12 +161,15 @@ class Purse:
             return None
         for one in group.usd:
             one.held += usd
-        for one in group.tokens:
-            one.held += brief if one.brief else tokens
-            one.risk += tokens - brief
         for one in group.requests:
             one.held += 1
-        return Hold(group, usd, tokens, brief=brief, risk=tokens - brief)
+        if not group.tokens:
+            return Hold(group, usd, tokens)
+        risk = tokens - brief
+        for one in group.tokens:
+            one.held += brief if one.brief else tokens
+            one.risk += risk
+        return Hold(group, usd, tokens, 1, False, brief, risk)
 
     def _brief(self, group: Group, tokens: int, likely: int) -> int:
         """What is held in limits by the minute or hour: what is likely, as long as not too much is at risk."""

@@ -15,6 +15,7 @@ SILENT = frozenset({"flex", "priority", "scale", "provisioned", "us"})
 `performance` and `batch` are got by nobody who does not ask for them."""
 UNKNOWN_OUTPUT = 16_384
 """Where nobody says how long an answer may become and the model's limit is unknown: then it is told this one."""
+_NO_WINDOW = 2**62
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _WAYS = ("service_tier", "serviceTier", "speed", "inference_geo")
 _CONFIGS = ("generationConfig", "generation_config")
@@ -34,6 +35,8 @@ class Reach(NamedTuple):
         rates: what it asks at most, however it serves a request that says nothing of it; None is unpriced.
         ways: what its own parameters ask for besides.
         unbounded: a parameter of its own that has no bound; empty where there is none.
+        quick: window, added and longest answer as above (no window is a huge one), and what a token read, a token
+            written and a request cost; None where that depends on the length, or anything else is not as usual.
     """
 
     context: int = 0
@@ -44,6 +47,7 @@ class Reach(NamedTuple):
     rates: Rates | None = None
     ways: frozenset[str] = frozenset()
     unbounded: str = ""
+    quick: tuple[int, int, int, int, int, int] | None = None
 
 
 NO_REACH = Reach()
@@ -59,7 +63,7 @@ def reach_of(model: Model) -> Reach:
     price, refused, template = model.price, model.refused_params, model.template
     ways = frozenset(word for name in _WAYS if isinstance(word := params.get(name), str))
     several = any("candidateCount" in config or "candidate_count" in config for config in configs)
-    return Reach(
+    reach = Reach(
         context=model.context,
         added=0 if template is None else 4 * len(template.before + template.after + template.json),
         output=max(said, default=0) or model.max_output or min(model.context or UNKNOWN_OUTPUT, UNKNOWN_OUTPUT),
@@ -69,6 +73,9 @@ def reach_of(model: Model) -> Reach:
         ways=ways,
         unbounded="candidateCount" if several else next((name for name in params if name in _UNBOUNDED), ""),
     )
+    if reach.rates is None or len(reach.rates) > 1 or reach.deaf or reach.unbounded:
+        return reach
+    return reach._replace(quick=(reach.context or _NO_WINDOW, reach.added, reach.output, *reach.rates[0][1:]))
 
 
 def _value(raw: msgspec.Raw) -> Any:

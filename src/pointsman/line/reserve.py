@@ -30,7 +30,7 @@ from pointsman.core.outcome import Attempt
 from pointsman.core.plan import Needs, Plan, Step
 from pointsman.core.ports import Principal
 from pointsman.line.remaining import told
-from pointsman.line.worst import Worst, longest_for, unbounded_in, worst_of_plan, worst_of_step
+from pointsman.line.worst import Worst, longest_for, quickly, unbounded_in, worst_of_plan, worst_of_step
 from pointsman.wire.extents import MOST_USES
 
 _NO_NEEDS = Needs(dialect="")
@@ -217,11 +217,11 @@ def at_once(purse: Purse, group: Group, plan: Plan, needs: Needs, extent: Extent
     if not (group.usd or group.tokens):
         hold = purse.take(group, 0)
         return None if hold is None else Reserved(purse, hold, plan, needs, extent, whole=True)
-    usd, tokens, likely, bounded = worst_of_plan(plan, needs, extent)
+    usd, tokens, likely, bounded = quickly(plan, needs, extent) or worst_of_plan(plan, needs, extent)
     if group.bounded and not bounded:
         return None
     hold = purse.take(group, usd, tokens, likely)
-    return None if hold is None else Reserved(purse, hold, plan, needs, extent, whole=True)
+    return None if hold is None else Reserved(purse, hold, plan, needs, extent, False, 0, False, True)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,16 +263,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             await purse.fund(group, 0, 0)
         frugal = any(_soft(one) for one in group.every)
         uses = self._uses(plan)
-        extent, usual = self.extent, False
+        extent, usual, asked = self.extent, False, False
         async for extent, usual in self._closer(plan, uses):
             chosen = self._chosen(plan, extent, frugal=frugal)
             if chosen is None:
                 continue
-            taken = await self._taken(worst_of_plan(chosen, self.needs, extent))
+            worst = worst_of_plan(chosen, self.needs, extent)
+            if asked and self._beyond(worst):
+                continue  # what is left is known by now: asking the store for each step would keep it busy
+            taken, asked = await self._taken(worst), True
             if taken is not None:
                 return Reserved(purse, taken, chosen, self.needs, extent, usual, uses, whole=True)
         plan = self._within(plan, extent, frugal=frugal)
         usd, tokens, likely = self._affordable(plan, extent)
+        if asked and self._beyond(Worst(usd, tokens, likely)):
+            raise refused(purse, group, usd, tokens, likely)
         made = await hold(purse, group, usd, tokens, likely)
         made.plan, made.needs, made.extent, made.usual, made.uses = plan, self.needs, extent, usual, uses
         return made
@@ -331,6 +336,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         except BudgetExceeded:
             return None
 
+    def _beyond(self, worst: Worst) -> bool:
+        """Whether it is more than what is left as far as this process knows."""
+        group = self.group
+        return any(one.open < worst.usd for one in group.usd if one.hard) or any(
+            one.open < (worst.likely if one.brief else worst.tokens) for one in group.tokens if one.hard
+        )
+
     async def _taken(self, worst: Worst) -> Hold | None:
         purse, group = self.purse, self.group
         usd, tokens, likely, _ = worst
@@ -385,10 +397,15 @@ async def hold(purse: Purse, group: Group, usd: int = 0, tokens: int = 0, likely
         await purse.fund(group, usd, tokens, 1, likely)
         taken = purse.take(group, usd, tokens, likely)
     if taken is None:
-        account = purse.lacking(group, usd, tokens, 1, likely) or group.every[0]
-        needed = likely if account.brief and likely is not None else tokens
-        raise purse.refusal(account, {"usd": usd, "tokens": needed, "requests": 1}[account.budget.unit])
+        raise refused(purse, group, usd, tokens, tokens if likely is None else likely)
     return Reserved(purse, taken)
+
+
+def refused(purse: Purse, group: Group, usd: int, tokens: int, likely: int) -> BudgetExceeded | RateLimited:
+    """The error for these amounts, of which one is more than there is."""
+    account = purse.lacking(group, usd, tokens, 1, likely) or group.every[0]
+    needed = {"usd": usd, "tokens": likely if account.brief else tokens, "requests": 1}
+    return purse.refusal(account, needed[account.budget.unit])
 
 
 def _open(account: Account) -> int:

@@ -22,7 +22,7 @@ from pointsman.core.money import PICOS_PER_NANO
 from pointsman.core.plan import Needs, Plan, Step
 from pointsman.core.price import Rates
 
-_EMBEDDINGS = int(Ability.EMBEDDINGS)
+_OTHERS = FILES | int(Ability.EMBEDDINGS)
 
 
 class Worst(NamedTuple):
@@ -43,31 +43,40 @@ class Worst(NamedTuple):
 
 def worst_of_plan(plan: Plan, needs: Needs, extent: Extent) -> Worst:
     """The most of what the steps of a plan can use."""
-    if extent is not OPEN and extent is not PLAIN:
-        return _worst_of(plan.steps, needs, extent)
+    return Worst(*(quickly(plan, needs, extent) or _worst_of(plan.steps, needs, extent)))
+
+
+def quickly(plan: Plan, needs: Needs, extent: Extent) -> tuple[int, int, int, bool] | None:
+    """The same as a plain tuple, of a plain request to plain models; None where it has to be looked at more closely.
+
+    `min` and `max` would take as long as all the rest.
+    """
     abilities = int(needs.abilities)
-    text = 0 if abilities & FILES else needs.body_bytes + OVERHEAD + (OVERHEAD_OF_TOOLS if needs.tools else 0)
-    limit, answers = needs.output_tokens, needs.choices if not abilities & _EMBEDDINGS else 0
+    if (extent is not OPEN and extent is not PLAIN) or abilities & _OTHERS:
+        return None
+    text = needs.body_bytes + (OVERHEAD + OVERHEAD_OF_TOOLS if needs.tools else OVERHEAD)
+    limit, answers = needs.output_tokens, needs.choices
     usd = tokens = most_written = 0
-    bounded = True
     for step in plan.steps:
-        context, added, output, _, deaf, rates, _, unbounded = step.reach
-        read = text + added if text else context
-        if context and read > context:
-            read = context
-        written = (output if deaf and output > limit else limit or output) * answers
-        most_written = max(most_written, written)
-        if rates is None or unbounded or not read:
-            bounded = False
-            read = read or needs.input_tokens
-        else:
-            _, each_read, each_written, request = rates[0]
-            most = read * each_read + written * each_written + request
-            if len(rates) > 1:
-                most = picos(rates, read, written)
-            usd = max(usd, most)
-        tokens = max(tokens, read + written)
-    return Worst(-(-usd // PICOS_PER_NANO), tokens, min(needs.input_tokens + most_written, tokens), bounded)
+        quick = step.reach.quick
+        if quick is None:
+            return None
+        read, added, written, each_read, each_written, request = quick
+        if text + added < read:  # noqa: PLR1730 - as said
+            read = text + added
+        if limit:
+            written = limit
+        if answers > 1:
+            written *= answers
+        cost = read * each_read + written * each_written + request
+        if cost > usd:  # noqa: PLR1730 - as said
+            usd = cost
+        if written > most_written:  # noqa: PLR1730 - as said
+            most_written = written
+        if read + written > tokens:  # noqa: PLR1730 - as said
+            tokens = read + written
+    likely = needs.input_tokens + most_written
+    return -(-usd // PICOS_PER_NANO), tokens, min(tokens, likely), True
 
 
 def worst_of_step(step: Step, needs: Needs, extent: Extent) -> Worst:
