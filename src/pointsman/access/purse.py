@@ -156,19 +156,28 @@ class Purse:
 
         `likely`: as many tokens as are to be expected where `tokens` is a bound, for limits by the minute or hour.
         """
-        brief = tokens if likely is None or not group.tokens else self._brief(group, tokens, likely)
-        if self.lacking(group, usd, tokens, 1, brief) is not None:
-            return None
-        for one in group.usd:
+        money, rates, counts = group.usd, group.tokens, group.requests
+        for one in money:
+            if one.leased - one.spent - one.held < usd and one.hard:
+                return None
+        for one in counts:
+            if one.leased - one.spent - one.held < 1 and one.hard:
+                return None
+        brief, risk = tokens, 0
+        if rates:
+            if likely is not None and likely < tokens:
+                brief = self._brief(group, tokens, likely)
+                risk = tokens - brief
+            for one in rates:
+                if one.leased - one.spent - one.held < (brief if one.brief else tokens) and one.hard:
+                    return None
+            for one in rates:
+                one.held += brief if one.brief else tokens
+                one.risk += risk
+        for one in money:
             one.held += usd
-        for one in group.requests:
+        for one in counts:
             one.held += 1
-        if not group.tokens:
-            return Hold(group, usd, tokens)
-        risk = tokens - brief
-        for one in group.tokens:
-            one.held += brief if one.brief else tokens
-            one.risk += risk
         return Hold(group, usd, tokens, 1, False, brief, risk)
 
     def _brief(self, group: Group, tokens: int, likely: int) -> int:

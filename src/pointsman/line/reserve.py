@@ -117,7 +117,7 @@ class Reserved(msgspec.Struct, eq=False):
         """
         if self.counting or (self.whole and not (attempts or self.active or added)):
             self.active = (*self.active, (step, _NOT_LOOKED_AT))
-            return None if self.counting else self._untold(step)
+            return self._untold(step) if step.reach.told and not self.counting else None
         extent = msgspec.structs.replace(self.extent, added=self.extent.added + added) if added else self.extent
         before, worst = self._used(attempts), worst_of_step(step, self.needs, extent)
         asked = (*self.active, (step, worst))

@@ -34,6 +34,7 @@ _ESCAPED = (
 _HIDDEN_LETTERS = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 """Nobody escapes the letters of a field's name but who wants it not to be found."""
 _MARK = b'"type"'
+_BACKSLASH = 0x5C
 _WORDS = frozenset({"flex", "priority", "scale", "performance", "fast", "batch"})
 """Ways that have names; any other word is one for the usual way."""
 
@@ -64,7 +65,9 @@ class Reading(msgspec.Struct):
 
 def plain(body: bytes) -> bool:
     """Whether nothing but plain texts can stand in messages, by a look that costs next to nothing."""
-    return body.isascii() and b"\\u" not in body and _MARK not in body and b'"audio"' not in body
+    if not body.isascii() or (_BACKSLASH in body and b"\\u" in body):
+        return False
+    return _MARK not in body and b'"audio"' not in body
 
 
 def _grown(body: bytes, *, escaped: bool) -> int:
