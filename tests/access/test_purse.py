@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from pointsman.access.purse import Purse
 from pointsman.core.budget import Budget, Granted, Group, Hold, Payer, window
 from pointsman.core.errors import BudgetExceeded, RateLimited, StoreUnavailable
+from pointsman.core.model import Model, Price, Provider
+from pointsman.core.plan import Needs, Step
+from pointsman.line.reserve import Reserved
 from pointsman.store.allowances import Allowances
 
 START = 1_800_000_000 * 10**9
@@ -400,3 +403,24 @@ def test_any_name_of_a_user_can_be_stored(store_url: str) -> None:
         asyncio.run(one.fund(accounts, 5, 0))
         assert one.take(accounts, 5) is not None
     vault.close()
+
+
+async def test_two_that_are_asked_beside_each_other_are_both_held_for() -> None:
+    """The second is looked at while the first still waits for the store."""
+    clock, books = SetClock(), Books()
+    one = purse(books, clock, Budget(scope="organisation", amount=2 * 10**7))
+    accounts = found(one, Payer())
+    here = Provider(name="here", dialect="openai-chat", base_url="http://127.0.0.1:1")
+    price = Price(input=1_000_000, output=1_000_000)
+    models = [Model(name=name, provider=here, upstream=name, max_output=100, price=price) for name in "ab"]
+    first, second = (Step(model=model, dialect="openai-chat") for model in models)
+    needs = Needs(dialect="openai-chat", body_bytes=976, output_tokens=1_000)
+    hold = await held(one, accounts, 0)
+    reserved = Reserved(one, hold, None, needs)
+    await asyncio.gather(reserved.cover(first, ()), reserved.cover(second, ()))
+    assert hold.usd >= 2 * 3_000 * 1_000
+    reserved.ended(first)
+    await reserved.cover(first, (), added=5_000)
+    assert hold.usd >= (2 * 3_000 + 5_000) * 1_000, "what it goes on from is read too"
+    reserved.settle(1, (), sent=True)
+    assert accounts.every[0].held == 0

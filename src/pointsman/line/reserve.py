@@ -120,8 +120,7 @@ class Reserved(msgspec.Struct, eq=False):
             return self._untold(step) if step.reach.told and not self.counting else None
         extent = msgspec.structs.replace(self.extent, added=self.extent.added + added) if added else self.extent
         before, worst = self._used(attempts), worst_of_step(step, self.needs, extent)
-        asked = (*self.active, (step, worst))
-        self.active = asked  # before anything is waited for: who is asked meanwhile has to see it
+        self.active = (*self.active, (step, worst))  # before any waiting: who is asked meanwhile has to see it
         if await self._raised(_sum(before, worst)):
             return self._untold(step)
         cap = self._cap(step, extent, before)
