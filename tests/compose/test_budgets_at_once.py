@@ -1,7 +1,7 @@
 """500 calls at once of all sizes, with failures, streams and callers who hang up, over budgets within budgets.
 
-In one process and in four that share a store: nothing is spent beyond a hard limit, as the gateway counts and as the
-provider bills, and no hold or lease is left behind.
+In one process and in four that share a store, SQLite or PostgreSQL: nothing is spent beyond a hard limit, as the gateway
+counts and as the provider bills, and no hold or lease is left behind.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import httpx2
@@ -55,6 +55,7 @@ def script() -> Script:
 
 def config(sim: Any, workers: int) -> dict[str, Any]:
     return {
+        "store_env": "STORE",
         "providers": {
             name: {"dialect": "openai-chat", "base_url": sim.url_of(name), "api_key_env": ""} for name in PRICES
         },
@@ -96,21 +97,34 @@ async def one(up: Running, draw: random.Random, number: int) -> int:
     return 0
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-def test_nothing_is_spent_beyond_a_hard_limit_and_no_hold_is_left(workers: int) -> None:
+def connected(store: str) -> Any:
+    if store.startswith("sqlite"):
+        return sqlite3.connect(store.removeprefix("sqlite:///"))
+    import psycopg  # noqa: PLC0415
+
+    return psycopg.connect(store)
+
+
+@pytest.mark.parametrize(
+    ("store_url", "workers"),
+    [("sqlite", 1), ("sqlite", 4), pytest.param("postgresql", 4, marks=pytest.mark.slow)],
+    indirect=["store_url"],
+)
+def test_nothing_is_spent_beyond_a_hard_limit_and_no_hold_is_left(store_url: str, workers: int) -> None:
     draw = random.Random(11)
 
     async def all_at_once(up: Running) -> list[int]:
         return await asyncio.gather(*(one(up, draw, number) for number in range(CALLS)))
 
-    with running(script()) as sim, gateway(config(sim, workers)) as up:
+    with running(script()) as sim, gateway(config(sim, workers), env={"STORE": store_url}) as up:
         statuses = asyncio.run(all_at_once(up))
         assert up.get("/ready")[0] == 200, "it lives"
         stop(up)
-        with sqlite3.connect(up.store) as database:
+        with closing(connected(store_url)) as database:
             rows = database.execute("SELECT account, granted, spent FROM allowances").fetchall()
             booked, calls = database.execute("SELECT sum(cost_nanousd), count(*) FROM calls").fetchone()
-            by_user = dict(database.execute("SELECT end_user, sum(cost_nanousd) FROM calls GROUP BY end_user"))
+            users = database.execute("SELECT end_user, sum(cost_nanousd) FROM calls GROUP BY end_user")
+            by_user = dict(users.fetchall())
         billed = sum(entry.cost for entry in sim.journal)
     assert set(statuses) <= {0, 200, 402, 429, 503}, set(statuses)
     assert statuses.count(200) > 20
