@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import signal
 import socket
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 
-from keeping import CHAT, QUESTION, key
-from pointsman.testing import Simulator
+from harness import Running, gateway
+from keeping import CHAT, QUESTION, bearer, key
+from pointsman.testing import Simulator, running
 from pointsman.testing.script import Pace
+from worker_looks import children
 
 STREAM = {**QUESTION, "stream": True}
 SLOW = Pace(events_per_second=4)
@@ -133,3 +139,35 @@ async def test_the_limit_lasts_over_a_change_of_the_configuration(
             await served.house.apply(served.house.loaded)
             assert (await ask(served, "POST", CHAT, QUESTION, one)).status == 429
         await eventually_free(served, ask, one)
+
+
+@pytest.mark.slow
+def test_the_limit_holds_over_workers_and_a_dead_worker_holds_no_place(script: Any, config: Any) -> None:
+    secret = "a-secret-of-the-file-0123456789"
+    with running(script(SLOW)) as sim:
+        said = config(sim, keys=[{"name": "four", "env": "FOUR", "parallel": 4}], server={"workers": 3})
+        with gateway(said, env={"FOUR": secret}) as up:
+            body = json.dumps({**STREAM, "model": "small"}).encode()
+            with contextlib.ExitStack() as calls:
+                statuses = [held(up, calls, secret, body) for _ in range(24)]
+                assert statuses.count(200) == 4, "not four for each worker"
+                assert statuses.count(429) == 20
+                for pid in children(up.process.pid):
+                    os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + 10
+            with contextlib.ExitStack() as calls:
+                while [held(up, calls, secret, body) for _ in range(4)] != [200] * 4:
+                    calls.close()
+                    assert time.monotonic() < deadline
+
+
+def held(up: Running, calls: contextlib.ExitStack, secret: str, body: bytes) -> int:
+    """A call that stays under way until the block ends, if it was let in: its status."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in bearer(secret).items())
+    try:
+        caller = calls.enter_context(socket.create_connection(("127.0.0.1", up.port), timeout=10))
+        caller.sendall(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body)
+        head = caller.recv(4096)
+    except OSError:
+        return 0
+    return int(head[9:12] or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ def build(
     settings: Settings | None = None,
     env: Mapping[str, str] | None = None,
     read: Loaded | None = None,
+    adapt: Callable[[Pieces], Pieces] = lambda pieces: pieces,
 ) -> House:
     """Read the configuration and put a house together; nothing is started, nothing is fetched.
 
@@ -61,6 +62,7 @@ def build(
         settings: the command line's.
         env: instead of the process's environment.
         read: what was read from `config` before, by another process; the file is then only watched.
+        adapt: changes what was chosen, before the house is put together.
 
     Raises:
         ConfigError: the configuration is refused.
@@ -86,34 +88,33 @@ def build(
     allowances = Allowances(url, clock)
     transitions = Transitions()
     required = keys_required(loaded.config, loaded.config.server.host)
-    return House(
-        Pieces(
-            loaded=loaded,
-            written=read.config,
-            source=Source(path=None if isinstance(path, Mapping) else path, env=environment, known=known),
-            env=environment,
-            catalog=found.catalog,
-            folder=folder,
-            place=loaded.config.store if not loaded.config.store_env else f"${loaded.config.store_env}",
-            clock=clock,
-            ids=ids,
-            ledger=Ledger(url, clock, LedgerSettings(content=loaded.config.store_content)),
-            keys=KeyRing(key_store, clock, ids, required=required),
-            key_store=key_store,
-            responses=SqlResponses(url, clock),
-            url=url,
-            metrics=Metrics(),
-            machine=Machine(
-                carrier, environment, found.catalog, machine_model, look=loaded.config.discover, lacking=lacking
-            ),
-            carrier=carrier,
-            health=Book(SystemDraw(), clock.now, subscribers=(log_transition, transitions.hear)),
-            transitions=transitions,
-            purse=Purse(allowances, clock),
-            allowances=allowances,
-            warnings=found.warnings,
-        )
+    pieces = Pieces(
+        loaded=loaded,
+        written=read.config,
+        source=Source(path=None if isinstance(path, Mapping) else path, env=environment, known=known),
+        env=environment,
+        catalog=found.catalog,
+        folder=folder,
+        place=loaded.config.store if not loaded.config.store_env else f"${loaded.config.store_env}",
+        clock=clock,
+        ids=ids,
+        ledger=Ledger(url, clock, LedgerSettings(content=loaded.config.store_content)),
+        keys=KeyRing(key_store, clock, ids, required=required),
+        key_store=key_store,
+        responses=SqlResponses(url, clock),
+        url=url,
+        metrics=Metrics(),
+        machine=Machine(
+            carrier, environment, found.catalog, machine_model, look=loaded.config.discover, lacking=lacking
+        ),
+        carrier=carrier,
+        health=Book(SystemDraw(), clock.now, subscribers=(log_transition, transitions.hear)),
+        transitions=transitions,
+        purse=Purse(allowances, clock),
+        allowances=allowances,
+        warnings=found.warnings,
     )
+    return House(adapt(pieces))
 
 
 def _known(catalog: Catalog) -> Known:

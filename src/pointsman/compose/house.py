@@ -109,6 +109,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     transitions: Transitions
     purse: Purse
     allowances: Allowances
+    turnstile: Turnstile = msgspec.field(default_factory=Turnstile)
     warnings: tuple[str, ...] = ()
 
 
@@ -137,7 +138,6 @@ class House:
         self.transitions = pieces.transitions
         self.together = Together(pieces.clock.now, self.transitions, self.alerting.engine)
         self.transitions.listen(pieces.metrics.transition, self._record.hear, self.alerting.engine.hear)
-        self._turnstile = Turnstile()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         pieces.keys.declare(file_keys(pieces.loaded.config.keys.named, pieces.env))
@@ -439,7 +439,7 @@ class House:
             draw=SystemDraw(),
             estimates=Estimates(self.dialects.passages, self._counter),
             health=pieces.health,
-            turnstile=self._turnstile,
+            turnstile=pieces.turnstile,
             keep_content=loaded.config.store_content,
             patience=Patience(first=loaded.config.server.keep_alive, every=loaded.config.server.keep_alive),
             conversations=Conversations(pieces.responses, responses.days) if responses.store else None,

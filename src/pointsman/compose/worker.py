@@ -12,12 +12,15 @@ import msgspec
 
 from pointsman.access.keys import KeyRing
 from pointsman.compose.building import build
-from pointsman.compose.house import House
+from pointsman.compose.house import Pieces
 from pointsman.compose.member import Member
 from pointsman.compose.peers import Peers
+from pointsman.compose.places import SharedTurnstile
 from pointsman.compose.serving import serve_on
-from pointsman.compose.tether import WorkerEnd
+from pointsman.compose.tether import Duty, WorkerEnd
 from pointsman.core.errors import PointsmanError
+
+_PLACES = "places"
 
 
 class _Locked(KeyRing):
@@ -29,10 +32,11 @@ class _Locked(KeyRing):
         super().require(required=True)
 
 
-def _locked(house: House) -> House:
-    pieces = house.pieces
-    keys = _Locked(pieces.key_store, pieces.clock, pieces.ids, required=True)
-    return House(msgspec.structs.replace(pieces, keys=keys))
+def _as_member(pieces: Pieces, duty: Duty) -> Pieces:
+    """What a worker has otherwise than a gateway by itself: places that it shares, and a door that stays shut."""
+    turnstile = SharedTurnstile(Path(duty.folder) / _PLACES, duty.number, duty.count)
+    keys = _Locked(pieces.key_store, pieces.clock, pieces.ids, required=True) if duty.had_keys else pieces.keys
+    return msgspec.structs.replace(pieces, keys=keys, turnstile=turnstile)
 
 
 def main() -> int:
@@ -43,14 +47,12 @@ def main() -> int:
     tether = WorkerEnd()
     try:
         duty = tether.duty()
-        house = build(duty.config, duty.settings, read=duty.start)
+        house = build(duty.config, duty.settings, read=duty.start, adapt=lambda pieces: _as_member(pieces, duty))
     except EOFError:
         return 1
     except PointsmanError as error:
         print(f"worker: {error.message}", file=sys.stderr)  # noqa: T201 - the parent's terminal
         return 2
-    if duty.had_keys:
-        house = _locked(house)
     own = duty.path(duty.number)
     own.unlink(missing_ok=True)
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -75,6 +77,8 @@ def _tidy(own: Path) -> None:
     with contextlib.suppress(OSError):
         for file in own.parent.glob(f"{own.stem}.*"):
             file.unlink(missing_ok=True)
+        if not any(own.parent.glob("worker-*")):
+            (own.parent / _PLACES).unlink(missing_ok=True)
         own.parent.rmdir()
 
 
