@@ -6,7 +6,7 @@ import re
 from urllib.parse import unquote
 
 from pointsman.core.call import Arrival
-from pointsman.core.errors import InvalidKey, InvalidRequest, MissingKey
+from pointsman.core.errors import Forbidden, InvalidKey, InvalidRequest, MissingKey
 from pointsman.core.ports import NOBODY, Principal
 from pointsman.line.parts import NO_WISHES, Parts, Wishes
 
@@ -16,10 +16,11 @@ _WISHES = frozenset((b"x-pointsman-timeout", b"x-pointsman-retries", b"x-pointsm
 
 
 def admit(parts: Parts, arrival: Arrival) -> Principal:
-    """Who is calling.
+    """Who calls a model.
 
     Raises:
         MissingKey, InvalidKey: where keys are demanded.
+        Forbidden: the key only reads.
         StoreUnavailable: where they are, and could not be read so far.
     """
     if not parts.keys.demanded:
@@ -28,12 +29,33 @@ def admit(parts: Parts, arrival: Arrival) -> Principal:
     principal = parts.keys.check(secret)
     if principal is not None:
         return principal
+    reader = parts.keys.reader(secret)
+    if reader is not None:
+        raise Forbidden(
+            f"This key has the role {reader.role} and calls no model",
+            hint="make one that does with `pointsman keys create NAME`",
+        )
+    raise _unknown(secret)
+
+
+def identify(parts: Parts, arrival: Arrival) -> Principal:
+    """Who asks, perhaps with a key that only reads. Raises as `admit`, but for `Forbidden`."""
+    if not parts.keys.demanded:
+        return NOBODY
+    secret = bearer(arrival)
+    principal = parts.keys.check(secret) or parts.keys.reader(secret)
+    if principal is None:
+        raise _unknown(secret)
+    return principal
+
+
+def _unknown(secret: str) -> MissingKey | InvalidKey:
     if not secret:
-        raise MissingKey(
+        return MissingKey(
             "No API key was sent",
             hint="send `Authorization: Bearer KEY`; make a key with `pointsman keys create NAME`",
         )
-    raise InvalidKey(
+    return InvalidKey(
         f"The API key ending in `{secret[-4:]}` is not valid here" if len(secret) > 12 else "The API key is not valid",
         hint="list keys with `pointsman keys list`",
     )

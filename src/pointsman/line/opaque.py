@@ -31,6 +31,7 @@ from pointsman.core.ports import STOPPING, Headers, Reply, UpstreamRequest, Upst
 from pointsman.core.scope import Allow, permits, told
 from pointsman.line.admit import admit, bearer, wishes
 from pointsman.line.parts import Parts
+from pointsman.line.rates import rates
 from pointsman.line.reserve import hold, payer_of
 from pointsman.line.settle import Run, begin
 from pointsman.line.trail import Ended
@@ -102,6 +103,8 @@ class OpaqueLine:
         if not reply.started:
             headers = [(b"x-request-id", run.id.encode()), (b"content-type", b"application/json")]
             headers += retry_after(error)
+            if run.accounts is not None:
+                headers += rates(run.accounts, self._parts.clock.now(), self._dialect.name)
             await reply.whole(error.status, headers, self._dialect.write_error(error, run.id))
 
     async def _serve(self, run: Run, reply: Reply) -> None:
@@ -143,6 +146,7 @@ class OpaqueLine:
                     f"What is passed through has no known cost, and a hard budget binds it ({one.budget.name})",
                     hint="use a path that the gateway reads, or a key without a hard budget",
                 )
+        run.accounts = accounts
         if accounts is not None:
             run.reserved = await hold(purse, accounts)
 

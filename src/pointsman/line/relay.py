@@ -19,6 +19,7 @@ from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply, UpstreamResponse
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, KeptAnswer, Won
+from pointsman.line.rates import rates
 from pointsman.line.reserve import Reserved
 from pointsman.line.trail import Trail
 from pointsman.wire.arrays import last_element
@@ -50,7 +51,7 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
     body = call.dialect.annotate(won.body, cost, won.facts) if cost is not None else won.body
     headers = heads.of(call, plan, won, trail)
     if call.reserved is not None:
-        headers = _with_budgets(headers, call.reserved, call.started)
+        headers = _with_budgets(headers, call, call.reserved)
     headers.append(_JSON)
     if cost is not None:
         headers.append((b"x-pointsman-cost-usd", usd_text(cost).encode()))
@@ -136,7 +137,7 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: De
     if not reply.started:
         headers = heads.of(call, plan, won, trail)
         if call.reserved is not None:
-            headers = _with_budgets(headers, call.reserved, call.started)
+            headers = _with_budgets(headers, call, call.reserved)
         headers += _ARRAY if call.incoming.array else _STREAM
         headers.append(_timing(own, trail.waited))
         await reply.start(200, headers)
@@ -323,9 +324,9 @@ def _constant(plan: Plan, won: Won, passed: tuple[str, ...]) -> tuple[tuple[byte
     return tuple(headers)
 
 
-def _with_budgets(headers: list[tuple[bytes, bytes]], reserved: Reserved, now: int) -> list[tuple[bytes, bytes]]:
+def _with_budgets(headers: list[tuple[bytes, bytes]], call: Call, reserved: Reserved) -> list[tuple[bytes, bytes]]:
     """With what is left of the caller's budgets, in place of the provider's limits of the same name, which are ours."""
-    own = reserved.headers(now)
+    own = rates(reserved.hold.group, call.started, call.dialect.name)
     names = {name for name, _ in own}
     return [line for line in headers if line[0] not in names] + own
 

@@ -29,7 +29,6 @@ from pointsman.core.model import Ability
 from pointsman.core.outcome import Attempt
 from pointsman.core.plan import Needs, Plan, Step
 from pointsman.core.ports import Principal
-from pointsman.line.remaining import told
 from pointsman.line.worst import Worst, longest_for, quickly, unbounded_in, worst_of_plan, worst_of_step
 from pointsman.wire.extents import MOST_USES
 
@@ -150,10 +149,6 @@ class Reserved(msgspec.Struct, eq=False):
                 doubt = True
         usd = hold.usd if cost is None or doubt else cost
         self.purse.settle(hold, usd, max(tokens, hold.tokens) if doubt else tokens, 1)
-
-    def headers(self, now: int) -> list[tuple[bytes, bytes]]:
-        """What the caller is told of its budgets; `now` in nanoseconds since the epoch."""
-        return told(self.hold.group, now)
 
     def _untold(self, step: Step) -> int | None:
         """The limit that an answer is told because nobody knows of another; what is held was counted with it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pointsman.core.budget import Group
 from pointsman.core.call import Arrival
 from pointsman.core.errors import CallerGone, PointsmanError, UpstreamError, UpstreamRefused
 from pointsman.core.model import Ability, Model
@@ -36,6 +37,7 @@ class Run(msgspec.Struct, eq=False):
         told: what the caller has had of a stream.
         read: prompt tokens that we counted.
         reserved: what it holds of budgets.
+        accounts: the budgets that it counts to.
         entered: it counts among the calls of its key that are under way.
     """
 
@@ -61,6 +63,7 @@ class Run(msgspec.Struct, eq=False):
     cost: int | None = None
     draw: float | None = None
     reserved: Reserved | None = None
+    accounts: Group | None = None
 
     def enter(self, principal: Principal) -> None:
         """It is this key's call, and counts among those under way.

@@ -20,6 +20,7 @@ from pointsman.core.errors import (
     InternalError,
     NoCredentials,
     PointsmanError,
+    RateLimited,
     Stopping,
     UpstreamError,
     UpstreamRefused,
@@ -35,11 +36,12 @@ from pointsman.line.estimates import SAMPLE
 from pointsman.line.executor import Hunt
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, Parts, Saver, Won
+from pointsman.line.rates import rates
 from pointsman.line.rescue import Rescue
 from pointsman.line.reserve import Purse, Request, Reserved, at_once, payer_of
 from pointsman.line.settle import Run, begin
 from pointsman.line.standby import stood_in
-from pointsman.line.words import retry_after
+from pointsman.line.words import LONGEST_WAIT, retry_after
 from pointsman.wire.port import Spoken
 from pointsman.wire.streams import so_far_of
 from pointsman.wire.told import Told
@@ -178,6 +180,7 @@ async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver
     group, needs = purse.accounts(payer, run.started), incoming.needs
     if group is None:
         return None
+    run.accounts = group
     counting, dialect = incoming.surface in COUNTING, run.dialect
     extent = dialect.extent(incoming) if group.usd or group.tokens else PLAIN
     if not counting and (reserved := at_once(purse, group, plan, needs, extent)) is not None:
@@ -242,10 +245,10 @@ async def refuse(error: PointsmanError, run: Run, reply: Reply) -> None:
         headers.append((b"x-pointsman-route", relay.header_value(run.plan.route)))
         headers.append((b"x-pointsman-attempts", b"%d" % run.trail.number))
     headers += retry_after(error)
-    if not error.retryable:
+    if not error.retryable or (isinstance(error, RateLimited) and not 0 < (error.retry_after or 0) <= LONGEST_WAIT):
         headers.append((b"x-should-retry", b"false"))
-    if run.reserved is not None:
-        headers += run.reserved.headers(run.parts.clock.now())
+    if run.accounts is not None:
+        headers += rates(run.accounts, run.parts.clock.now(), run.dialect.name)
     if isinstance(error, UpstreamRefused) and error.body:
         body, kind = error.body, error.content_type
     else:

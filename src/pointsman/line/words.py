@@ -10,6 +10,8 @@ from pointsman.core.ports import Headers, UpstreamResponse
 
 _BRIEF = 160
 _SHORTEST = 6
+LONGEST_WAIT = 60
+"""Seconds that clients wait for what `retry-after` says; told more, they try again soon, in vain."""
 _ACCOUNT = {401: "key", 402: "account"}
 _KINDS = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+", re.IGNORECASE)
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")

@@ -1,0 +1,65 @@
+"""What callers are told of their budgets, in headers that the clients of their dialect read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from pointsman.core.budget import Account, Group
+from pointsman.core.dialects import MESSAGES
+from pointsman.core.money import usd_text
+
+_NANO = 1_000_000_000
+_Names = tuple[bytes, bytes, bytes]
+_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
+_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
+_REQUESTS_OF_MESSAGES = (
+    b"anthropic-ratelimit-requests-limit",
+    b"anthropic-ratelimit-requests-remaining",
+    b"anthropic-ratelimit-requests-reset",
+)
+_TOKENS_OF_MESSAGES = (
+    b"anthropic-ratelimit-tokens-limit",
+    b"anthropic-ratelimit-tokens-remaining",
+    b"anthropic-ratelimit-tokens-reset",
+)
+
+
+def rates(group: Group, now: int, dialect: str) -> list[tuple[bytes, bytes]]:
+    """What is left of the tightest budget of money, and of the tightest rates; `now` in nanoseconds since the epoch.
+
+    OpenAI's names (https://platform.openai.com/docs/guides/rate-limits), but for callers of Messages Anthropic's
+    (https://docs.anthropic.com/en/api/rate-limits).
+    """
+    headers = []
+    if group.usd:
+        one, *others = group.usd
+        left = one.leased - one.spent - one.held + one.left
+        for one in others:
+            left = min(left, one.leased - one.spent - one.held + one.left)
+        headers.append((b"x-pointsman-budget-left-usd", usd_text(max(left, 0)).encode()))
+    messages = dialect == MESSAGES
+    if group.requests:
+        headers += _rate(_REQUESTS_OF_MESSAGES if messages else _REQUESTS, group.requests, now, messages=messages)
+    if group.tokens:
+        headers += _rate(_TOKENS_OF_MESSAGES if messages else _TOKENS, group.tokens, now, messages=messages)
+    return headers
+
+
+def _rate(names: _Names, accounts: Sequence[Account], now: int, *, messages: bool) -> list[tuple[bytes, bytes]]:
+    one = accounts[0] if len(accounts) == 1 else min(accounts, key=_open)
+    left = one.leased - one.spent - one.held + one.left
+    lines = [(names[0], one.budget.digits), (names[1], b"%d" % left if left > 0 else b"0")]
+    if one.budget.period == "total":  # which never begins anew
+        return lines
+    if messages:
+        ends = dt.datetime.fromtimestamp(one.end // _NANO, tz=dt.UTC)
+        lines.append((names[2], ends.strftime("%Y-%m-%dT%H:%M:%SZ").encode()))
+    else:
+        seconds = -((now - one.end) // _NANO)
+        lines.append((names[2], b"%ds" % seconds if seconds > 0 else b"0s"))
+    return lines
+
+
+def _open(account: Account) -> int:
+    return account.open
