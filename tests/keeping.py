@@ -12,7 +12,9 @@ CHAT = "/v1/chat/completions"
 
 
 async def key(served: Any, name: str, **terms: Any) -> dict[str, str]:
-    """Headers of a new key; `terms` as of `Terms`."""
+    """Headers of a new key; `terms` as of `Terms`, and `admin`."""
+    if terms.pop("admin", False):
+        terms["role"] = "admin"
     made = await asyncio.to_thread(served.house.pieces.keys.create, name, Terms(**terms))
     await asyncio.to_thread(served.house.pieces.keys.refresh)
     return bearer(str(made.secret))

@@ -27,18 +27,18 @@ def test_a_key_with_all_that_it_can_have(invoke: Any, lab: Any) -> None:
     shown = json.loads(invoke("keys", "show", "app", "--json").out)
     assert value.pop("key") not in json.dumps(shown)
     assert shown == value
-    assert (shown["team"], shown["project"], shown["parallel"], shown["admin"]) == ("search", "beta", 3, True)
+    assert (shown["team"], shown["project"], shown["parallel"], shown["role"]) == ("search", "beta", 3, "admin")
     assert shown["allow"] == ["small", "lab/*", "auto"]
     assert shown["budgets"] == ["5usd/day", "100usd/month"]
     people = invoke("keys", "show", value["prefix"]).out
     assert "5usd/day, 100usd/month" in people
-    assert "admin     yes" in people
+    assert "role      admin" in people
     budgets = {(one["scope"], one["whose"], one["limit"]) for one in json.loads(invoke("budgets", "--json").out)}
     assert budgets == {("key", "app", 5_000_000_000), ("key", "app", 100_000_000_000)}
 
 
 def test_the_first_key_is_an_ordinary_one(invoke: Any, lab: Any) -> None:
-    assert made(invoke)["admin"] is False
+    assert made(invoke)["role"] == "caller"
 
 
 def test_a_key_is_changed_in_what_may_change(invoke: Any, lab: Any) -> None:

@@ -1,7 +1,7 @@
 """500 calls at once of all sizes, with failures, streams and callers who hang up, over budgets within budgets.
 
-In one process and in four that share a store, SQLite or PostgreSQL: nothing is spent beyond a hard limit, as the gateway
-counts and as the provider bills, and no hold or lease is left behind.
+In one process and in four that share a store, SQLite or PostgreSQL: nothing is spent beyond a hard limit, as the
+gateway counts and as the provider bills, and no hold or lease is left behind.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ async def test_without_any_key_nothing_is_made_by_whoever_reaches_the_port(
             if method != "GET":
                 refused = await ask(served, method, path, body)
                 assert refused.status == 403, (method, path)
-                assert "pointsman keys create NAME --admin" in refused.error["pointsman"]["hint"]
+                assert "pointsman keys create NAME --role admin" in refused.error["pointsman"]["hint"]
         assert (await ask(served, "POST", CHAT, QUESTION)).status == 200, "calls are as open as before"
 
 
@@ -117,8 +117,11 @@ async def test_a_key_by_the_api_works_at_once_and_is_shown_whole(
         ({"name": "a", "budgets": ["much"]}, "not a limit"),
         ({"name": "a", "budgets": ["0usd/day"]}, "above 0"),
         ({"name": "a", "budgets": ["5usd/year"]}, "not a period"),
-        ({"name": "a", "budgets": ["60 requests/minute"]}, "of money"),
         ({"name": "a", "budgets": ["5usd/day", "6usd/day"]}, "two budgets"),
+        ({"name": "a", "budgets": ["60rpm", "9 requests/minute"]}, "two budgets of requests a minute"),
+        ({"name": "a", "role": "boss"}, "caller, viewer, metrics, admin"),
+        ({"name": "a", "role": "viewer", "team": "search"}, "calls no model"),
+        ({"name": "a", "role": "metrics", "budgets": ["5usd/day"]}, "calls no model"),
         ({"name": "a", "secret": "mine"}, "secret"),
         ({}, "name"),
         (b"no json", "JSON"),
@@ -149,7 +152,7 @@ async def test_a_change_is_in_force_at_once_and_leaves_the_rest(
         assert (await ask(served, "POST", CHAT, {**QUESTION, "model": "large"}, who)).status == 200
         assert (await ask(served, "POST", CHAT, {**QUESTION, "model": "small"}, who)).status == 403
         assert [(one.limit, one.period) for one in served.house.pieces.keys.budgets] == [(7_000_000_000, "week")]
-        for field in ("team", "project", "admin", "name", "id"):
+        for field in ("team", "project", "role", "name", "id"):
             refused = await ask(served, "PATCH", path, {field: "x"}, admin)
             assert refused.status == 400, field
         open_again = await ask(
@@ -259,6 +262,52 @@ async def test_what_is_about_everybody_is_for_admins(sim: Simulator, config: Any
         assert (await ask(served, "GET", f"/v1/generation?id={call['id']}", None, admin)).status == 200
 
 
+READ = (
+    *(
+        "/metrics",
+        "/api/status",
+        "/api/calls",
+        "/api/calls?key=x",
+        "/api/totals",
+        "/api/conformance",
+        "/api/reliability",
+    ),
+    *("/api/budgets", "/api/keys", "/api/keys/mine", "/api/spend", "/bill", "/v1/models"),
+)
+DONE = (*EVERYTHING[1:2], *EVERYTHING[3:], ("POST", CHAT, QUESTION), ("POST", "/passthrough/one/v1/x", {}))
+STORED = (("GET", "/v1/responses/x", None), ("DELETE", "/v1/responses/x", None))
+
+
+@pytest.mark.parametrize("role", ["viewer", "metrics"])
+async def test_a_role_that_reads_does_nothing_and_calls_nothing(
+    role: str, sim: Simulator, config: Any, serving: Any, ask: Any
+) -> None:
+    async with serving(config(sim)) as served:
+        admin, mine = await key(served, "admin", admin=True), await key(served, "mine")
+        who = bearer((await make(ask, served, admin, name=role, role=role))["key"])
+        for path in ("/health", "/ready"):
+            assert (await ask(served, "GET", path, None, who)).status == 200
+        await ask(served, "POST", CHAT, QUESTION, mine)
+        await flushed(served)
+        before = sim.journal.requests
+        for path in READ:
+            answer = await ask(served, "GET", path, None, who)
+            assert answer.status == (200 if role == "viewer" or path == "/metrics" else 403), path
+        if role == "viewer":
+            assert (await ask(served, "GET", "/api/totals", None, who)).json["all"]["calls"] == 1, "everybody's"
+            assert "uptime_seconds" in (await ask(served, "GET", "/api/status", None, who)).json
+        for method, path, body in (*DONE, *STORED):
+            refused = await ask(served, method, path, body, who)
+            assert (refused.status, refused.error["code"]) == (403, "not_permitted"), path
+        assert f"role {role}" in (await ask(served, "POST", CHAT, QUESTION, who)).error["message"]
+        assert sim.journal.requests == before
+        assert (await ask(served, "PATCH", f"/api/keys/{role}", {"parallel": 2}, admin)).status == 400
+        assert (await ask(served, "PATCH", f"/api/keys/{role}", {"expires": "1h"}, admin)).json["role"] == role
+        turned = (await ask(served, "POST", f"/api/keys/{role}/rotate", {"overlap": 0}, admin)).json["key"]
+        statuses = [(await ask(served, "GET", "/metrics", None, one)).status for one in (who, bearer(turned))]
+        assert statuses == [401, 200]
+
+
 FROM_FILE = {"name": "ci", "env": "CI_KEY", "team": "build", "allow": ["small"], "budgets": ["1usd/day"]}
 SECRETS = {"CI_KEY": "pm-of-the-file-0123456789", "OLD": "the-one-before-0123456789", "SHORT": "too-short"}
 
@@ -266,7 +315,7 @@ SECRETS = {"CI_KEY": "pm-of-the-file-0123456789", "OLD": "the-one-before-0123456
 async def test_a_key_of_the_file_opens_with_the_secret_of_its_variable(
     sim: Simulator, config: Any, serving: Any, ask: Any
 ) -> None:
-    said = config(sim, keys=[{**FROM_FILE, "old_env": "OLD"}, {"name": "boss", "env": "BOSS", "admin": True}])
+    said = config(sim, keys=[{**FROM_FILE, "old_env": "OLD"}, {"name": "boss", "env": "BOSS", "role": "admin"}])
     boss = "an-admin-of-the-file-0123456789"
     async with serving(said, {**SECRETS, "BOSS": boss}) as served:
         assert (await ask(served, "POST", CHAT, QUESTION)).status == 401, "a key in the file is a key"

@@ -44,6 +44,29 @@ async def test_what_is_used_goes_on_over_a_rotation(sim: Simulator, config: Any,
         assert 0 < 1_000_000_000 - after < 100_000, "the first secret's call counts, and nothing is held"
 
 
+async def test_a_key_has_rates_of_its_own(sim: Simulator, config: Any, serving: Any, ask: Any) -> None:
+    """Requests and tokens, by the API and from the file; a day's, so that no test runs over the end of a minute."""
+    said = config(sim, keys=[{"name": "file", "env": "FILE_KEY", "budgets": ["2 requests/day"]}])
+    secret = "a-secret-of-the-file-0123456789"
+    async with serving(said, {"FILE_KEY": secret}) as served:
+        admin = await key(served, "admin", admin=True)
+        body = {"name": "two", "budgets": ["2requests/day", "100k tokens/day", "5usd/day"]}
+        made = (await ask(served, "POST", "/api/keys", body, admin)).json
+        assert made["budgets"] == ["2requests/day", "100000tokens/day", "5usd/day"]
+        for who in (bearer(made["key"]), bearer(secret)):
+            answers = [await ask(served, "POST", CHAT, SMALL, who) for _ in range(3)]
+            assert [answer.status for answer in answers] == [200, 200, 429]
+            assert [answer.headers["x-ratelimit-remaining-requests"] for answer in answers] == ["1", "0", "0"]
+            assert answers[2].error["code"] == "rate_limited"
+            assert 0 < int(answers[2].headers["retry-after"]) <= 86_400
+        wide = await ask(served, "PATCH", "/api/keys/two", {"budgets": ["9rpd", "1 token/hour"]}, admin)
+        assert wide.json["budgets"] == ["9requests/day", "1tokens/hour"]
+        refused = await ask(served, "POST", CHAT, SMALL, bearer(made["key"]))
+        assert refused.status == 429
+        assert "1 tokens an hour" in refused.error["message"]
+        assert (await ask(served, "POST", CHAT, SMALL, admin)).status == 200, "others are not bound by it"
+
+
 async def test_of_two_budgets_for_one_account_the_smaller_holds(
     sim: Simulator, config: Any, serving: Any, ask: Any
 ) -> None:

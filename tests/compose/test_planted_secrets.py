@@ -52,7 +52,8 @@ def said(sim: Simulator, config: Any) -> dict[str, Any]:
             "pager": {"type": "pagerduty", "key_env": "PAGER_KEY", "url": "http://127.0.0.1:9/x"},
         }
     }
-    made["keys"] = [{"name": "file", "env": "FILE_KEY", "old_env": "FILE_OLD", "admin": True, "budgets": ["9usd/day"]}]
+    file = {"name": "file", "env": "FILE_KEY", "old_env": "FILE_OLD", "role": "admin", "budgets": ["9usd/day"]}
+    made["keys"] = [file]
     for route in made["routes"].values():
         route["patience"] = 0
     made["log"] = {"level": "debug"}

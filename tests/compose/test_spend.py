@@ -83,7 +83,7 @@ async def test_an_admin_sees_what_every_team_and_project_spends(sim: Any, config
     async with serving(config(sim, keys="required")) as served:
         _, search = await made_key(served, "ranker", team="search", project="ranking")
         _, ads = await made_key(served, "bidder", team="ads")
-        _, boss = await made_key(served, "boss", admin=True)
+        _, boss = await made_key(served, "boss", role="admin")
         for headers in (search, search, ads, boss):
             await ask(served, "POST", "/v1/chat/completions", {"model": "small", **QUESTION}, headers)
         found = await counted(ask, served, "/api/spend?by=team,project&period=2d", 4, boss)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.core.budget import PERIODS, Period, Unit
 from pointsman.core.errors import InvalidRequest
+from pointsman.core.key import BudgetRow
 from pointsman.core.key_terms import Amount, Terms, read_amount, read_span
 from pointsman.core.key_view import amount_text
 
@@ -42,9 +45,10 @@ def test_whatever_is_written_is_read_or_refused(text: str) -> None:
             assert read(text)
 
 
-@given(limit=st.integers(1, 10**17), period=st.sampled_from(["day", "week", "month", "total"]))
-def test_a_budget_that_is_shown_can_be_given_again(limit: int, period: str) -> None:
-    assert read_amount(amount_text(limit, period)) == Amount(limit=limit, period=period)  # type: ignore[arg-type]
+@given(limit=st.integers(1, 10**17), period=st.sampled_from(PERIODS), unit=st.sampled_from(get_args(Unit)))
+def test_a_budget_that_is_shown_can_be_given_again(limit: int, period: Period, unit: Unit) -> None:
+    row = BudgetRow(id="", subject="", key="", created=0, limit=limit, unit=unit, period=period)
+    assert read_amount(amount_text(row)) == Amount(limit=limit, period=period, unit=unit)
 
 
 def test_terms_that_cannot_be_are_refused_where_they_are_made() -> None:
@@ -52,3 +56,7 @@ def test_terms_that_cannot_be_are_refused_where_they_are_made() -> None:
         Terms(budgets=(Amount(limit=1, period="day"), Amount(limit=2, period="day")))
     with pytest.raises(InvalidRequest, match="names no route"):
         Terms(allow=("a b",))
+    with pytest.raises(InvalidRequest, match="calls no model: `allow` limits nothing"):
+        Terms(role="viewer", allow=("auto",))
+    both = Terms(budgets=(Amount(limit=1, period="day"), Amount(limit=2, period="day", unit="requests")))
+    assert len(both.budgets) == 2, "of money and of requests: two things"

@@ -14,8 +14,8 @@ from msgspec import UNSET
 
 from pointsman.core.clock import Clock, Ids
 from pointsman.core.errors import InvalidRequest, NotFound, PointsmanError, StoreUnavailable
-from pointsman.core.key import BudgetRow, Former, KeyRow
-from pointsman.core.key_terms import Amount, Changes, Terms, check_label
+from pointsman.core.key import CALLING, BudgetRow, Former, KeyRow
+from pointsman.core.key_terms import Amount, Changes, Terms, check_label, check_use
 from pointsman.core.ports import Principal
 
 _log = logging.getLogger("pointsman")
@@ -27,6 +27,8 @@ _SECRET_CHARS = 40
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LONGEST = 256
 _NOTHING = Terms()
+_Holders = dict[bytes, tuple[Principal, int | None]]
+"""Who holds a secret, by its digest, and until when (nanoseconds since the epoch)."""
 
 
 class KeyStore(Protocol):
@@ -111,7 +113,8 @@ class KeyRing:
         self._rows: list[KeyRow] = []
         self._kept: tuple[BudgetRow, ...] = ()
         self._named: tuple[FileKey, ...] = ()
-        self._ring: dict[bytes, tuple[Principal, int | None]] = {}
+        self._ring: _Holders = {}
+        self._readers: _Holders = {}
         self._any = True  # until the store was read: fail closed
         self._on_budgets: Callable[[tuple[BudgetRow, ...]], None] = _nobody
         self.budgets: tuple[BudgetRow, ...] = ()
@@ -143,7 +146,7 @@ class KeyRing:
             self._put_up()
 
     def check(self, secret: str) -> Principal | None:
-        """The key's holder, or None if unknown, expired or revoked.
+        """The holder of a key that calls models, or None if unknown, expired or revoked.
 
         One SHA-256 and one look-up. That is enough for secrets of 238 random bits: nobody can guess them from their
         digests, so the slow hashes that protect people's passwords would only slow every call. The time of the
@@ -160,6 +163,14 @@ class KeyRing:
         if len(secret) > _LONGEST:
             return None
         found = self._ring.get(self._digest(secret))
+        if found is None:
+            return None
+        principal, expires = found
+        return None if expires is not None and self._clock.now() >= expires else principal
+
+    def reader(self, secret: str) -> Principal | None:
+        """Likewise the holder of a key that only reads. They are apart, so that no call asks what its key is for."""
+        found = self._readers.get(self._digest(secret)) if len(secret) <= _LONGEST else None
         if found is None:
             return None
         principal, expires = found
@@ -215,19 +226,20 @@ class KeyRing:
 
         Keys whose secrets would be the same are told apart by nobody; the configuration's comes last and counts.
         """
-        ring: dict[bytes, tuple[Principal, int | None]] = {}
+        holders: _Holders = {}
         for row in self._rows:
             if row.revoked is None:
                 holder = _holder(row)
                 ends = (row.expires,) if row.expires is not None else ()
                 for former in row.former:
-                    ring[bytes.fromhex(former.digest)] = holder, min((former.until, *ends))
-                ring[bytes.fromhex(row.digest)] = holder, row.expires
+                    holders[bytes.fromhex(former.digest)] = holder, min((former.until, *ends))
+                holders[bytes.fromhex(row.digest)] = holder, row.expires
         for one in self._named:
             for secret in one.secrets:
-                ring[self._digest(secret)] = _holder(one.row), None
+                holders[self._digest(secret)] = _holder(one.row), None
         self._tell_budgets()
-        self._ring = ring
+        self._ring = {digest: one for digest, one in holders.items() if one[0].role in CALLING}
+        self._readers = {digest: one for digest, one in holders.items() if one[0].role not in CALLING}
 
     def _tell_budgets(self) -> None:
         self.budgets = (*self._kept, *(budget for one in self._named for budget in one.budgets))
@@ -258,7 +270,7 @@ class KeyRing:
             project=terms.project.strip(),
             allow=terms.allow,
             parallel=terms.parallel,
-            admin=terms.admin,
+            role=terms.role,
         )
         self._store.add(row, self._budgets_of(row.id, terms.budgets, now))
         return NewKey(secret=secret, row=row)
@@ -293,6 +305,7 @@ class KeyRing:
         """
         now = self._clock.now()
         row = self._active(which)
+        check_use(row.role, changes)
         said = changes.budgets
         budgets = None if said is UNSET else self._budgets_of(row.id, said, now)
         self._demand(which, changed=self._store.edit(row.id, changes, budgets, now))
@@ -340,7 +353,13 @@ class KeyRing:
     def _budgets_of(self, key_id: str, amounts: Iterable[Amount], now: int) -> tuple[BudgetRow, ...]:
         rows = [
             BudgetRow(
-                id=self._ids.new(now), subject=key_id, limit=one.limit, period=one.period, key=key_id, created=now
+                id=self._ids.new(now),
+                subject=key_id,
+                unit=one.unit,
+                limit=one.limit,
+                period=one.period,
+                key=key_id,
+                created=now,
             )
             for one in amounts
         ]
@@ -363,7 +382,7 @@ def _holder(row: KeyRow) -> Principal:
         project=row.project,
         allow=row.allow,
         parallel=row.parallel,
-        admin=row.admin,
+        role=row.role,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,16 @@ from pointsman.cli.terminal import config_option, described, json_option, plain,
 if TYPE_CHECKING:
     from pointsman.access.keys import KeyRing, NewKey
     from pointsman.compose import House
-    from pointsman.core.key import KeyRow
+    from pointsman.core.key import KeyRow, Role
     from pointsman.core.key_terms import Amount
 
 _NEVER = "never"
 _ALL = "all"
 _NONE = "none"
+_ROLES = ("caller", "viewer", "metrics", "admin")
+"""As `core.key.ROLES`, which would take its time to import only to print a help text."""
+_BETWEEN = re.compile(r",(?![0-9]{3}(?![0-9]))|(?<![0-9]),")
+"""What stands between two budgets: a comma that stands for no thousands."""
 
 
 @click.group(
@@ -42,7 +47,8 @@ def command() -> None:
     help=described(
         "Make a key called NAME; its secret is shown once. Team and project are fixed then; the rest can be edited.",
         "pointsman keys create ci --expires 90d",
-        "pointsman keys create app --team search --allow auto,anthropic/* --budget 5usd/day",
+        "pointsman keys create app --team search --allow auto,anthropic/* --budget 5usd/day --budget 60rpm",
+        "pointsman keys create prometheus --role metrics",
     ),
 )
 @click.argument("name")
@@ -51,10 +57,20 @@ def command() -> None:
 @click.option(
     "--allow", "allow", metavar="NAME,…", multiple=True, help="Routes and models it may use; `*` is any text."
 )
-@click.option("--budget", "budgets", metavar="AMOUNT", multiple=True, help="What it may spend: 5usd/day, 100usd/month.")
-@click.option("--parallel", metavar="N", type=int, default=0, help="Calls at once in a process; 0 is no limit.")
+@click.option(
+    "--budget", "budgets", metavar="AMOUNT", multiple=True, help="What it may use: 5usd/day, 60requests/minute."
+)
+@click.option("--parallel", metavar="N", type=int, default=0, help="Calls at once, over all workers; 0 is no limit.")
 @click.option("--expires", metavar="TIME", help="How long it is good: 90 (days), 90d, 24h.")
-@click.option("--admin", is_flag=True, help="It may manage keys by the HTTP API, and see all calls.")
+@click.option(
+    "--role",
+    type=click.Choice(_ROLES),
+    metavar="ROLE",
+    default="caller",
+    show_default=True,
+    help="`caller`, `viewer` (sees all, does nothing), `metrics` (reads /metrics) or `admin` (sees all, manages keys).",
+)
+@click.option("--admin", is_flag=True, help="Short for --role admin.")
 @config_option
 @json_option
 def create(
@@ -65,6 +81,7 @@ def create(
     budgets: tuple[str, ...],
     parallel: int,
     expires: str | None,
+    role: Role,
     admin: bool,
     config: Path | None,
     as_json: bool,
@@ -73,12 +90,14 @@ def create(
     from pointsman.core.clock import SystemClock
     from pointsman.core.key_terms import Terms, read_span
 
+    if admin and role not in ("caller", "admin"):
+        raise click.UsageError(f"--admin is short for --role admin, and --role says {role}")
     terms = Terms(
         team=team,
         project=project,
         allow=_names(allow),
         parallel=parallel,
-        admin=admin,
+        role="admin" if admin else role,
         expires=SystemClock().now() + read_span(expires, "expires") if expires else None,
         budgets=_amounts(budgets),
     )
@@ -109,13 +128,21 @@ def list_(config: Path | None, as_json: bool) -> None:
         say_hint("`pointsman keys create NAME` makes one")
         return
     print_table(
-        ("NAME", "BEGINS", "STATE", "TEAM", "CREATED", "ID"),
+        ("NAME", "BEGINS", "STATE", "ROLE", "TEAM", "CREATED", "ID"),
         [
-            (plain(one["name"]), one["prefix"], one["state"], plain(one["team"]), one["created"] or "", one["id"])
+            (
+                plain(one["name"]),
+                one["prefix"],
+                one["state"],
+                one["role"],
+                plain(one["team"]),
+                one["created"] or "",
+                one["id"],
+            )
             for one in views
         ],
-        keep=frozenset({1, 2, 5}),
-        spare=(4, 3, 2),
+        keep=frozenset({1, 2, 3, 6}),
+        spare=(5, 4, 3, 2),
     )
 
 
@@ -146,8 +173,8 @@ def show(which: str, config: Path | None, as_json: bool) -> None:
 )
 @click.argument("which")
 @click.option("--allow", metavar="NAME,…", multiple=True, help="Routes and models it may use; `all` for every one.")
-@click.option("--budget", "budgets", metavar="AMOUNT", multiple=True, help="What it may spend; `none` for no budget.")
-@click.option("--parallel", metavar="N", type=int, help="Calls at once in a process; 0 is no limit.")
+@click.option("--budget", "budgets", metavar="AMOUNT", multiple=True, help="What it may use; `none` for no budget.")
+@click.option("--parallel", metavar="N", type=int, help="Calls at once, over all workers; 0 is no limit.")
 @click.option("--expires", metavar="TIME", help="How long it is good from now: 90d, 24h; or `never`.")
 @config_option
 @json_option
@@ -282,7 +309,7 @@ def _names(said: tuple[str, ...]) -> tuple[str, ...]:
 def _amounts(said: tuple[str, ...]) -> tuple[Amount, ...]:
     from pointsman.core.key_terms import read_amount
 
-    return tuple([read_amount(text) for one in said for text in one.split(",")])
+    return tuple([read_amount(text) for one in said for text in _BETWEEN.split(one)])
 
 
 def _until(said: str) -> int | None:

@@ -27,4 +27,4 @@ def budget(said: schema.Budget) -> Budget:
 def of_key(row: BudgetRow) -> Budget:
     """One that came with a key."""
     soft = 1.0 if row.soft is None else row.soft
-    return Budget(scope=row.scope, subject=row.subject, amount=row.limit, period=row.period, soft=soft)
+    return Budget(scope=row.scope, subject=row.subject, unit=row.unit, amount=row.limit, period=row.period, soft=soft)

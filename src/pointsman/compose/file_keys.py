@@ -37,7 +37,7 @@ def _key(said: schema.Key, env: Mapping[str, str]) -> FileKey:
         project=said.project,
         allow=said.allow,
         parallel=said.parallel,
-        admin=said.admin,
+        role=said.role,
     )
     return FileKey(row=row, secrets=secrets, budgets=_budgets(said, row.id))
 
@@ -47,7 +47,13 @@ def _budgets(said: schema.Key, key_id: str) -> tuple[BudgetRow, ...]:
     return tuple(
         [
             BudgetRow(
-                id=f"{key_id}/{one.period}", subject=key_id, limit=one.limit, period=one.period, key=key_id, created=0
+                id=f"{key_id}/{one.unit}/{one.period}",
+                subject=key_id,
+                unit=one.unit,
+                limit=one.limit,
+                period=one.period,
+                key=key_id,
+                created=0,
             )
             for one in amounts
         ]

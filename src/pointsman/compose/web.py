@@ -7,7 +7,7 @@ from pointsman.compose.state import HouseState
 from pointsman.core.call import Arrival
 from pointsman.core.errors import PointsmanError
 from pointsman.core.ports import Principal
-from pointsman.line.admit import admit
+from pointsman.line.admit import admit, identify
 from pointsman.server.admission import Rules
 from pointsman.server.app import App, Waiting
 from pointsman.server.cors import Cors
@@ -20,6 +20,7 @@ from pointsman.server.reading import Reading
 from pointsman.server.responses import StoredResponses
 from pointsman.server.surfaces import data_path, gemini_path, models, opaque
 from pointsman.server.table import Handler, Table
+from pointsman.server.tenants import reader
 from pointsman.server.users import Users
 from pointsman.wire.model_lists import list_writers
 from pointsman.wire.port import Spoken
@@ -78,15 +79,19 @@ def waiting(house: House) -> Waiting:
 def table(house: House, state: HouseState) -> Table:
     """The table of paths; what needs a key asks for one itself."""
 
-    def admitted(arrival: Arrival) -> Principal:
+    def caller(arrival: Arrival) -> Principal:
         return admit(house.line.parts, arrival)
 
-    every, one = models(state, list_writers(), admitted)
-    reading = Reading(house.questions, admitted, house.pieces.clock, house.budgets)
-    health = Health(state, admitted)
-    stored = StoredResponses(house.pieces.responses, admitted, lambda: house.loaded.config.responses.store)
-    keys = KeyPaths(house.pieces.keys, admitted, house.pieces.clock)
-    users = Users(house.forget_user, admitted)
+    def anybody(arrival: Arrival) -> Principal:
+        return identify(house.line.parts, arrival)
+
+    sees = reader(anybody)
+    every, one = models(state, list_writers(), sees)
+    reading = Reading(house.questions, sees, house.pieces.clock, house.budgets)
+    health = Health(state, anybody)
+    stored = StoredResponses(house.pieces.responses, caller, lambda: house.loaded.config.responses.store)
+    keys = KeyPaths(house.pieces.keys, sees, house.pieces.clock)
+    users = Users(house.forget_user, sees)
     files = Files("pointsman.dashboard", house.loaded.config.server.root_path)
     gemini = gemini_path(lambda: house.line, house.dialects.gemini)
     return Table(

@@ -14,7 +14,7 @@ from pointsman.config.schema import AlertChannel, Budget, Config, Key, Model, Pr
 from pointsman.config.secret import looks_secret
 from pointsman.core.budget import parse_limit
 from pointsman.core.errors import InvalidRequest
-from pointsman.core.key_terms import check_budgets, read_amount
+from pointsman.core.key_terms import check_budgets, check_use, read_amount
 
 _WEIGHED = frozenset({"weighted", "least_busy", "sticky"})
 _NOT_PARAMS = frozenset({"model", "messages", "prompt", "stream", "stream_options"})
@@ -289,8 +289,9 @@ class CrossCheck:
                 self._add((*path, "name"), f"two keys are called `{one.name}`", "give each a name of its own")
             try:
                 check_budgets([read_amount(text) for text in one.budgets if text])
+                check_use(one.role, one)
             except InvalidRequest as error:
-                self._add((*path, "budgets"), error.message, error.hint)
+                self._add((*path, error.param or "budgets"), error.message, error.hint)
 
     def _has_provider(self, name: str) -> bool:
         return name in self._written["providers"] or self._known.providers is None or name in self._known.providers

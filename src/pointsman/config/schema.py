@@ -49,6 +49,7 @@ from pointsman.config.values import (
     Words,
 )
 from pointsman.core.advice import AlertKind
+from pointsman.core.key import Role
 from pointsman.core.model import Credentials, ParamPolicy, Tier
 
 
@@ -553,9 +554,17 @@ class Key(_Section, frozen=True, kw_only=True):
         tuple[Allowed, ...],
         Meta(description="Routes and models that it may use, with `*` for any text; all without it."),
     ] = ()
-    parallel: Annotated[CountOrNone, Meta(description="Calls at once in a process; 0 is no limit.")] = 0
-    budgets: Annotated[tuple[Limit, ...], Meta(description="What it may spend: `[5usd/day, 100usd/month]`.")] = ()
-    admin: Annotated[bool, Meta(description="Whether it may manage keys and see what all others do.")] = False
+    parallel: Annotated[CountOrNone, Meta(description="Calls at once, over all workers; 0 is no limit.")] = 0
+    budgets: Annotated[
+        tuple[Limit, ...], Meta(description="What it may use: `[5usd/day, 60requests/minute, 100k tokens/minute]`.")
+    ] = ()
+    role: Annotated[
+        Role,
+        Meta(
+            description="`caller` calls models and sees its own calls; `admin` also sees everybody's and manages keys; "
+            "`viewer` sees what an admin sees and does nothing; `metrics` reads `/metrics` alone."
+        ),
+    ] = "caller"
 
 
 class Keys(_Section, frozen=True, kw_only=True):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import msgspec
 
-from pointsman.core.budget import Period, Scope
+from pointsman.core.budget import Period, Scope, Unit
 from pointsman.core.scope import Allow
 
 FILE_IDS = "file:"
 """Ids of keys that stand in the configuration begin so; the name follows, so that they last while secrets change."""
+Role = Literal["caller", "viewer", "metrics", "admin"]
+"""What a key is for: `caller` calls models and sees its own calls; `admin` does so too, sees everybody's and manages
+keys; `viewer` sees what an admin sees, and does nothing; `metrics` reads `/metrics` alone."""
+ROLES: tuple[Role, ...] = get_args(Role)
+CALLING: frozenset[Role] = frozenset({"caller", "admin"})
+"""Roles whose keys call models."""
 
 
 class Former(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +38,8 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
         created, expires, revoked: nanoseconds since the epoch; None is never.
         team, project: who pays; fixed when the key is made, empty for none.
         allow: what it may use, see `core.scope`.
-        parallel: calls at once in one process; 0 is no limit.
-        admin: whether it may manage keys and see what all others do.
+        parallel: calls at once in one gateway, over all of its workers; 0 is no limit.
+        role: what it is for; fixed when the key is made.
         former: secrets before this one that are not over yet, or were when this was read.
     """
 
@@ -46,7 +54,7 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     project: str = ""
     allow: Allow = ()
     parallel: int = 0
-    admin: bool = False
+    role: Role = "caller"
     former: tuple[Former, ...] = ()
 
     def active(self, now: int) -> bool:
@@ -61,7 +69,7 @@ class BudgetRow(msgspec.Struct, frozen=True, kw_only=True):
         id: of the budget.
         scope: what it limits: `key`.
         subject: who exactly: the key's id.
-        limit: nano-dollars.
+        limit: nano-dollars, tokens or requests: which, `unit` says.
         period: how long they last.
         soft: share of it from which on the cheapest goes first; None is the default's.
         key: id of the key that it came with.
@@ -75,5 +83,6 @@ class BudgetRow(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     created: int
     scope: Scope = "key"
+    unit: Unit = "usd"
     soft: float | None = None
     ended: int | None = None

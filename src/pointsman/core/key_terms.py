@@ -1,6 +1,6 @@
 """What is agreed on with a key when it is made or changed, and how people write it. Pure.
 
-The command line, the HTTP API and the configuration read the same words: `5usd/day`, `90d`, `24h`.
+The command line, the HTTP API and the configuration read the same words: `5usd/day`, `60requests/minute`, `90d`, `24h`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from pointsman.core.budget import Period, parse_limit
+from pointsman.core.budget import Period, Unit, every, parse_limit
 from pointsman.core.errors import InvalidRequest
+from pointsman.core.key import CALLING, ROLES, Role
 from pointsman.core.scope import MOST, PATTERN, Allow
 
 _SECOND = 1_000_000_000
@@ -23,10 +24,11 @@ MOST_PARALLEL = 1_000_000
 
 
 class Amount(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit of money: nano-dollars in each period."""
+    """A limit of money (nano-dollars), tokens or requests in each period."""
 
     limit: int
     period: Period
+    unit: Unit = "usd"
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +42,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     project: str = ""
     allow: Allow = ()
     parallel: int = 0
-    admin: bool = False
+    role: Role = "caller"
     expires: int | None = None
     budgets: tuple[Amount, ...] = ()
 
@@ -51,10 +53,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         check_allow(self.allow)
         check_parallel(self.parallel)
         check_budgets(self.budgets)
+        check_role(self.role)
+        check_use(self.role, self)
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a key is to change; `UNSET` stays as it is. Team, project and who is an admin never change."""
+    """What of a key is to change; `UNSET` stays as it is. Team, project and role never change."""
 
     allow: Allow | msgspec.UnsetType = msgspec.UNSET
     parallel: int | msgspec.UnsetType = msgspec.UNSET
@@ -98,28 +102,44 @@ def check_parallel(parallel: int) -> None:
 
 
 def check_budgets(budgets: Iterable[Amount]) -> None:
-    """Refuse two budgets of one period: the smaller one would be the only one."""
-    periods = [one.period for one in budgets]
-    for period in periods:
-        if periods.count(period) > 1:
-            raise InvalidRequest(f"there are two budgets for each {period}", param="budgets", hint="keep the smaller")
+    """Refuse two budgets of one unit and period: the smaller one would be the only one."""
+    kinds = [(one.unit, one.period) for one in budgets]
+    for unit, period in kinds:
+        if kinds.count((unit, period)) > 1:
+            what = f"there are two budgets of {unit} {every(period)}"
+            raise InvalidRequest(what, param="budgets", hint="keep the smaller")
+
+
+def check_role(role: str) -> None:
+    """Refuse what is no role."""
+    if role not in ROLES:
+        raise InvalidRequest(f"`role` is one of {', '.join(ROLES)}; not {role[:40]!r}", param="role")
+
+
+def check_use(role: Role, said: object) -> None:
+    """Refuse limits on calls for a key that makes none: whoever says them takes them for limits on what it sees."""
+    if role in CALLING:
+        return
+    for name in ("allow", "parallel", "budgets", "team", "project"):
+        if getattr(said, name, None):
+            hint = f"leave `{name}` out; a {role} key sees the whole gateway, or make a key of the role caller"
+            raise InvalidRequest(
+                f"a key of the role {role} calls no model: `{name}` limits nothing", param=name, hint=hint
+            )
 
 
 def read_amount(text: str) -> Amount:
-    """A budget as people write it: `5usd/day`, `$0.50/week`, `100usd/month`; `100usd` is for good.
+    """A budget as people write it: `5usd/day`, `100requests/minute`, `100k tokens/hour`; `100usd` is for good.
 
     Raises:
-        InvalidRequest: it is none, or none of money.
+        InvalidRequest: it is none.
     """
     try:
         limit, unit, period = parse_limit(text)
     except ValueError as error:
         message, _, hint = str(error).partition("; ")
         raise InvalidRequest(message, param="budgets", hint=hint) from None
-    if unit != "usd":
-        hint = f"the configuration limits them: `budgets: [{{key: NAME, limit: {text.strip()[:60]}}}]`"
-        raise InvalidRequest(f"a key's budget is of money, not of {unit}", param="budgets", hint=hint)
-    return Amount(limit=limit, period=period)
+    return Amount(limit=limit, period=period, unit=unit)
 
 
 def read_span(text: str | int, name: str, *, unit: str = "d", least: int = 1) -> int:

@@ -24,8 +24,8 @@ def key_view(row: KeyRow, budgets: Iterable[BudgetRow], now: int) -> dict[str, A
         "project": row.project,
         "allow": list(row.allow),
         "parallel": row.parallel,
-        "admin": row.admin,
-        "budgets": [amount_text(one.limit, one.period) for one in budgets],
+        "role": row.role,
+        "budgets": [amount_text(one) for one in budgets],
         "created": day(row.created) if row.created else None,
         "expires": day(row.expires) if row.expires else None,
         "former": [{"prefix": one.prefix, "until": day(one.until)} for one in row.former if one.until > now],
@@ -39,9 +39,9 @@ def state_of(row: KeyRow, now: int) -> str:
     return "active" if row.active(now) else "expired"
 
 
-def amount_text(limit: int, period: str) -> str:
-    """A budget (nano-dollars) as it is written."""
-    return f"{usd_text(limit)}usd/{period}"
+def amount_text(one: BudgetRow) -> str:
+    """A budget as it is written: `5usd/day`, `100requests/minute`."""
+    return f"{usd_text(one.limit) if one.unit == 'usd' else one.limit}{one.unit}/{one.period}"
 
 
 def day(nanos: int) -> str:

@@ -13,12 +13,15 @@ from typing import Protocol
 import msgspec
 
 from pointsman.core.kept import KeptResponse
+from pointsman.core.key import Role
 from pointsman.core.model import TimeLimits
 from pointsman.core.outcome import Outcome
 from pointsman.core.scope import Allow
 
 STOPPING = "the gateway stops"
 """Why a call's task is cancelled at the end of the time that a stop leaves it: its caller is there, and to be told."""
+
+_OVERSEERS: frozenset[Role] = frozenset({"admin", "viewer"})
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Header lines in order; names in lower case."""
@@ -163,12 +166,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     project: str = ""
     allow: Allow = ()
     parallel: int = 0
-    admin: bool = False
+    role: Role = "caller"
 
     @property
     def sees(self) -> str:
-        """The id of the key whose calls it sees; empty: everybody's, as an admin, or where there are no keys."""
-        return "" if self.admin else self.id
+        """The id of the key whose calls it sees; empty: everybody's, as an admin or a viewer, or without keys."""
+        return "" if self.role in _OVERSEERS else self.id
 
 
 NOBODY = Principal()
@@ -184,7 +187,11 @@ class Keys(Protocol):
         ...
 
     def check(self, secret: str) -> Principal | None:
-        """The key's holder, or None if unknown, expired or revoked. In memory; microseconds."""
+        """The holder of a key that calls models; None if unknown, expired or revoked. In memory; microseconds."""
+        ...
+
+    def reader(self, secret: str) -> Principal | None:
+        """Likewise the holder of a key that only reads, and may call no model."""
         ...
 
 

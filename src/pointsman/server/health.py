@@ -10,7 +10,7 @@ from pointsman.core.errors import NotFound
 from pointsman.core.ports import Principal, Reply
 from pointsman.core.scope import Allow
 from pointsman.server.reading import send
-from pointsman.server.tenants import overseer
+from pointsman.server.tenants import reader, scraper
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _LIVE = b'{"status":"ok"}'
@@ -48,8 +48,8 @@ class Health:
 
     def __init__(self, state: State, admit: Callable[[Arrival], Principal]) -> None:
         self._state = state
-        self._admit = admit
-        self._oversees = overseer(admit)
+        self._sees = reader(admit)
+        self._scrapes = scraper(admit)
 
     async def live(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /health`: the process answers."""
@@ -66,8 +66,8 @@ class Health:
             await reply.whole(503, (_JSON, (b"retry-after", b"1")), b'{"status":"%b"}' % lacks.encode())
 
     async def metrics(self, arrival: Arrival, reply: Reply) -> None:
-        """`GET /metrics`: an admin's, where there are keys."""
-        self._oversees(arrival)
+        """`GET /metrics`: for keys of the roles metrics, viewer and admin, where there are keys."""
+        self._scrapes(arrival)
         await reply.whole(200, (_TEXT,), await self._state.metrics())
 
     async def own_metrics(self, arrival: Arrival, reply: Reply) -> None:
@@ -77,6 +77,6 @@ class Health:
         await reply.whole(200, (_TEXT,), self._state.own_metrics())
 
     async def status(self, arrival: Arrival, reply: Reply) -> None:
-        """`GET /api/status`: the whole of it for an admin; for an ordinary key what is about itself."""
-        principal = self._admit(arrival)
+        """`GET /api/status`: the whole of it for admins and viewers; for an ordinary key what is about itself."""
+        principal = self._sees(arrival)
         await send(reply, self._state.status_for(principal.allow) if principal.sees else self._state.status())

@@ -1,4 +1,4 @@
-"""`/api/keys`: keys are listed, made, changed, rotated and revoked by whoever has an admin key.
+"""`/api/keys`: keys are made, changed, rotated and revoked by whoever has an admin key; viewers see them too.
 
 Every secret is in one answer alone, the one to the request that made it. What is done is in the log, by ids.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock
 from pointsman.core.errors import InvalidJson, InvalidRequest, MethodNotAllowed, NotFound
-from pointsman.core.key import BudgetRow, KeyRow
+from pointsman.core.key import BudgetRow, KeyRow, Role
 from pointsman.core.key_terms import Changes, Terms, read_amount, read_span
 from pointsman.core.key_view import key_view
 from pointsman.core.ports import Principal, Reply
@@ -87,7 +87,7 @@ class _New(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     project: str = ""
     allow: tuple[str, ...] = ()
     parallel: int = 0
-    admin: bool = False
+    role: str = "caller"
     expires: str | int | None = None
     budgets: tuple[str, ...] = ()
 
@@ -136,7 +136,7 @@ class KeyPaths:
             project=said.project,
             allow=said.allow,
             parallel=said.parallel,
-            admin=said.admin,
+            role=cast("Role", said.role),  # `Terms` looks at it
             expires=self._until(said.expires),
             budgets=tuple([read_amount(one) for one in said.budgets]),
         )

@@ -1,7 +1,7 @@
 """The reading API behind the first page, `pointsman logs` and anybody else: JSON over the ledger.
 
-Where keys are demanded, a key sees its own calls only, an admin key everybody's. Questions block on the database, so
-each runs in a thread, a few at a time.
+Where keys are demanded, a key sees its own calls only, an admin or a viewer everybody's. Questions block on the
+database, so each runs in a thread, a few at a time.
 """
 
 from __future__ import annotations

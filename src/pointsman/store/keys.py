@@ -22,7 +22,7 @@ from pointsman.store.location import file_id, locate
 from pointsman.store.migrations import migrate
 
 _Result = TypeVar("_Result")
-_COLUMNS = "id, name, prefix, digest, created_ns, expires_ns, revoked_ns, team, project, allow, parallel, admin"
+_COLUMNS = "id, name, prefix, digest, created_ns, expires_ns, revoked_ns, team, project, allow, parallel, role"
 _OWN = len(_COLUMNS.split(", "))
 # One statement: a key between two secrets is never seen with neither.
 _LOAD = (
@@ -30,7 +30,7 @@ _LOAD = (
     "former.until_ns FROM keys LEFT JOIN former_secrets AS former ON former.key_id = keys.id "
     "ORDER BY keys.created_ns, keys.id, former.until_ns"
 )
-_BUDGET = "id, scope, subject, limit_nanousd, period, soft, key_id, created_ns, ended_ns"
+_BUDGET = "id, scope, subject, unit, amount, period, soft, key_id, created_ns, ended_ns"
 _ALLOW = msgspec.json.Decoder(Allow)
 
 
@@ -225,7 +225,7 @@ def _key(rows: Sequence[tuple[Any, ...]]) -> KeyRow:
         project=row[8],
         allow=_ALLOW.decode(row[9]),
         parallel=row[10],
-        admin=bool(row[11]),
+        role=row[11],
         former=tuple([Former(digest=a, prefix=b, until=c) for a, b, c in (one[_OWN:] for one in rows) if a]),
     )
 
@@ -233,7 +233,7 @@ def _key(rows: Sequence[tuple[Any, ...]]) -> KeyRow:
 def _values(row: KeyRow) -> tuple[Any, ...]:
     times = (row.created, row.expires, row.revoked)
     allow = msgspec.json.encode(row.allow).decode()
-    return (row.id, row.name, row.prefix, row.digest, *times, row.team, row.project, allow, row.parallel, row.admin)
+    return (row.id, row.name, row.prefix, row.digest, *times, row.team, row.project, allow, row.parallel, row.role)
 
 
 def _budget(row: tuple[Any, ...]) -> BudgetRow:
@@ -241,14 +241,16 @@ def _budget(row: tuple[Any, ...]) -> BudgetRow:
         id=row[0],
         scope=row[1],
         subject=row[2],
-        limit=row[3],
-        period=row[4],
-        soft=row[5],
-        key=row[6],
-        created=row[7],
-        ended=row[8],
+        unit=row[3],
+        limit=row[4],
+        period=row[5],
+        soft=row[6],
+        key=row[7],
+        created=row[8],
+        ended=row[9],
     )
 
 
 def _budget_values(one: BudgetRow) -> tuple[Any, ...]:
-    return (one.id, one.scope, one.subject, one.limit, one.period, one.soft, one.key, one.created, one.ended)
+    said = (one.id, one.scope, one.subject, one.unit, one.limit, one.period)
+    return (*said, one.soft, one.key, one.created, one.ended)

@@ -263,6 +263,14 @@ CREATE TABLE allowances (
     "CREATE INDEX allowances_end ON allowances (end_ns)",
 )
 
+_ROLES = (
+    "ALTER TABLE keys ADD COLUMN role TEXT NOT NULL DEFAULT 'caller'",
+    "UPDATE keys SET role = 'admin' WHERE admin",
+    "ALTER TABLE keys DROP COLUMN admin",
+    "ALTER TABLE budgets RENAME COLUMN limit_nanousd TO amount",
+    "ALTER TABLE budgets ADD COLUMN unit TEXT NOT NULL DEFAULT 'usd'",
+)
+
 MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (1, "calls, attempts, plans, contents, keys", _FIRST),
     (2, "the order in which calls are written", _ORDER),
@@ -274,6 +282,7 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (8, "what attempts were for, and the prices that they were billed by", _PRICES),
     (9, "teams and projects, what keys may do, budgets", _TENANTS),
     (10, "what is granted and spent of budgets", _ALLOWANCES),
+    (11, "roles of keys, and their budgets of tokens and requests", _ROLES),
 )
 """Number, what it brings, statements."""
 

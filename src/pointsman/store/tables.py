@@ -208,7 +208,7 @@ keys = Table(
     _said("project"),
     _said("allow", "[]"),
     Column("parallel", BigInteger, nullable=False, server_default=text("0")),
-    Column("admin", Boolean, nullable=False, server_default=text("FALSE")),
+    _said("role", "caller"),
     UniqueConstraint("digest"),
 )
 
@@ -227,12 +227,13 @@ budgets = Table(
     _id("id", key=True),
     _text("scope"),
     _text("subject"),
-    _int("limit_nanousd", null=False),
+    _int("amount", null=False),
     _text("period"),
     Column("soft", DOUBLE_PRECISION),
     _text("key_id"),
     _int("created_ns", null=False),
     _int("ended_ns"),
+    _said("unit", "usd"),
 )
 
 health_events = Table(
