@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from harness import Running
 
@@ -21,6 +25,23 @@ def children(pid: int) -> list[int]:
 def both_serve(up: Running) -> bool:
     pids = children(up.process.pid)
     return len(pids) == 2 and all(worker_serves(pid) for pid in pids)
+
+
+def ask_worker(
+    pid: int, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    """One request to this worker and no other, over the socket on which the others ask it."""
+    connection = http.client.HTTPConnection("localhost", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(socket_of(pid)))
+    try:
+        connection.request(
+            method, path, json.dumps(body).encode(), {"content-type": "application/json", **(headers or {})}
+        )
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 def worker_serves(pid: int) -> bool:
