@@ -70,6 +70,7 @@ def test_a_rotated_key_says_until_when_the_old_one_is_good(invoke: Any, lab: Any
     ("arguments", "word"),
     [
         (("--allow", "a b"), "names no route"),
+        (("--expires", ""), "length of time"),
         (("--budget", "much"), "not a limit"),
         (("--expires", "soon"), "length of time"),
         (("--parallel", "-1"), "whole number"),
@@ -81,6 +82,13 @@ def test_what_is_no_key_is_refused_and_not_made(invoke: Any, lab: Any, arguments
     assert (said.code, said.out) == (1, "")
     assert word in said.err
     assert json.loads(invoke("keys", "list", "--json").out) == []
+
+
+def test_nothing_after_allow_opens_nothing_and_all_is_everything(invoke: Any, lab: Any) -> None:
+    """As of a script whose variable is not set."""
+    assert invoke("keys", "create", "app", "--allow", "").code == 2
+    assert made(invoke, "--allow", "all")["allow"] == []
+    assert invoke("keys", "edit", "app", "--allow", " , ").code == 2
 
 
 def test_a_name_that_leads_nowhere_is_said(invoke: Any, lab: Any) -> None:

@@ -334,8 +334,15 @@ class KeyRing:
 
     def budgets_of(self, key_id: str) -> tuple[BudgetRow, ...]:
         """The budgets of a key that are in force."""
+        return tuple(self.every_budget().get(key_id, ()))
+
+    def every_budget(self) -> dict[str, list[BudgetRow]]:
+        """The budgets of all keys that are in force, by the key's id; asked once, however many keys there are."""
         named = (budget for one in self._named for budget in one.budgets)
-        return tuple([one for one in (*self._store.budgets(), *named) if one.key == key_id])
+        found: dict[str, list[BudgetRow]] = {}
+        for one in (*self._store.budgets(), *named):
+            found.setdefault(one.key, []).append(one)
+        return found
 
     def _active(self, which: str) -> KeyRow:
         for one in self._named:

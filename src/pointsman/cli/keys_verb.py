@@ -98,7 +98,7 @@ def create(
         allow=_names(allow),
         parallel=parallel,
         role="admin" if admin else role,
-        expires=SystemClock().now() + read_span(expires, "expires") if expires else None,
+        expires=SystemClock().now() + read_span(expires, "expires") if expires is not None else None,
         budgets=_amounts(budgets),
     )
     with _house(config) as house:
@@ -117,9 +117,13 @@ def create(
 @json_option
 def list_(config: Path | None, as_json: bool) -> None:
     """List keys."""
+    from pointsman.core.clock import SystemClock
+    from pointsman.core.key_view import key_view
+
     with _house(config) as house:
         ring = house.pieces.keys
-        views = [_view(ring, row) for row in ring.list()]
+        budgets = ring.every_budget()
+        views = [key_view(row, budgets.get(row.id, ()), SystemClock().now()) for row in ring.list()]
     if as_json:
         print_json(views)
         return
@@ -195,7 +199,7 @@ def edit(
     if not allow and not budgets and parallel is None and expires is None:
         raise click.UsageError("nothing is to change: give --allow, --budget, --parallel or --expires")
     changes = Changes(
-        allow=UNSET if not allow else () if allow == (_ALL,) else _names(allow),
+        allow=UNSET if not allow else _names(allow),
         parallel=UNSET if parallel is None else parallel,
         expires=UNSET if expires is None else _until(expires),
         budgets=UNSET if not budgets else () if budgets == (_NONE,) else _amounts(budgets),
@@ -303,7 +307,10 @@ def _said(name: str, value: Any) -> str:
 
 
 def _names(said: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple([name.strip() for one in said for name in one.split(",") if name.strip()])
+    names = tuple([name.strip() for one in said for name in one.split(",") if name.strip()])
+    if said and not names:  # a variable that is not set, perhaps: nothing said would be everything
+        raise click.UsageError(f"--allow names nothing; write `{_ALL}` for every route and model")
+    return () if names == (_ALL,) else names
 
 
 def _amounts(said: tuple[str, ...]) -> tuple[Amount, ...]:

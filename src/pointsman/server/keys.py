@@ -76,6 +76,10 @@ class Keeper(Protocol):
         """One of them."""
         ...
 
+    def every_budget(self) -> dict[str, list[BudgetRow]]:
+        """Those of all keys, by the key's id."""
+        ...
+
     def budgets_of(self, key_id: str) -> tuple[BudgetRow, ...]:
         """Those in force that came with it."""
         ...
@@ -123,7 +127,8 @@ class KeyPaths:
         self._sees(arrival)
 
         def ask() -> list[dict[str, Any]]:
-            return [self._view(row) for row in self._keeper.list()]
+            budgets, now = self._keeper.every_budget(), self._clock.now()
+            return [key_view(row, budgets.get(row.id, ()), now) for row in self._keeper.list()]
 
         await _send(reply, {"keys": await asyncio.to_thread(ask)})
 
