@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -336,12 +336,12 @@ class KeyRing:
         """The budgets of a key that are in force."""
         return tuple(self.every_budget().get(key_id, ()))
 
-    def every_budget(self) -> dict[str, list[BudgetRow]]:
+    def every_budget(self) -> Mapping[str, Sequence[BudgetRow]]:
         """The budgets of all keys that are in force, by the key's id; asked once, however many keys there are."""
         named = (budget for one in self._named for budget in one.budgets)
-        found: dict[str, list[BudgetRow]] = {}
+        found: dict[str, tuple[BudgetRow, ...]] = {}
         for one in (*self._store.budgets(), *named):
-            found.setdefault(one.key, []).append(one)
+            found[one.key] = (*found.get(one.key, ()), one)
         return found
 
     def _active(self, which: str) -> KeyRow:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
@@ -76,7 +76,7 @@ class Keeper(Protocol):
         """One of them."""
         ...
 
-    def every_budget(self) -> dict[str, list[BudgetRow]]:
+    def every_budget(self) -> Mapping[str, Sequence[BudgetRow]]:
         """Those of all keys, by the key's id."""
         ...
 
