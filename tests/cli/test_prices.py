@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import datetime as dt
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -12,8 +15,11 @@ import pytest
 from pointsman.catalog.document import encode
 from pointsman.catalog.shipped import shipped_models
 from pointsman.cli import fetching
+from pointsman.core.clock import SystemClock
 from pointsman.core.errors import ConfigError, UpstreamError
 from pointsman.core.model import TimeLimits
+
+TODAY = dt.datetime.now(tz=dt.UTC).date().isoformat()
 
 
 class Web(http.server.BaseHTTPRequestHandler):
@@ -71,6 +77,55 @@ def test_a_catalogue_price_with_its_source(invoke, lab):
     assert value["price"]["input"] == "3"
     assert value["source"].startswith("genai-prices")
     assert value["tiers"][0]["above"] == 200000
+
+
+EVERY = """\
+  many: {provider: lab, model: sim-1, price: {input: 1.25, output: 10, cached_input: 0.125, request: 0.001,
+    fees: {web_search: 0.01}, above: {200000: {input: 2.5}}, hours: {"00:00-08:00": {input: 0.5}},
+    services: {flex: {factor: 0.5}}}}
+"""
+
+
+def test_every_service_length_and_hour_with_its_source_and_what_is_charged_now(invoke, lab, monkeypatch):
+    path = Path(lab)
+    path.write_text(path.read_text(encoding="utf-8").replace("routes:\n", f"{EVERY}routes:\n"), encoding="utf-8")
+    for hour, charged in ((7, "$0.50"), (8, "$1.25")):
+        monkeypatch.setattr(SystemClock, "now", lambda _self, hour=hour: hour * 3_600 * 10**9)
+        said = invoke("prices", "show", "many")
+        assert f"charged now, at {hour:02}:00 UTC, up to 200,000 input tokens, served as standard" in said.out
+        assert f"  input            {charged} per million tokens\n" in said.out
+    assert "  request          $0.001 each\n  web search       $0.01 each\n" in said.out
+    rows = [re.split(r"  +", line) for line in said.out.splitlines() if line.startswith(("standard", "flex"))]
+    assert [row[:3] for row in rows] == [
+        [service, length, hours]
+        for service in ("standard", "flex")
+        for hours in ("other", "00:00-08:00")
+        for length in ("up to 200,000", "above 200,000")
+    ]
+    assert [row[-5:] for row in rows if "now" in row][2] == ["0.625", "0.0625", "5.00", "-", "configuration"]
+    assert "served in any other way it costs as `standard`" in said.err
+    shown = json.loads(invoke("prices", "show", "many", "--json").out)[0]["prices"]
+    assert [(one["service"], one["above"], one["input"]) for one in shown if one["now"]] == [
+        ("standard", None, "1.25"), ("standard", 200000, "2.5"), ("flex", None, "0.625"), ("flex", 200000, "1.25")
+    ]  # fmt: skip
+    assert {one["fees"]["web_search"] for one in shown} == {"0.01"}
+
+
+def test_a_service_names_its_own_page_at_every_length_and_what_is_announced_is_told(invoke, lab):
+    shown = json.loads(invoke("prices", "show", "anthropic/claude-sonnet-4-5", "--json").out)[0]
+    batch = [one for one in shown["prices"] if one["service"] == "batch"]
+    assert len(batch) == 2
+    assert all(one["source"].startswith("https://platform.claude.com/") for one in batch)
+    assert shown["other_services"] == "unpriced"
+    row = next(one for one in shipped_models().models_of("google") if one.prices and one.prices[-1].since > TODAY)
+    assert f"announced, from {row.prices[-1].since} on" in invoke("prices", "show", f"google/{row.id}").out
+
+
+def test_units_that_no_call_is_billed_by_are_for_the_record(invoke, lab):
+    said = invoke("prices", "show", "openai/whisper-1").out
+    assert "unpriced" in said
+    assert "audio_hours $0.36" in said
+    assert "not billed by token" not in invoke("prices", "show", "openai/gpt-5").out, "its searches are billed"
 
 
 def test_a_bare_name_lists_every_provider(invoke, lab):

@@ -8,6 +8,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from importlib import resources
 
 import pytest
@@ -101,6 +102,12 @@ def test_calls_appear_and_one_opens_with_its_decision(browser, served):
     assert re.search(r"small at lab\s+answered\s+\$0\.15 in, \$0\.6 out per million", said)
     assert "openai/gpt-5 credentials: $OPENAI_API_KEY is not set" in said
     assert "Overloaded" in said
+    assert re.search(r"1\. answer: broken at lab\s+not billed: it brought nothing\s+\$0", said)
+    booked = served.json(f"/api/calls/{made}")["attempts"][-1]
+    for line in booked["bill"]["lines"]:
+        usd = {"input": "0.15", "output": "0.6"}[line["kind"]]
+        assert re.search(rf"{line['kind']}\s+{line['count']}\s+\${usd} per million\s+\$0\.0000\d+", said)
+    assert re.search(rf"Total\s+\${Decimal(booked['cost']).scaleb(-9).normalize():f}", said)
     assert page.run("location.hash") == f"#call={made}"
     assert page.run("document.activeElement.id") == "panel-title"
     page.press("Escape")

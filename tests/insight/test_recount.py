@@ -58,6 +58,12 @@ def test_an_old_call_keeps_its_price_and_its_parts(kept):
     assert (answer.usage, found.call.usage) == (USED, USED)
     assert (hedge.purpose, hedge.usage.service, hedge.cost_details) == ("hedge", "flex", {"input": 3, "output": 1})
     assert (failed.cost_details, unpriced.cost_details) == (None, None)
+    assert [one.bill.state for one in found.attempts] == ["billed", "billed", "not_billed", "unpriced"]
+    assert [(line.kind, line.count, line.price) for line in answer.bill.lines] == [
+        ("input", 68, 1_501), ("cache_read", 33, 1_501), ("output", 7, 2_500), ("web_search", 2, 10_000_000),
+        ("container", 1, None),
+    ]  # fmt: skip
+    assert (hedge.bill.service, hedge.bill.since) == ("flex", "2026-11-01"), "a service has none of its own"
     assert hedge.price_digest == answer.price_digest == failed.price_digest != ""
     assert unpriced.price_digest == ""
 

@@ -25,6 +25,8 @@ _OTHER_KINDS = {
 """Kinds of tokens under the feed's names for them."""
 _BY_THOUSAND = {"web_searches_kcount": "web_search", "storage_searches_kcount": "file_search"}
 """What the feed prices by the thousand, to its name in `core.usage.Usage.fees`."""
+BILLED_UNITS = frozenset((*_OTHER_KINDS, *_BY_THOUSAND))
+"""What of `FilePrice.other` an answer is billed by; the rest is for the record."""
 _TIERS: dict[str, Tier] = {tier: tier for tier in get_args(Tier)}
 _NO_QUOTAS = Quotas()
 
@@ -113,6 +115,14 @@ def full_price(prices: tuple[FilePrice, ...], sources: dict[str, Source], day: s
     return msgspec.structs.replace(base, hours=tuple(hours))
 
 
+def _announced(prices: tuple[FilePrice, ...], sources: dict[str, Source], day: str) -> Iterator[Price]:
+    """The prices of any hour of later days, the nearest first."""
+    for one in sorted((each for each in prices if each.since > day and not each.hours), key=lambda each: each.since):
+        price = _tiered(one, sources)
+        if price is not None:
+            yield price
+
+
 def _tiered(price: FilePrice, sources: dict[str, Source]) -> Price | None:
     base = compile_price(price, sources)
     if base is None or not price.tiers:
@@ -159,6 +169,7 @@ def compile_model(model: FileModel, asked: str, owner: ProviderRow, sources: dic
         otherwise = compile_price(always, sources) if always and hours else None
         full = full_price(model.prices, sources, day)
         full = None if full is None else with_services(full, owner, model.id, day)
+        announced = tuple(_announced(model.prices, sources, day))
     except ValueError as error:
         raise ConfigError(f"catalogue: {owner.name}/{model.id}: {error}") from None
     return ModelRow(
@@ -182,6 +193,7 @@ def compile_model(model: FileModel, asked: str, owner: ProviderRow, sources: dic
         otherwise=otherwise,
         other_prices=price.other if price else {},
         full=full,
+        announced=announced,
         deprecated=model.deprecated,
         retires=model.retires,
         replaced_by=model.replaced_by,

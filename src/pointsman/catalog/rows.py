@@ -236,6 +236,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
         hours: prices of certain hours, where it depends on them; `otherwise` is that of all other hours.
         other_prices: what is billed in other units than tokens.
         full: the price with all that a bill needs: tiers, hours, services and fees; None where `price` is.
+        announced: whole prices that will hold from a later day on, the nearest first; see their `since`.
         deprecated, retires, replaced_by: the end, where announced; `retires` is an ISO date.
     """
 
@@ -260,6 +261,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     otherwise: Price | None = None
     other_prices: dict[str, str] = {}
     full: Price | None = None
+    announced: tuple[Price, ...] = ()
     deprecated: bool = False
     retires: str = ""
     replaced_by: str = ""

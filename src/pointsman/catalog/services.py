@@ -75,12 +75,23 @@ def _times(picos: int, factor: Decimal) -> int:
 def _served(price: Price, row: ServicePrice) -> Price:
     source = f"{row.source} ({row.date})"
     if row.factor:
-        return replace(times(price, amount(row.factor)), source=source, since=row.since)
+        return _sourced(times(price, amount(row.factor)), source, row.since)
     kinds = {name: picos_per_token(amount(text)) for name, text in row.prices.items() if name in TOKENS}
     if not {"input", "output"} <= kinds.keys():
         raise ValueError(f"service {row.name} has no price for input and output")
     kinds |= {"request": price.request}
     return replace(msgspec.convert(kinds, Price), fees=price.fees, source=source, since=row.since)
+
+
+def _sourced(price: Price, source: str, since: str) -> Price:
+    """A price that stands on a page of its own, whatever its length and hour."""
+    return replace(
+        price,
+        source=source,
+        since=since,
+        tiers=tuple((above, _sourced(one, source, since)) for above, one in price.tiers),
+        hours=tuple((start, end, _sourced(one, source, since)) for start, end, one in price.hours),
+    )
 
 
 def _with_fees(price: Price, fees: tuple[tuple[str, int], ...]) -> Price:

@@ -44,8 +44,8 @@ def row(call: CallRow) -> tuple[str, ...]:
     )
 
 
-def whole(found: CallDetail) -> Iterator[str]:
-    """One call in full."""
+def head(found: CallDetail) -> Iterator[str]:
+    """One call and its decision, without its attempts."""
     call = found.call
     yield f"{paint(call.id, 'bold')}  {paint(call.status, _STATUS[call.status])}  HTTP {call.http_status}"
     yield from _pairs(
@@ -56,7 +56,7 @@ def whole(found: CallDetail) -> Iterator[str]:
         ("error", plain(f"{call.error}: {call.detail}") if call.error else ""),
         ("time", _times(call.duration, call.first_byte) + f", {figures.seconds(call.overhead)} of it in the gateway"),
         ("tokens", _tokens(call.usage)),
-        ("cost", "" if call.usage is None else _cost(call.cost, call.usage)),
+        ("cost", "" if call.usage is None else _cost(call.cost, _roughest(found))),
         ("finish", plain(call.finish)),
         ("answer id", plain(call.answer_id)),
         ("key", plain(call.key)),
@@ -68,6 +68,11 @@ def whole(found: CallDetail) -> Iterator[str]:
         yield ""
         yield from _decided(found.decision, call.dialect)
     yield ""
+
+
+def whole(found: CallDetail) -> Iterator[str]:
+    """One call in full."""
+    yield from head(found)
     yield paint("attempts", "dim") if found.attempts else paint("no attempts: nothing was sent", "dim")
     for attempt in found.attempts:
         yield _attempt(attempt)
@@ -78,6 +83,11 @@ def whole(found: CallDetail) -> Iterator[str]:
             yield ""
             yield paint(name, "dim")
             yield plain(text.decode("utf-8", "replace"))
+
+
+def _roughest(found: CallDetail) -> Usage | None:
+    """What the cost of a call stands on: where that of one attempt is estimated, so is the sum."""
+    return next((one.usage for one in found.attempts if one.usage and one.usage.estimated), found.call.usage)
 
 
 def _decided(decision: Decision, dialect: str) -> Iterator[str]:

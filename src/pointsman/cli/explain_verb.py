@@ -1,7 +1,8 @@
-"""`pointsman explain`: the plan for a request; nothing is sent, nothing is written."""
+"""`pointsman explain`: the plan for a request, or what an old call cost and why; sends and writes nothing."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -14,6 +15,7 @@ from pointsman.cli.terminal import (
     paint,
     plain,
     print_json,
+    say_hint,
     say_warning,
 )
 
@@ -21,15 +23,17 @@ if TYPE_CHECKING:
     from pointsman.core.plan import Plan, Stands, Step
 
 _HELP = described(
-    "Say which model a request would go to, why, what follows if that fails, and which models were left out. Sends "
-    "nothing and writes nothing.",
+    "Say which model a request would go to, why, what follows if that fails, and which models were left out. With the "
+    "ID of a call instead (as `logs` shows it, or its beginning): how that was decided, and what its cost is made of, "
+    "part by part, at the prices that it was billed by. Sends nothing and writes nothing.",
     'pointsman explain "Prove that the square root of 2 is irrational"',
     "pointsman explain --body request.json --json",
+    "pointsman explain 01m809p6p60mfv",
 )
 
 
-@click.command("explain", help=_HELP, short_help="Say which model a request would go to, and why; sends nothing.")
-@click.argument("question", required=False)
+@click.command("explain", help=_HELP, short_help="Say which model a request would go to, or what a call cost, and why.")
+@click.argument("question", required=False, metavar="[QUESTION | ID]")
 @click.option("-m", "--model", default="auto", show_default=True, help="Route, model or provider/model.")
 @click.option("--body", type=click.File("rb"), metavar="FILE", help="A whole request as JSON; `-` is standard input.")
 @config_option
@@ -37,7 +41,11 @@ _HELP = described(
 def command(question: str | None, model: str, body: BinaryIO | None, config: Path | None, as_json: bool) -> None:
     """Explain."""
     from pointsman.cli.houses import looked
+    from pointsman.cli.one_call import named
 
+    if question is not None and body is None and named(question):
+        _call(question, config, as_json=as_json)
+        return
     request = body.read() if body is not None else _request(question, model)
     plan = looked(config).explain(request)
     if as_json:
@@ -54,6 +62,39 @@ def command(question: str | None, model: str, body: BinaryIO | None, config: Pat
         print(paint(line, "dim") if state == "dropped" else line)
     for warning in plan.warnings:
         say_warning(warning)
+
+
+def _call(which: str, config: Path | None, *, as_json: bool) -> None:
+    """What an old call cost, and why."""
+    from pointsman.cli import calls, explained
+    from pointsman.cli.one_call import one_call
+    from pointsman.cli.table import print_table
+    from pointsman.compose import build
+    from pointsman.config.load import store_url
+    from pointsman.store.location import locate
+
+    house = build(config)
+    place = locate(store_url(house.loaded.config, house.pieces.env))
+    missing = place.engine == "sqlite" and not Path(place.path).exists()
+    with closing(house.questions()) as questions:
+        found = one_call(None if missing else questions, which)
+    if as_json:
+        print_json(explained.view(found))
+        return
+    for line in calls.head(found):
+        print(line)
+    if found.attempts:
+        print(paint("cost", "dim"))
+        print_table(
+            explained.HEAD, explained.rows(found), right=explained.RIGHT, keep=explained.KEPT, spare=explained.SPARE
+        )
+        print()
+        print(paint("billed by", "dim"))
+        print("\n".join(explained.prices(found)))
+    else:
+        print("nothing was sent, so it cost nothing")
+    for note in explained.notes(found):
+        say_hint(note)
 
 
 def _name(step: Step) -> str:

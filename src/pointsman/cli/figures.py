@@ -11,6 +11,15 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 _STEP = 1024
 _MS = 1_000_000
+_KINDS = {
+    "cache_read": "cached input",
+    "cache_write_1h": "cache write, 1 h",
+    "input_audio": "audio input",
+    "cache_audio": "cached audio",
+    "output_audio": "audio output",
+    "input_image": "image input",
+    "output_image": "image output",
+}
 
 
 def price(per_million: Decimal | None) -> str:
@@ -24,6 +33,28 @@ def price(per_million: Decimal | None) -> str:
     return f"{whole}.{rest:0<2}"
 
 
+def kind(name: str) -> str:
+    """What is billed, by its name for people: `cached input` for `cache_read`."""
+    return _KINDS.get(name, name.replace("_", " "))
+
+
+def per_million(picos: int) -> str:
+    """Pico-dollars for a token, as dollars for a million."""
+    from pointsman.core.money import usd_per_million
+
+    return f"${price(usd_per_million(picos))} per million"
+
+
+def each(picos: int) -> str:
+    """Pico-dollars for a piece, as dollars."""
+    return f"${price(Decimal(picos).scaleb(-12))} each"
+
+
+def clock(minute: int) -> str:
+    """A minute of the day: `16:30`; the end of a day is `24:00`."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
 def cost(nanos: int | None) -> str:
     """Nano-dollars as dollars; None is unpriced."""
     if nanos is None:
@@ -31,6 +62,11 @@ def cost(nanos: int | None) -> str:
     from pointsman.core.money import usd_text
 
     return f"${usd_text(nanos)}"
+
+
+def decimals(nanos: int) -> int:
+    """How many decimals show an amount of nano-dollars in full, in US dollars."""
+    return len(f"{nanos % _NANO:09d}".rstrip("0"))
 
 
 def seconds(nanos: int | None) -> str:

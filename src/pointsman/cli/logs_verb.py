@@ -126,17 +126,9 @@ def _list(rows: list[CallRow], none: str, *, as_json: bool, late: bool) -> None:
 
 def _one(questions: Questions, which: str, *, missing: bool, as_json: bool) -> None:
     from pointsman.cli import calls
-    from pointsman.core.errors import NotFound
-    from pointsman.insight.answers import Filters
+    from pointsman.cli.one_call import one_call
 
-    found = None if missing else questions.call(which) or questions.by_answer_id(which)
-    if found is None and not missing:
-        near = questions.calls(2, filters=Filters(id_prefix=which.lower()))
-        if len(near) > 1:
-            raise NotFound(f"several calls begin with `{which}`", hint="give more of the id")
-        found = questions.call(near[0].id) if near else None
-    if found is None:
-        raise NotFound(f"there is no call `{which}`", hint="`pointsman logs` lists the recent ones")
+    found = one_call(None if missing else questions, which)
     if as_json:
         print_json(found)
     else:

@@ -24,6 +24,7 @@ from pointsman.cli.terminal import (
 if TYPE_CHECKING:
     from pointsman.catalog.document import Document
     from pointsman.catalog.update import Report
+    from pointsman.cli.pricing import Priced
     from pointsman.compose import House
 
 
@@ -42,8 +43,9 @@ def command() -> None:
 @command.command(
     "show",
     help=described(
-        "Show the price of MODEL, per kind of token, with its source and date; of a rented machine also what it has "
-        "cost this month, and what calls were booked at. MODEL is a configured name, `provider/model` of "
+        "Show the prices of MODEL: what is charged now, by kind of token and by the piece; each service (flex, batch, "
+        "priority …), length of input and hour, with source and date; and what is announced. Of a rented machine also "
+        "what it has cost this month, and what calls were booked at. MODEL is a configured name, `provider/model` of "
         "any provider in the catalogue, or a bare name, for which every provider that has a price is listed.",
         "pointsman prices show anthropic/claude-sonnet-4-5",
     ),
@@ -64,16 +66,32 @@ def show(model: str, config: Path | None, as_json: bool) -> None:
         near = house.pieces.catalog.nearest(model)
         hint = f"did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else "write `provider/model`"
         raise NotFound(f"no model `{model}` in the configuration or the catalogue; it would be unpriced", hint=hint)
+    now = house.pieces.clock.now()
     if as_json:
         rent = {} if rented is None else {"rent": renting.view(rented)}
-        print_json([{**pricing.view(one), **rent} for one in found])
+        print_json([{**pricing.view(one, now), **rent} for one in found])
         return
     if len(found) > 1:
         print_table(pricing.HEAD, [pricing.row(one) for one in found], right=frozenset({1, 2, 3}), keep=frozenset({0}))
         say_hint(f"`pointsman prices show {found[0].name}` shows one of them in full")
         return
-    for line in (*pricing.whole(found[0]), *(() if rented is None else renting.lines(rented))):
+    for line in (*pricing.whole(found[0], now), *(() if rented is None else renting.lines(rented))):
         print(line)
+    _all_prices(found[0], now)
+
+
+def _all_prices(found: Priced, now: int) -> None:
+    """Every service, length and hour, where there is more than one price."""
+    from pointsman.cli import pricing
+
+    every = pricing.all_prices(found, now)
+    if every is None:
+        return
+    head, rows, right = every
+    print()
+    print(paint("all prices, US dollars per million tokens", "dim"))
+    print_table(head, rows, right=right, keep=frozenset(range(len(head) - 1)))
+    say_hint(pricing.others(found))
 
 
 @command.command(

@@ -8,15 +8,14 @@ from typing import Any
 import msgspec
 
 from pointsman.catalog import ModelRow
-from pointsman.cli import figures
+from pointsman.catalog.compiling import BILLED_UNITS
+from pointsman.cli import figures, price_table
 from pointsman.cli.terminal import paint, plain
 from pointsman.compose import House
 from pointsman.core.model import Price
 from pointsman.core.money import usd_per_million
 
 HEAD = ("MODEL", "IN", "OUT", "CACHED", "SOURCE")
-_KINDS = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "output", "reasoning", "output_audio")
-_PICOS_PER_USD = 10**12
 
 
 class Priced(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,66 +57,81 @@ def row(one: Priced) -> tuple[str, ...]:
     )
 
 
-def whole(one: Priced) -> Iterator[str]:
-    """All that is known of a model's price."""
+def whole(one: Priced, at: int) -> Iterator[str]:
+    """All that is known of a model's price; `at` (nanoseconds since the epoch) is when it would be charged."""
     yield paint(plain(one.name), "bold")
-    if one.price is None:
+    price = one.price
+    if price is None:
         yield "  unpriced: what it costs is not known here, which does not mean that it is free"
     else:
-        yield from _lines(one.price)
-        since = f", since {one.price.since}" if one.price.since else ""
-        yield f"  {'source':<16} {plain(one.price.source)}{since}"
+        yield from _now(price, at)
     if one.row is None:
         return
-    for tier in one.row.tiers:
-        yield paint(f"  above {tier.above:,} input tokens", "dim")
-        yield from _lines(tier.price)
-    for hours in one.row.hours:
-        yield paint(f"  from {_clock(hours.start)} to {_clock(hours.end)} UTC", "dim")
-        yield from _lines(hours.price)
-    for unit, amount in one.row.other_prices.items():
-        yield f"  {plain(unit):<16} {plain(amount)} (not billed by token; not in a call's cost)"
+    for later in one.row.announced:
+        yield paint(f"  announced, from {later.since} on", "dim")
+        yield from price_table.lines(later)
+    if units := _unbilled(one):
+        said = ", ".join(f"{unit} ${amount}" for unit, amount in units.items())
+        yield plain(f"  {'other units':<16} {said}: for the record, no call is billed by them")
     if one.row.retires:
         heir = f", replaced by {one.row.replaced_by}" if one.row.replaced_by else ""
         yield plain(f"  {'retires':<16} {one.row.retires}{heir}")
 
 
-def view(one: Priced) -> dict[str, Any]:
+def _now(price: Price, at: int) -> Iterator[str]:
+    """What is charged for a short request that is served as usual."""
+    now = price_table.current(price, at)
+    terms = [f"at {figures.moment(at)[11:16]} UTC"] if price.hours else []
+    terms += [f"up to {now.price.tiers[0][0]:,} input tokens"] if now.price.tiers else []
+    terms += [f"served as {price_table.USUAL}"] if price.services else []
+    if terms:
+        yield paint(f"  charged now, {', '.join(terms)}", "dim")
+    yield from price_table.lines(now.price)
+    since = now.price.since or price.since
+    yield f"  {'source':<16} {plain(now.price.source or price.source)}" + (f", since {since}" if since else "")
+
+
+def all_prices(one: Priced, at: int) -> tuple[tuple[str, ...], list[tuple[str, ...]], frozenset[int]] | None:
+    """The table of every service, length and hour; None where there is but one price."""
+    found = [] if one.price is None else price_table.variants(one.price, at)
+    return price_table.table(found, one.price) if one.price is not None and len(found) > 1 else None
+
+
+def others(one: Priced) -> str:
+    """What is charged for a service that is not listed."""
+    if one.price is None:
+        return ""
+    if one.price.flat:
+        return "served in any other way it costs as `standard`"
+    return "served in any way that is not listed it is unpriced"
+
+
+def view(one: Priced, at: int) -> dict[str, Any]:
     """As plain data; US dollars per million tokens as text, exact."""
-    found = one.row
+    price = one.price
+    found = [] if price is None else [price_table.view(each, price) for each in price_table.variants(price, at)]
+    usual = [each for each in found if each["service"] == price_table.USUAL]
     return {
         "name": one.name,
-        "price": None if one.price is None else _view(one.price),
-        "source": one.price.source if one.price else None,
-        "since": (one.price.since or None) if one.price else None,
-        "tiers": [{"above": tier.above, **_view(tier.price)} for tier in found.tiers] if found else [],
-        "hours": [{"from": _clock(h.start), "to": _clock(h.end), **_view(h.price)} for h in found.hours]
-        if found
+        "price": None if price is None else price_table.kinds_of(price_table.current(price, at).price),
+        "source": price.source if price else None,
+        "since": (price.since or None) if price else None,
+        "tiers": [each for each in usual if each["above"] is not None and each["hours"] is None],
+        "hours": [each for each in usual if each["hours"] is not None and each["above"] is None],
+        "prices": found,
+        "other_services": None if price is None else "as standard" if price.flat else "unpriced",
+        "announced": [{"since": each.since, **price_table.kinds_of(each)} for each in one.row.announced]
+        if one.row
         else [],
-        "other": found.other_prices if found else {},
+        "other": _unbilled(one),
     }
 
 
 def _of(found: ModelRow) -> Priced:
-    return Priced(name=f"{found.provider}/{found.id}", price=found.price, row=found)
+    return Priced(name=f"{found.provider}/{found.id}", price=found.full, row=found)
 
 
-def _view(price: Price) -> dict[str, str]:
-    said = {kind: getattr(price, kind) for kind in _KINDS}
-    found = {kind: f"{usd_per_million(picos):f}" for kind, picos in said.items() if picos is not None}
-    if price.request:
-        found["request"] = f"{price.request / _PICOS_PER_USD:f}"
-    return found
-
-
-def _lines(price: Price) -> Iterator[str]:
-    for kind in _KINDS:
-        picos = getattr(price, kind)
-        if picos is not None:
-            yield f"  {kind.replace('_', ' '):<16} ${figures.price(usd_per_million(picos))} per million tokens"
-    if price.request:
-        yield f"  {'request':<16} ${price.request / _PICOS_PER_USD:f} each"
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"
+def _unbilled(one: Priced) -> dict[str, str]:
+    """US dollars for units in which the catalogue has a price and no answer is billed."""
+    every = {} if one.row is None else one.row.other_prices
+    return {unit: usd for unit, usd in every.items() if unit not in BILLED_UNITS}

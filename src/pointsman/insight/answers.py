@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pointsman.core.billed import Billed
 from pointsman.core.outcome import Form, Purpose, Status
 from pointsman.core.plan import Dropped, Needs
 from pointsman.core.usage import Fees, Usage
@@ -101,6 +102,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
             that table.
         cost_details: nano-dollars by kind, which add up to `cost`; None where it was not billed by its tokens.
         unpriced: what was used besides and has no price: it is not in `cost`.
+        bill: the same line by line, with counts and prices, and how it stands in the books.
     """
 
     number: int
@@ -121,6 +123,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     price_digest: str = ""
     cost_details: dict[str, int] | None = None
     unpriced: Fees = ()
+    bill: Billed = Billed(state="unknown")
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

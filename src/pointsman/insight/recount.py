@@ -8,8 +8,9 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
+from pointsman.core.billed import Billed
 from pointsman.core.model import Price
-from pointsman.core.usage import Fees, Usage
+from pointsman.core.usage import Fees
 from pointsman.store.tables import prices
 
 _PRICE = msgspec.json.Decoder(Price)
@@ -24,15 +25,9 @@ def prices_of(connection: Connection, digests: Iterable[str | None]) -> dict[str
     return {digest: _PRICE.decode(text) for digest, text in rows}
 
 
-def parts_of(
-    price: Price | None, usage: Usage | None, started: int, booked: int | None
-) -> tuple[dict[str, int] | None, Fees]:
-    """Nano-dollars by kind, and what has no price; None where they do not add up to what was booked.
-
-    That is so where an attempt was not billed by its tokens: it failed, or only counted. `started` is when it was sent,
-    in nanoseconds since the epoch, `booked` is in nano-dollars.
-    """
-    bill = None if price is None or usage is None else price.bill(usage, started)
-    if bill is None or bill.total != booked:
+def parts_of(bill: Billed) -> tuple[dict[str, int] | None, Fees]:
+    """Nano-dollars by kind, and what has no price; None where an attempt has no lines, or they are not known."""
+    if bill.state != "billed":
         return None, ()
-    return bill.nanos, bill.unpriced
+    costs = {line.kind: line.cost for line in bill.lines if line.cost is not None and line.price}
+    return costs, tuple((line.kind, line.count) for line in bill.lines if line.price is None)

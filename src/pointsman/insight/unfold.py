@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy.engine import RowMapping as Row
 
+from pointsman.core.billed import billed
 from pointsman.core.model import Ability, Price
 from pointsman.core.plan import Dropped, Needs
 from pointsman.core.usage import Usage
@@ -52,7 +53,8 @@ def call_row(row: Row) -> CallRow:
 def attempt_row(row: Row, price: Price | None) -> AttemptRow:
     """A row of `attempts`, with the price that it names."""
     usage = usage_of(row)
-    cost_details, unpriced = parts_of(price, usage, row["started_ns"], row["cost_nanousd"])
+    bill = billed(price, usage, row["started_ns"], row["cost_nanousd"], failed=bool(row["error"]))
+    cost_details, unpriced = parts_of(bill)
     return AttemptRow(
         number=row["number"],
         provider=row["provider"],
@@ -72,6 +74,7 @@ def attempt_row(row: Row, price: Price | None) -> AttemptRow:
         price_digest=row["price_digest"] or "",
         cost_details=cost_details,
         unpriced=unpriced,
+        bill=bill,
     )
 
 

@@ -1,5 +1,6 @@
 // One call with its decision: what was planned, what was left out, what was tried, what it cost.
 
+import { bill } from "./bill.js";
 import { copyButton, el } from "./dom.js";
 import { cost, duration, exactMoney, moment, perMillion, tokens, whole } from "./format.js";
 
@@ -17,9 +18,10 @@ export function sections({ call, attempts, decision, needs }) {
   return [
     el("p", { class: "command" }, el("code", {}, call.id), copyButton(call.id, "Copy the call’s id")),
     call.error ? el("p", { class: `notice ${kind}` }, el("b", {}, call.error), ` ${call.detail}`) : null,
-    facts(about(call, needs)),
+    facts(about(call, needs, attempts)),
     ...(decision ? plan(decision, attempts, call.dialect) : [note("It ended before there was a plan.", "p")]),
     ...tried(attempts),
+    ...bill(call, attempts),
     ...(needs ? [el("h3", {}, "What the request needs"), facts(wanted(needs))] : []),
   ];
 }
@@ -30,8 +32,8 @@ function facts(pairs) {
   return el("dl", { class: "facts" }, said.map(pair));
 }
 
-function about(call, needs) {
-  const price = cost(call);
+function about(call, needs, attempts) {
+  const price = cost(call, attempts);
   const at = moment(call.started);
   const there = call.upstream === call.model ? "" : `, there ${call.upstream}`;
   return [

@@ -34,6 +34,25 @@ export function money(nanos) {
 /** US dollars per million tokens from pico-dollars per token. */
 export const perMillion = (picos) => exactMoney(BigInt(picos) * 1000n);
 
+/** US dollars for a piece from pico-dollars, all decimals: `$0.01`. */
+export function each(picos) {
+  const rest = String(BigInt(picos) % (NANOS * 1000n)).padStart(12, "0").replace(/0+$/, "");
+  return `$${count.format(BigInt(picos) / (NANOS * 1000n))}${rest && "."}${rest}`;
+}
+
+/** How many decimals show an amount in full. */
+export const decimals = (nanos) => String(BigInt(nanos) % NANOS).padStart(9, "0").replace(/0+$/, "").length;
+
+/** An amount with so many decimals, so that points stand below each other: `$0.0000410`. */
+export function costIn(nanos, places) {
+  const amount = BigInt(nanos);
+  const rest = String(amount % NANOS).padStart(9, "0").slice(0, places);
+  return `$${count.format(amount / NANOS)}${rest && "."}${rest}`;
+}
+
+/** A minute of the day: `16:30`. */
+export const clockOf = (minute) => `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
+
 export const whole = (value) => count.format(value);
 
 /** A duration: `0.48 ms`, `27 ms`, `1.11 s`, `3 min 20 s`. */
@@ -66,10 +85,10 @@ export function moment(nanos) {
   return { text: today ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`, iso: date.toISOString() };
 }
 
-/** What a call or attempt cost, in words that never take unpriced for free. */
-export function cost(row) {
+/** What a call or attempt cost, in words that never take unpriced for free; of a call also by its `attempts`. */
+export function cost(row, attempts = []) {
   if (row.cost !== null) {
-    const about = row.usage?.estimated ? "≈" : "";
+    const about = [row, ...attempts].some((one) => one.usage?.estimated) ? "≈" : "";
     const why = about ? ", on tokens counted here: the provider stated none" : " in full";
     return { text: about + money(row.cost), title: exactMoney(row.cost) + why };
   }
