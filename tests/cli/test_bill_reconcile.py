@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pointsman import Gateway
+from stating import provider
 
 CALLS = 30
 PRICES = {"small": (Decimal("0.15"), Decimal("0.60")), "large": (Decimal(5), Decimal(25))}
@@ -81,6 +82,39 @@ def test_each_wrong_row_is_named_and_the_exit_code_says_it(answers, command, fol
     assert "above 1 %" in said.err
     lenient = command("reconcile", path, "--provider", "lab", "--period", "2d", "--tolerance", "100%")
     assert lenient.code == 0
+
+
+def test_drift_is_told_once_through_the_channels_of_alerts_and_so_is_its_end(answers, invoke, folder, lab):
+    wrong = write(folder / "wrong.csv", activity(answers, {7: "1.5"}))
+    right = write(folder / "right.csv", activity(answers))
+    rest = ("--provider", "lab", "--period", "2d", "--alert")
+    none = invoke("reconcile", wrong, *rest)
+    assert none.code == 1
+    assert "nobody was told" in none.err
+    with provider({}) as (url, bodies):
+        before = Path(lab).read_text(encoding="utf-8")
+        hook = f"type: webhook, url: '{url}'"
+        channels = f"own: {{{hook}}}, duty: {{{hook}, kinds: [route_down]}}"
+        Path(lab).write_text(f"{before}alerts: {{channels: {{{channels}}}}}\n", encoding="utf-8")
+        assert invoke("reconcile", right, *rest).code == 0
+        assert bodies == []
+        assert "told own: the bill of lab" in invoke("reconcile", wrong, *rest).err
+        assert invoke("reconcile", wrong, *rest).code == 1
+        assert invoke("reconcile", right, *rest).code == 0
+        assert invoke("reconcile", right, *rest).code == 0
+    assert [(one["kind"], one["state"], one["subject"], one["severity"]) for one in bodies] == [
+        ("reconciliation_drift", "firing", "lab", "warning"),
+        ("reconciliation_drift", "reminder", "lab", "warning"),
+        ("reconciliation_drift", "resolved", "lab", "info"),
+    ]
+    first, again, end = bodies
+    assert first["since"] == again["since"] == end["since"]
+    assert first["details"]["drift"] > first["details"]["tolerance"] == 0.01
+    assert (first["details"]["model"], first["details"]["differences"]) == ("sim-1", 1)
+    assert "above 1 %; most of it at sim-1" in first["summary"]
+    unreached = invoke("reconcile", wrong, *rest)
+    assert unreached.code == 1
+    assert "the alert did not reach the channel own" in unreached.err
 
 
 def test_a_file_or_command_line_that_cannot_be_used_is_two(lab, command, folder):

@@ -18,7 +18,7 @@ from pointsman.core.errors import PointsmanError
 VERBS = {
     "serve": "Serve on the configured address (the default verb).",
     "ask": "Ask a question and print the answer.",
-    "explain": "Say which model a request would go to, and why; sends nothing.",
+    "explain": "Say which model a request would go to, or what a call cost, and why.",
     "models": "List routes, models and providers.",
     "check": "Check the configuration.",
     "status": "Show how the providers are, as a running gateway knows it.",

@@ -14,7 +14,7 @@ from pointsman.core.clock import Clock
 from pointsman.core.errors import NotFound
 from pointsman.core.money import NANOS_PER_USD
 from pointsman.core.ports import Carrier
-from pointsman.observe.alerts.alert import Alert, MoneyRules, Thresholds, nanos
+from pointsman.observe.alerts.alert import Alert, Kind, MoneyRules, Thresholds, nanos
 from pointsman.observe.alerts.channel import Channel, Web
 from pointsman.observe.alerts.courier import Addressee, Count, Courier
 from pointsman.observe.alerts.engine import Alerts
@@ -48,6 +48,7 @@ class Alerting:
         self._claims = claims
         self._hold = nanos(_TOLD_SECONDS)
         self._courier = Courier(count, claim=self._claim)
+        self._kinds: tuple[Kind, ...] = ()
         self._task: asyncio.Task[None] | None = None
         self.engine = Alerts(self._courier.put)
         self.spending = Spending(self.engine)
@@ -55,6 +56,7 @@ class Alerting:
     def configure(self, said: Said, routes: Iterable[str], priced: Mapping[str, bool]) -> None:
         """Put a configuration in force; what is under way goes on. `priced`: which models have a price."""
         rules = thresholds_of(said)
+        self._kinds = rules.kinds
         self.engine.configure(rules, routes)
         self.spending.configure(rules.money, priced, self._clock.now())
         self._hold = nanos(min(_TOLD_SECONDS, said.reminder / 2))
@@ -88,6 +90,16 @@ class Alerting:
         """See `courier.Claim`: that a trouble lasts is the same news as that it began."""
         state = "firing" if alert.state == "reminder" else alert.state
         return await self._claims.take(f"{alert.kind} {alert.subject}", state, alert.at, self._hold)
+
+    async def send(self, alert: Alert) -> dict[str, str]:
+        """Tell one alert now, outside of the engine, to every channel that takes its kind; each is tried once.
+
+        Returns by channel why it was not taken, empty if it was; no channels where the kind is not wanted.
+        """
+        courier = self._courier
+        names = tuple(courier.addressed(alert)) if alert.kind in self._kinds else ()
+        said = await asyncio.gather(*(courier.once(name, alert) for name in names))
+        return dict(zip(names, said, strict=True))
 
     async def test(self, only: str = "") -> dict[str, str]:
         """Send a test to every channel, or to one; for each why it was not taken, empty if it was.

@@ -513,7 +513,8 @@ class Alerts(_Section, frozen=True, kw_only=True):
             description="Which there are. `breaker_open`: a model is not asked for now. `provider_down`: none of its "
             "models in use is. `route_down`: nobody could answer. `failover_rate`: too many calls leave the primary. "
             "`spend_rate`, `spend_forecast`, `call_cost`, `budget_used`: see the limits below. `unpriced_model`: one "
-            "without a price is used. `price_change`: a model in use has another price."
+            "without a price is used. `price_change`: a model in use has another price. `reconciliation_drift`: "
+            "`pointsman reconcile --alert` found a bill that the ledger does not bear out."
         ),
     ] = _ALL_KINDS
     failover_share: Annotated[

@@ -15,6 +15,7 @@ AlertKind = Literal[
     "unpriced_model",
     "price_change",
     "budget_used",
+    "reconciliation_drift",
 ]
 """What people can be told of by an alert."""
 

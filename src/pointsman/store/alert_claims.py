@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from typing import NamedTuple
 
 from pointsman.core.clock import Clock
 from pointsman.core.errors import InternalError, StoreUnavailable
@@ -18,6 +19,16 @@ _TAKE = (
     "state = excluded.state, node = excluded.node, at_ns = excluded.at_ns "
     "WHERE alerts_told.state <> excluded.state OR alerts_told.at_ns <= ? OR alerts_told.node = excluded.node"
 )
+
+
+_TOLD = "SELECT state, at_ns FROM alerts_told WHERE name = ?"
+
+
+class Told(NamedTuple):
+    """What was told last of a trouble, and when, in nanoseconds since the epoch."""
+
+    state: str
+    at: int
 
 
 class AlertClaims:
@@ -47,6 +58,29 @@ class AlertClaims:
             why = str(error) or "too slow"
             _log.warning("whether others have told of %s is not known, so it is told: %s", name, why)
             return True
+
+    async def told(self, name: str) -> Told | None:
+        """What was told last of `name`, by whomever; None where that is nothing, or is not known."""
+
+        def work(database: Database) -> Told | None:
+            rows = database.rows(database.sql(_TOLD), (name,))
+            return Told(*rows[0]) if rows else None
+
+        def ask() -> Told | None:
+            with self._lock:
+                return self._link.use(work)
+
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.to_thread(ask)
+        except (StoreUnavailable, InternalError, TimeoutError) as error:
+            _log.warning("what was told of %s is not known: %s", name, str(error) or "too slow")
+            return None
+
+    def disconnect(self) -> None:
+        """This process ends, and what it told stays."""
+        with self._lock:
+            self._link.close()
 
     def close(self) -> None:
         """This process ends: what it told of may be told again by the next."""

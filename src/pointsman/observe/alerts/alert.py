@@ -26,6 +26,7 @@ SEVERITY: Mapping[Kind, Severity] = {
     "unpriced_model": "info",
     "price_change": "info",
     "budget_used": "warning",
+    "reconciliation_drift": "warning",
     "test": "info",
 }
 Details = dict[str, str | int | float]

@@ -75,7 +75,7 @@ class Courier:
             return
         if len(self._queue) >= _QUEUE:
             dropped = self._queue.popleft()
-            for name in self._addressed(dropped):
+            for name in self.addressed(dropped):
                 self._count(dropped.kind, name, "dropped")
         self._queue.append(alert)
         self._idle.clear()
@@ -103,13 +103,14 @@ class Courier:
             return _safe(error.message, channel)
         return ""
 
-    def _addressed(self, alert: Alert) -> dict[str, Channel]:
+    def addressed(self, alert: Alert) -> dict[str, Channel]:
+        """The channels that take an alert of its kind."""
         found = self.addressees.items()
         return {name: one.channel for name, one in found if one.kinds is None or alert.kind in one.kinds}
 
     async def _tell(self, alert: Alert) -> None:
         """All channels at once, so that one that is down keeps the others waiting for one alert, not for all."""
-        channels = self._addressed(alert)
+        channels = self.addressed(alert)
         if not channels:
             return
         if self._claim is not None and not await self._claim(alert):

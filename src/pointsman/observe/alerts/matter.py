@@ -104,5 +104,6 @@ _END: dict[Kind, str] = {
     "unpriced_model": "{} has a price now, or is not used any more",
     "price_change": "the price of {} is as told",
     "budget_used": "budget {}: used no more, or a new period has begun",
+    "reconciliation_drift": "the bill of {} and the ledger agree again",
     "test": "{} is over",
 }
