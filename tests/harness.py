@@ -78,6 +78,15 @@ class Running:
         """GET a path and read its JSON."""
         return json.loads(self.get(path)[2])
 
+    def recorded(self, call: str) -> Any:
+        """One call in full, as `/api/calls/ID` has it, once it is written."""
+        for _ in range(100):
+            status, _, body = self.get(f"/api/calls/{call}")
+            if status == 200:
+                return json.loads(body)
+            time.sleep(0.02)
+        raise AssertionError(f"the call {call} was not recorded")
+
 
 def request(
     port: int,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from decimal import Decimal
 
 import pytest
@@ -74,11 +73,7 @@ def called(gate, model, **more):
     """A call's id, once it is in the ledger."""
     body = {"model": model, "messages": [{"role": "user", "content": "What is a shunting yard?"}], **more}
     made = gate.post("/v1/chat/completions", body)[1]["x-request-id"]
-    for _ in range(100):
-        if gate.get(f"/api/calls/{made}")[0] == 200:
-            return made
-        time.sleep(0.02)
-    raise AssertionError(f"{made} is not recorded")
+    return gate.recorded(made)["call"]["id"]
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
     """Send a whole answer; returns its body."""
     usage = won.facts.usage
     cost = trail.cost = trail.cost_of(won.model, usage)
-    body = call.dialect.annotate(won.body, cost, won.facts) if cost is not None else won.body
+    told = cost if not call.incoming.details else trail.itemised(won.model, usage)
+    body = call.dialect.annotate(won.body, told, won.facts) if cost is not None else won.body
     headers = heads.of(call, plan, won, trail)
     if call.reserved is not None:
         headers = _with_budgets(headers, call, call.reserved)
@@ -292,6 +293,8 @@ class Heads:
             headers.append((_DROPPED, names_of(won.dropped)))
         if won.warnings:
             _warn(headers, won.warnings)
+        if number > 1 and trail.spent:
+            headers.append((b"x-pointsman-cost-beside-usd", usd_text(trail.spent).encode()))
         self._forward(won.response, headers)
         return headers
 

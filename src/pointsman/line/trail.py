@@ -15,6 +15,7 @@ from pointsman.core.ports import Headers, UpstreamResponse
 from pointsman.core.usage import Usage
 from pointsman.line.failover import kind_of
 from pointsman.line.words import brief, without_secrets
+from pointsman.wire.itemised import itemising
 
 _MAX_DETAIL = 2_000
 _NEARLY_ALL = 0.95
@@ -142,6 +143,13 @@ class Trail(msgspec.Struct, eq=False):
     def cost_of(self, model: Model, usage: Usage | None) -> int | None:
         """What the open attempt costs by then, in nano-dollars; None where its usage or its price is unknown."""
         price = model.price
+        if price is None or usage is None:
+            return None
+        return price.cost(usage, None if self.open is None else self.open.started)
+
+    def itemised(self, model: Model, usage: Usage | None) -> int | None:
+        """The same, with what it is made of."""
+        price = itemising(model.price)
         if price is None or usage is None:
             return None
         return price.cost(usage, None if self.open is None else self.open.started)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pointsman.core.money import usd_text
+from pointsman.wire.itemised import opening
 
 _SMALLEST = len(b'{"a":1}')
 
@@ -37,7 +38,10 @@ class UsageField:
         name = body.find(field)
         if name < 0:
             return body
-        new = b'{"cost":%b,' % usd_text(cost).encode()
+        if type(cost) is int:
+            new = b'{"cost":%b,' % usd_text(cost).encode()
+        else:
+            new = opening(cost, plain=body.find(b'"cost_details"') >= 0)
         behind = name + len(field)
         if mark and body.find(field, behind) < 0:  # the only place for usage, if it has a colon and an object
             at = body.find(b"{", behind)

@@ -24,6 +24,7 @@ from pointsman.core.ports import Fetched
 from pointsman.core.usage import Usage
 from pointsman.wire.body import model_name, read_fields
 from pointsman.wire.extents import Reading, extent
+from pointsman.wire.itemised import asked_for
 from pointsman.wire.openai_chat import errors
 from pointsman.wire.openai_chat.answer import NAME, with_cost
 from pointsman.wire.openai_chat.outgoing import fit
@@ -48,6 +49,9 @@ class OpenAIEmbeddings(ReadsErrors):
     def read_request(self, body: bytes, surface: Surface, path: str = "", query: str = "") -> Incoming:  # noqa: ARG002 - the port's
         """See `port.Spoken.read_request`."""
         fields = read_fields(body)
+        details = False
+        if "usage" in fields:
+            fields, details = asked_for(fields)
         size, count = _input(fields.get("input"))
         return Incoming(
             surface=surface,
@@ -61,6 +65,7 @@ class OpenAIEmbeddings(ReadsErrors):
                 body_bytes=len(body),
             ),
             fields=fields,
+            details=details,
             user=text_in(fields, "user"),
         )
 

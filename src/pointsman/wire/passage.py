@@ -11,7 +11,7 @@ import msgspec
 
 from pointsman.core.chat import Answer, AnswerStart, Dropped, Request
 from pointsman.core.errors import CallerError, UnsupportedParameter, UpstreamError, UpstreamRefused
-from pointsman.core.model import Ability, Model
+from pointsman.core.model import Ability, Model, Price
 from pointsman.core.outcome import Form
 from pointsman.core.ports import Fetched
 from pointsman.core.texts import Written, of_answer, of_events
@@ -19,6 +19,7 @@ from pointsman.wire.continuing import continuation, seam_for
 from pointsman.wire.cross_relay import CrossRelay, Known, facts_of
 from pointsman.wire.events import events_of
 from pointsman.wire.forms import Judge, judged, wanted_of
+from pointsman.wire.itemised import itemising
 from pointsman.wire.judging import JudgedRelay, Overheard
 from pointsman.wire.media import urls_in, with_data
 from pointsman.wire.port import CallerSide, Dialect, Passage, ProviderSide
@@ -142,7 +143,7 @@ class Straight:
 
     def relay(self, trip: Trip) -> Relay:
         """See `port.Passage.relay`."""
-        relay = self._dialect.relay(trip.incoming, trip.price)
+        relay = self._dialect.relay(trip.incoming, _price(trip))
         if not judged(trip.incoming):
             return relay
         return JudgedRelay(relay, _judge(self._dialect, trip), self._dialect.reader(trip.outgoing))
@@ -230,9 +231,9 @@ class Crossing:
     def _relay(self, reader: StreamReader, trip: Trip) -> Relay:
         writer = self._caller.writer(trip.incoming)
         if not judged(trip.incoming):
-            return CrossRelay(reader, writer, trip.price, _made(trip))
+            return CrossRelay(reader, writer, _price(trip), _made(trip))
         judge = _judge(self._caller, trip)
-        return JudgedRelay(CrossRelay(Overheard(reader, judge), writer, trip.price, _made(trip)), judge)
+        return JudgedRelay(CrossRelay(Overheard(reader, judge), writer, _price(trip), _made(trip)), judge)
 
     def read_error(self, status: int, headers: Headers, body: bytes, now: int | None = None) -> UpstreamRefused:
         """See `port.ProviderSide.read_error`; the body is in the provider's dialect and stays here."""
@@ -319,10 +320,15 @@ class Onward(Crossing):
             self._caller.resume(self._stands.told, trip.incoming),
             seam_of(trip.outgoing.seam, self._stands.text, json=self._stands.json),
             self._stands,
-            bill=Bill(price=trip.price, spent=self._spent),
+            bill=Bill(price=_price(trip), spent=self._spent),
             made=_made(trip),
             judge=_judge(self._caller, trip) if self._stands.json else None,
         )
+
+
+def _price(trip: Trip) -> Price | None:
+    """By which a stream's cost is told: to who asked for that, with what it is made of."""
+    return itemising(trip.price) if trip.incoming.details else trip.price
 
 
 def _judge(caller: CallerSide, trip: Trip) -> Judge:

@@ -26,6 +26,7 @@ from pointsman.core.outcome import Form
 from pointsman.core.usage import Usage
 from pointsman.wire.cross_relay import Between, foreign, headed, says_something
 from pointsman.wire.forms import Judge
+from pointsman.wire.itemised import with_earlier
 from pointsman.wire.seams import Seam
 from pointsman.wire.streams import Stand, StreamReader
 from pointsman.wire.told import Standing
@@ -141,7 +142,7 @@ class Resumed(Between):
         if price is None or spent is None or self._used is None:
             return None
         cost = price.cost(self._used)
-        return None if cost is None else cost + spent
+        return None if cost is None else with_earlier(cost, spent)
 
     def _check(self) -> None:
         """Two halves that each seemed right may be no JSON together: that must not look like an answer."""

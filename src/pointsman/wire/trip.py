@@ -54,6 +54,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         user: the caller's label for its end user, if sent.
         query: what has to go along in the request line to a provider of the same dialect.
         array: the stream is to be one JSON array, not events.
+        details: whether the caller wants to be told what the cost is made of.
         call: the call's id, for dialects that make the ids in an answer of it; empty where there is none.
     """
 
@@ -66,6 +67,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     query: str = ""
     array: bool = False
+    details: bool = False
     call: str = ""
 
 

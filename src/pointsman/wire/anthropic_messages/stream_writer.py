@@ -29,7 +29,6 @@ from pointsman.core.chat import (
     ToolCall,
 )
 from pointsman.core.dialects import MESSAGES
-from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
 from pointsman.wire.anthropic_messages.core_answers import (
     UNREAD,
@@ -44,6 +43,7 @@ from pointsman.wire.anthropic_messages.seals import signature_of
 from pointsman.wire.anthropic_messages.unstreamed import event as frame
 from pointsman.wire.anthropic_messages.usage import write_usage
 from pointsman.wire.finishes import declined
+from pointsman.wire.itemised import opening
 from pointsman.wire.losses import dropped, name_of
 
 _encode = msgspec.json.Encoder().encode
@@ -213,7 +213,7 @@ class MessagesWriter:
         stopped = end.stop_sequence if word == "stop_sequence" else None
         written = _encode(write_usage(usage or Usage()))
         if cost is not None:
-            written = b'{"cost":%b,' % usd_text(cost).encode() + written[1:]
+            written = opening(cost) + written[1:]
         fields: dict[str, Any] = {
             "delta": {"stop_reason": word, "stop_sequence": stopped},
             "usage": msgspec.Raw(written),

@@ -27,7 +27,6 @@ from pointsman.core.chat import (
     Text,
     ToolCall,
 )
-from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
 from pointsman.wire.gemini.core_answers import created_at, said_end, shifted, show_call, show_part, unsaid_end
 from pointsman.wire.gemini.core_parts import shown_thought
@@ -36,6 +35,7 @@ from pointsman.wire.gemini.grounding import write_grounding
 from pointsman.wire.gemini.logprobs import write_logprobs
 from pointsman.wire.gemini.seals import SEAL
 from pointsman.wire.gemini.usage import write_usage
+from pointsman.wire.itemised import opening
 
 _encode = msgspec.json.Encoder().encode
 _NOTHING = {"parts": [{"text": ""}], "role": "model"}
@@ -173,7 +173,7 @@ class GeminiWriter:
         if usage is not None:
             counts = _encode(write_usage(usage))
             if cost is not None:
-                counts = b'{"cost":%b,' % usd_text(cost).encode() + counts[1:]
+                counts = opening(cost) + counts[1:]
             written = b',"usageMetadata":' + counts
         more: dict[str, Any] = {}
         if self._lost:

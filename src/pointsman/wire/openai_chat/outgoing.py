@@ -22,8 +22,13 @@ _TWINS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_t
 
 def write_request(incoming: Incoming, model: Model) -> Outgoing:
     """Write a request for a model of this dialect. Raises as `port.Dialect.write_request`."""
-    fields, dropped = fit(incoming.fields, model, asks_usage=incoming.stream and not incoming.shows_usage)
+    fields, dropped = fit(incoming.fields, model, asks_usage=_asks_usage(incoming))
     return Outgoing(path=_PATHS[incoming.surface], body=_ENCODER.encode(fields), dropped=dropped, dialect=CHAT)
+
+
+def _asks_usage(incoming: Incoming) -> bool:
+    """Whether a stream is to be asked for its usage: its caller has not done so in the provider's words."""
+    return incoming.stream and (incoming.details or not incoming.shows_usage)
 
 
 def fit(fields: dict[str, Any], model: Model, *, asks_usage: bool) -> tuple[dict[str, Any], tuple[Dropped, ...]]:

@@ -15,6 +15,7 @@ from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
 from pointsman.wire.asked import items, optional, refuse
 from pointsman.wire.body import model_name, read_fields
+from pointsman.wire.itemised import asked_for
 from pointsman.wire.parse import BAD_JSON
 from pointsman.wire.raw import Fields
 from pointsman.wire.trip import Incoming, Surface
@@ -89,6 +90,9 @@ _TELLING = frozenset((*_LENGTHS, "tools", "functions", "response_format", "logpr
 def read_request(body: bytes, surface: Surface) -> Incoming:
     """Read a caller's request. Raises as `port.Dialect.read_request`."""
     fields = read_fields(body)
+    details = False
+    if "usage" in fields:
+        fields, details = asked_for(fields)
     model = model_name(fields)
     stream = "stream" in fields and bool(optional(fields, "stream", _FLAG, "true or false"))
     read = _completion_needs if surface == "completions" else _chat_needs
@@ -100,7 +104,8 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
         stream=stream,
         needs=read(fields, body, stream),
         fields=fields,
-        shows_usage=options is not None and bool(options.include_usage),
+        shows_usage=details or (options is not None and bool(options.include_usage)),
+        details=details,
         user=_label(user) if user is not None else "",
     )
 

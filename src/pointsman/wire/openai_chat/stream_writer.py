@@ -26,8 +26,8 @@ from pointsman.core.chat import (
     Text,
     ToolCall,
 )
-from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
+from pointsman.wire.itemised import opening
 from pointsman.wire.losses import name_of
 from pointsman.wire.openai_chat import custom
 from pointsman.wire.openai_chat.core_answers import FINISHES, ONE_CALL, knows_one_call, unsaid, write_usage
@@ -204,7 +204,7 @@ class ChatWriter:
             return DONE
         written = _encode(write_usage(usage))
         if cost is not None:
-            written = b'{"cost":%b,' % usd_text(cost).encode() + written[1:]
+            written = opening(cost) + written[1:]
         return self._head + b'[],"usage":' + written + b"}\n\n" + DONE
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from pointsman.core.errors import UpstreamGarbage, UpstreamRefused
-from pointsman.core.money import usd_text
 from pointsman.core.usage import Usage
+from pointsman.wire.itemised import opening
 from pointsman.wire.openai_chat.answer import NAME, with_cost
 from pointsman.wire.openai_responses.usage import Counted, normal_form, usage_of
 from pointsman.wire.parse import as_dict, as_list, as_text, loads_object
@@ -153,4 +153,4 @@ def with_cost_inside(data: bytes, cost: int) -> bytes:
 
 def priced(usage: bytes, cost: int | None) -> bytes:
     """A usage object that we wrote, with its cost in front."""
-    return usage if cost is None else b'{"cost":%b,' % usd_text(cost).encode() + usage[1:]
+    return usage if cost is None else opening(cost) + usage[1:]

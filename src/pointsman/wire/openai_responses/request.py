@@ -16,6 +16,7 @@ from pointsman.core.errors import InvalidRequest
 from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
 from pointsman.wire.body import model_name, read_fields
+from pointsman.wire.itemised import asked_for
 from pointsman.wire.parse import BAD_JSON
 from pointsman.wire.raw import Fields, text_of
 from pointsman.wire.trip import COUNTING, Incoming, Surface
@@ -79,6 +80,9 @@ _LOGPROBS = int(Ability.LOGPROBS)
 def read_request(body: bytes, surface: Surface) -> Incoming:
     """Read a caller's request. Raises as `port.Spoken.read_request`."""
     fields = read_fields(body)
+    details = False
+    if "usage" in fields:
+        fields, details = asked_for(fields)
     counting = surface in COUNTING
     stream = not counting and bool(_optional(fields, "stream", _FLAG, "true or false"))
     return Incoming(
@@ -88,6 +92,7 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
         needs=read_needs(fields, len(body), stream=stream, counting=counting),
         fields=fields,
         shows_usage=True,
+        details=details,
         user=text_of(fields.get("safety_identifier")) or text_of(fields.get("user")) or "",
     )
 
