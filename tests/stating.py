@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,7 +23,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers["content-length"]))
         body = json.loads(raw) if self.headers["content-type"].startswith("application/json") else {}
         self.asked.append(body)
-        said = self.models.get(body.get("model", ""), {})
+        form = re.search(rb'name="model"\r\n\r\n([^\r]+)', raw)
+        said = self.models.get(form[1].decode() if form else body.get("model", ""), {})
         if "raw" in said:
             self._send(json.dumps(said["raw"]).encode(), "application/json")
         elif body.get("stream"):

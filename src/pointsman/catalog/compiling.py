@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import get_args
 
 import msgspec
@@ -25,7 +25,13 @@ _OTHER_KINDS = {
 """Kinds of tokens under the feed's names for them."""
 _BY_THOUSAND = {"web_searches_kcount": "web_search", "storage_searches_kcount": "file_search"}
 """What the feed prices by the thousand, to its name in `core.usage.Usage.fees`."""
-BILLED_UNITS = frozenset((*_OTHER_KINDS, *_BY_THOUSAND))
+_BY_UNIT = {
+    "input_audio_hours": ("audio_second", 3_600),
+    "input_document_kpages": ("page", 1_000),
+    "input_annotated_document_kpages": ("annotated_page", 1_000),
+}
+"""What else the feed prices, to its name in `core.usage.Usage.fees` and how many of these a unit has."""
+BILLED_UNITS = frozenset((*_OTHER_KINDS, *_BY_THOUSAND, *_BY_UNIT))
 """What of `FilePrice.other` an answer is billed by; the rest is for the record."""
 _TIERS: dict[str, Tier] = {tier: tier for tier in get_args(Tier)}
 _NO_QUOTAS = Quotas()
@@ -72,6 +78,8 @@ def compile_price(price: FilePrice, sources: dict[str, Source]) -> Price | None:
     values |= {
         ours: picos_per_token(amount(price.other[name])) for name, ours in _OTHER_KINDS.items() if name in price.other
     }
+    if "input_audio_hours" in price.other:
+        values.setdefault("input_audio", 0)  # sound is billed by its time, and its tokens are not
     source = sources.get(price.source)
     return Price(
         input=values.get("input", 0),
@@ -92,10 +100,24 @@ def compile_price(price: FilePrice, sources: dict[str, Source]) -> Price | None:
     )
 
 
+def piece_price(price: FilePrice | None, sources: dict[str, Source]) -> Price | None:
+    """What a model without a price per token costs by the piece (a page, a second of sound); None where it has none.
+
+    It holds for answers that state such pieces, and for no others: tokens cost nothing by it.
+    """
+    if price is None or price.input is not None or price.output is not None or not _fees(price.other):
+        return None
+    return compile_price(msgspec.structs.replace(price, input="0", output="0"), sources)
+
+
 def _fees(other: dict[str, str]) -> Fees:
-    return tuple(
-        (ours, int(amount(other[name]) * _PICOS_PER_USD / 1000)) for name, ours in _BY_THOUSAND.items() if name in other
-    )
+    units = {name: (ours, 1_000) for name, ours in _BY_THOUSAND.items()} | _BY_UNIT
+    return tuple((ours, _picos(other[name], size)) for name, (ours, size) in units.items() if name in other)
+
+
+def _picos(usd: str, size: int) -> int:
+    """Pico-dollars for one of `size` pieces that together cost so many dollars; a second of an hour may be rounded."""
+    return int((amount(usd) * _PICOS_PER_USD / size).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
 def full_price(prices: tuple[FilePrice, ...], sources: dict[str, Source], day: str) -> Price | None:
@@ -169,6 +191,7 @@ def compile_model(model: FileModel, asked: str, owner: ProviderRow, sources: dic
         otherwise = compile_price(always, sources) if always and hours else None
         full = full_price(model.prices, sources, day)
         full = None if full is None else with_services(full, owner, model.id, day)
+        pieces = piece_price(price, sources)
         announced = tuple(_announced(model.prices, sources, day))
     except ValueError as error:
         raise ConfigError(f"catalogue: {owner.name}/{model.id}: {error}") from None
@@ -193,6 +216,7 @@ def compile_model(model: FileModel, asked: str, owner: ProviderRow, sources: dic
         otherwise=otherwise,
         other_prices=price.other if price else {},
         full=full,
+        pieces=pieces,
         announced=announced,
         deprecated=model.deprecated,
         retires=model.retires,

@@ -236,6 +236,8 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
         hours: prices of certain hours, where it depends on them; `otherwise` is that of all other hours.
         other_prices: what is billed in other units than tokens.
         full: the price with all that a bill needs: tiers, hours, services and fees; None where `price` is.
+        pieces: of a model without a price per token: what it costs by the piece, such as a page or a second of sound.
+            It holds only for answers that state these; None where there is none.
         announced: whole prices that will hold from a later day on, the nearest first; see their `since`.
         deprecated, retires, replaced_by: the end, where announced; `retires` is an ISO date.
     """
@@ -261,6 +263,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     otherwise: Price | None = None
     other_prices: dict[str, str] = {}
     full: Price | None = None
+    pieces: Price | None = None
     announced: tuple[Price, ...] = ()
     deprecated: bool = False
     retires: str = ""

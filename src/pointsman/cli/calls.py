@@ -39,7 +39,7 @@ def row(call: CallRow) -> tuple[str, ...]:
         figures.seconds(call.duration),
         "-" if usage is None else _about(usage) + str(usage.input),
         "-" if usage is None else _about(usage) + str(usage.output),
-        _cost(call.cost, usage),
+        _cost(call.cost, usage, answered=call.status == "ok"),
         call.id[:_SHORT_ID] if people else call.id,
     )
 
@@ -56,7 +56,7 @@ def head(found: CallDetail) -> Iterator[str]:
         ("error", plain(f"{call.error}: {call.detail}") if call.error else ""),
         ("time", _times(call.duration, call.first_byte) + f", {figures.seconds(call.overhead)} of it in the gateway"),
         ("tokens", _tokens(call.usage)),
-        ("cost", "" if call.usage is None else _cost(call.cost, _roughest(found))),
+        ("cost", _cost(call.cost, _roughest(found), answered=call.status == "ok").removeprefix("-")),
         ("finish", plain(call.finish)),
         ("answer id", plain(call.answer_id)),
         ("key", plain(call.key)),
@@ -157,10 +157,10 @@ def _tokens(usage: Usage | None) -> str:
     return f"{usage.input} in, {usage.output} out{more}" + (", estimated" if usage.estimated else "")
 
 
-def _cost(nanos: int | None, usage: Usage | None) -> str:
+def _cost(nanos: int | None, usage: Usage | None, *, answered: bool = True) -> str:
     """What it cost; where nothing was answered there is nothing to price."""
     if nanos is None:
-        return "-" if usage is None else figures.cost(None)
+        return "-" if usage is None and not answered else figures.cost(None)
     return _about(usage) + figures.cost(nanos)
 
 

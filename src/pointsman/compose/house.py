@@ -46,6 +46,7 @@ from pointsman.core.model import Model, Provider
 from pointsman.core.plan import Plan, targets_of
 from pointsman.core.ports import Carrier, Reply
 from pointsman.core.rent import Rent, Use
+from pointsman.core.usage import Usage
 from pointsman.health.book import Book
 from pointsman.line.conversations import Conversations
 from pointsman.line.estimates import Estimates
@@ -146,7 +147,7 @@ class House:
         self.directory = self._directory(pieces.loaded, ())
         self.planner = Planner(self.directory, pieces.health, pieces.clock.monotonic)
         self.line, self.own_line = self._lines(pieces.loaded)
-        self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat)
+        self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat, self.by_piece)
         self.checks = Checks(self._check_parts, pieces.health)
         self._found: tuple[Found, ...] = ()
         self._watcher: Watcher | None = None
@@ -168,6 +169,21 @@ class House:
         """A configured provider, and why it cannot be asked now (empty if it can)."""
         provider = self.directory.providers.get(name)
         return None if provider is None else (provider, self.directory.unavailable.get(name, ""))
+
+    def by_piece(self, provider: Provider, upstream: str, usage: Usage) -> Model | None:
+        """A model by its provider's own name, with the price for what passed unread; None where nobody knows it."""
+        configured = self.directory.models.values()
+        known = next((one for one in configured if (one.provider, one.upstream) == (provider, upstream)), None)
+        row = self.catalog.model(provider.name, upstream)
+        if known is None and row is None:
+            return None
+        price = known.price if known is not None else row.full if row is not None else None
+        if price is None and row is not None and usage.fees:
+            price = row.pieces
+        if price is not None and not usage.total and dict(price.fees).keys().isdisjoint(dict(usage.fees)):
+            price = None  # of all that was used nothing has a price, and that is not nothing
+        name = known.name if known is not None else f"{provider.name}/{upstream}"
+        return Model(name=name, provider=provider, upstream=upstream, price=price)
 
     def explain(self, body: bytes) -> Plan:
         """The plan for a request; sends nothing.
@@ -402,7 +418,7 @@ class House:
         self.loaded, self.directory = loaded, directory
         self.planner = Planner(directory, self.pieces.health, self.pieces.clock.monotonic)
         self.line, self.own_line = self._lines(loaded)
-        self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat)
+        self.opaque = OpaqueLine(self.line.parts, self.provider, self.dialects.chat, self.by_piece)
         self._expect()
 
     def _expect(self) -> None:

@@ -72,7 +72,7 @@ def billed(price: Price | None, usage: Usage | None, at: int, cost: int | None, 
     """
     service = "" if usage is None else usage.service
     if cost is None:
-        return Billed(state="unknown") if usage is None else _unpriced(usage)
+        return Billed(state="unknown" if failed else "unpriced") if usage is None else _unpriced(usage)
     held = None if price is None or usage is None else price.held(usage, at)
     nothing = cost == 0 and (failed or usage is None)
     if price and usage and held and not nothing and price.cost(usage, at) == cost:

@@ -1,8 +1,9 @@
 """What no dialect of ours reads: carried to a configured provider and back as it is, authenticated and recorded.
 
 Images, audio, rerank, batches, files, a vendor's newest endpoint: the caller names the provider in the path and speaks
-its language. The gateway adds the key, the limits and the record; it looks into nothing, so there is no usage and no
-cost, and nobody else is asked when the provider fails.
+its language. The gateway adds the key, the limits and the record; every byte passes as it comes, and nobody else is
+asked when the provider fails. What an answer is known to say of its use (`wire.pieces`) is read beside that, and
+priced; of all else there is no usage and no cost, which is unpriced and never nothing.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ from pointsman.core.errors import (
 from pointsman.core.model import Model, Provider
 from pointsman.core.ports import STOPPING, Headers, Reply, UpstreamRequest, UpstreamResponse
 from pointsman.core.scope import Allow, permits, told
+from pointsman.core.usage import Usage
 from pointsman.line.admit import admit, bearer, wishes
-from pointsman.line.parts import Parts
+from pointsman.line.parts import Parts, Won
 from pointsman.line.rates import rates
 from pointsman.line.reserve import hold, payer_of
 from pointsman.line.settle import Run, begin
 from pointsman.line.trail import Ended
 from pointsman.line.words import error_body, retry_after
+from pointsman.wire.pieces import MOST_BYTES, Asked, asked, used
 from pointsman.wire.port import Spoken
-from pointsman.wire.trip import Outgoing
+from pointsman.wire.trip import AnswerFacts, Outgoing
 
 PREFIX = "/passthrough/"
 _BODYLESS = frozenset({204, 304})
@@ -63,6 +66,31 @@ _HIDDEN = frozenset(
 """Of the provider's headers, what is about its connection, its site or its body as it travelled."""
 
 
+class _Meter:
+    """What of an answer is kept beside, to be read at its end."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    def take(self, chunk: bytes) -> None:
+        """A piece of the body; beyond a bound nothing is kept."""
+        self._size += len(chunk)
+        if self._size <= MOST_BYTES:
+            self._kept.append(chunk)
+        else:
+            self._kept.clear()
+
+    def read(self) -> tuple[str, Usage | None]:
+        """Of whom it was asked, and what the answer says that was used."""
+        return self._asked.model, used(self._asked, b"".join(self._kept)) if self._size <= MOST_BYTES else None
+
+
+def _nobody_knows(_provider: Provider, _model: str, _usage: Usage) -> Model | None:
+    return None
+
+
 class OpaqueLine:
     """Serves `/passthrough/{provider}/{path}`.
 
@@ -70,12 +98,21 @@ class OpaqueLine:
         parts: the line's.
         provider: a configured provider by name, and why it cannot be asked (empty if it can); None if there is none.
         dialect: in which errors of ours are told.
+        priced: a model of a provider by the provider's own name for it, with the price for an answer that used so much;
+            None where no such model is known.
     """
 
-    def __init__(self, parts: Parts, provider: Callable[[str], tuple[Provider, str] | None], dialect: Spoken) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        provider: Callable[[str], tuple[Provider, str] | None],
+        dialect: Spoken,
+        priced: Callable[[Provider, str, Usage], Model | None] = _nobody_knows,
+    ) -> None:
         self._parts = parts
         self._provider = provider
         self._dialect = dialect
+        self._priced = priced
         self._models: dict[str, Model] = {}
 
     async def walk(self, arrival: Arrival, reply: Reply) -> None:
@@ -207,18 +244,41 @@ class OpaqueLine:
         elif status >= 400:  # some providers repeat the key that they refuse, and it is ours
             await reply.whole(status, headers, error_body(await response.read(), request.headers))
         else:
-            await self._stream(response, status, headers, reply)
+            meter = self._meter(request, response)
+            await self._stream(response, status, headers, reply, meter)
+            if meter is not None:
+                self._book(run, meter, response)
         if status >= 400:
             raise UpstreamRefused(f"{name} answered {status}", status=status, retryable=status >= 500)
-        run.trail.finish(Ended(status=status))
+        if run.won is None:
+            run.trail.finish(Ended(status=status))
         run.settle(None)
 
-    async def _stream(self, response: UpstreamResponse, status: int, headers: Headers, reply: Reply) -> None:
+    async def _stream(
+        self, response: UpstreamResponse, status: int, headers: Headers, reply: Reply, meter: _Meter | None
+    ) -> None:
         """The body as it comes; one that is cut is cut for the caller too."""
         await reply.start(status, headers)
         while chunk := await response.next_chunk():
             await reply.write(chunk)
+            if meter is not None:
+                meter.take(chunk)
         await reply.end()
+
+    def _meter(self, request: UpstreamRequest, response: UpstreamResponse) -> _Meter | None:
+        """What reads an answer beside its way; None where nothing is known of what it says."""
+        wanted = asked(request.method, request.url, request.body)
+        json = response.header(b"content-type").lower().startswith(b"application/json")
+        return _Meter(wanted) if wanted is not None and json else None
+
+    def _book(self, run: Run, meter: _Meter, response: UpstreamResponse) -> None:
+        """Note what was used, and of which model; one that nobody knows stays unpriced under the provider's name."""
+        upstream, usage = meter.read()
+        note = run.trail.open
+        if note is None or usage is None:
+            return
+        note.model = self._priced(note.model.provider, upstream, usage) or note.model
+        run.won = Won(model=note.model, response=response, body=b"", facts=AnswerFacts(usage=usage))
 
 
 def _below(base_url: str, rest: str) -> str:

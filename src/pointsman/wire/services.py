@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pointsman.core.usage import Fees, Usage
-from pointsman.wire.counts import stated
+from pointsman.wire.counts import MOST, stated
 from pointsman.wire.parse import BAD_JSON, as_dict
 
 USUAL = (None, "default", "standard", "auto", "on_demand")
@@ -58,6 +58,13 @@ def fees_of(*stated_in: Any) -> Fees:
             if ours is not None and count:
                 found[ours] = max(found.get(ours, 0), count)
     return tuple(found.items())
+
+
+def sound(seconds: Any) -> Fees:
+    """Seconds of sound that were heard, as a fee; none where no number is stated."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MOST:
+        return ()
+    return (("audio_second", round(seconds)),) if round(seconds) else ()
 
 
 class _Action(msgspec.Struct):

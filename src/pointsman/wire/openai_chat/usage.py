@@ -10,7 +10,7 @@ from msgspec.structs import astuple
 from pointsman.core.usage import Fees, Usage
 from pointsman.wire.counts import MOST, NoCountError, stated
 from pointsman.wire.parse import as_dict
-from pointsman.wire.services import fees_of
+from pointsman.wire.services import fees_of, sound
 
 
 class _Input(msgspec.Struct):
@@ -51,6 +51,7 @@ class Fields(msgspec.Struct):
     server_tool_use_details: msgspec.UnsetType | Any = msgspec.UNSET
     server_side_tool_usage_details: msgspec.UnsetType | Any = msgspec.UNSET
     num_search_queries: msgspec.UnsetType | Any = msgspec.UNSET
+    prompt_audio_seconds: msgspec.UnsetType | Any = msgspec.UNSET
     cost: msgspec.UnsetType | Any = msgspec.UNSET
 
 
@@ -125,13 +126,14 @@ def _with_more(usage: Usage, seen: int, drawn: int, fees: Fees) -> Usage:
 
 
 def _fees(raw: dict[str, Any]) -> Fees:
-    """Searches and other tools, under the names that gateways, xAI and Perplexity give them."""
-    return fees_of(
+    """Searches and other tools, under the names that gateways, xAI and Perplexity give them; Mistral's sound."""
+    found = fees_of(
         raw.get("server_tool_use"),
         raw.get("server_tool_use_details"),
         raw.get("server_side_tool_usage_details"),
         {"web_search_requests": raw.get("num_search_queries")},
     )
+    return (*found, *sound(raw.get("prompt_audio_seconds")))
 
 
 def _normal(prompt: int, output: int, total: int, cache: tuple[int, int, int], parts: tuple[int, int, int]) -> Usage:
