@@ -138,6 +138,8 @@ def tool_counts(usage: dict[str, Any]) -> tuple[tuple[str, int], ...]:
                 found[names[name]] = n
     if usage.get("num_search_queries"):
         found["web_search"] = usage["num_search_queries"]
+    if usage.get("prompt_audio_seconds"):
+        found["audio_second"] = usage["prompt_audio_seconds"]
     return tuple(sorted(found.items()))
 
 
@@ -310,6 +312,9 @@ def list_price(provider: str, names: list[str], counted: Counted, day: str) -> P
     kinds |= {ours: Decimal(other[theirs]) for ours, theirs in more.items() if theirs in other}
     fees = {"web_search": "web_searches_kcount", "file_search": "storage_searches_kcount"}
     per_piece = {ours: Decimal(other[theirs]) / 1000 for ours, theirs in fees.items() if theirs in other}
+    if "input_audio_hours" in other:  # sound by its time, to the pico-dollar a second, and not by its tokens
+        per_piece["audio_second"] = round(Decimal(other["input_audio_hours"]) / 3600, 12)
+        kinds.setdefault("input_audio", Decimal(0))
     owner = providers().get(provider, {})
     per_piece |= {one["name"]: Decimal(one["usd"]) for one in owner.get("fees", ())}
     if counted.service:
