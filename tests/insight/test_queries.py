@@ -151,7 +151,7 @@ def test_a_reader_passes_by_no_call_whose_transaction_is_still_open(store_url, a
 
     with ThreadPoolExecutor(1) as pool:
         with databases[0].transaction():
-            columns = TABLES["calls"]
+            columns = TABLES["calls"][: len(rows[0].calls[0])]
             databases[0].run(databases[0].sql(insert("calls", columns, 1)), rows[0].calls[0])
             other = pool.submit(write, rows[1])
             time.sleep(0.3)
