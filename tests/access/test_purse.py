@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,11 +43,14 @@ class Books:
         self.spent: dict[tuple[str, int], int] = {}
         self.away = False
 
-    def lease(self, account: str, window: tuple[int, int], limit: int, least: int, part: int) -> Granted:
+    def lease(
+        self, account: str, window: tuple[int, int], limit: int, least: int, part: int, known: int = 0
+    ) -> Granted:
         if self.away:
             raise StoreUnavailable("away")
         key = (account, window[0])
-        left = max(limit - self.granted.get(key, 0), 0)
+        self.granted[key] = max(self.granted.get(key, 0), known)
+        left = max(limit - self.granted[key], 0)
         now = max(least, left // part) if least <= left else 0
         self.granted[key] = self.granted.get(key, 0) + now
         return Granted(now, left - now)
@@ -403,6 +407,45 @@ def test_any_name_of_a_user_can_be_stored(store_url: str) -> None:
         asyncio.run(one.fund(accounts, 5, 0))
         assert one.take(accounts, 5) is not None
     vault.close()
+
+
+async def test_a_budget_that_comes_late_or_back_begins_at_what_was_used() -> None:
+    """Of the ledger; and once, however many calls there are."""
+
+    class Past:
+        asked = 0
+        used = 70
+
+        def every(self, _scope: str, _begin: int) -> dict[tuple[str, ...], tuple[int, int, int]]:
+            Past.asked += 1
+            return {("k",): (Past.used, 0, 0)}
+
+        def of(self, scope: str, whose: tuple[str, ...], begin: int) -> tuple[int, int, int]:
+            return self.every(scope, begin)[whose]
+
+    clock, books = SetClock(), Books()
+    one = Purse(books, clock, Past())
+    budget, payer = Budget(scope="key", amount=100, period="month"), Payer(key="k")
+    one.configure("file", [budget])
+    for amount, fits in ((20, True), (11, False), (10, True)):
+        await one.fund(found(one, payer), amount, 0)
+        hold = one.take(found(one, payer), amount)
+        assert (hold is not None) is fits
+        if hold is not None:
+            one.settle(hold, amount, 0, 1)
+    one.give_back()
+    one.configure("file", [])
+    Past.used = 130
+    clock.time += 1
+    one.configure("file", [msgspec.structs.replace(budget, amount=140)])
+    await one.fund(found(one, payer), 11, 0)
+    assert one.take(found(one, payer), 11) is None
+    assert one.take(found(one, payer), 0) is not None
+    assert Past.asked == 2
+    clock.time += 40 * DAY
+    await one.fund(found(one, payer), 100, 0)
+    assert one.take(found(one, payer), 100) is not None, "a new period has counted everything itself"
+    assert Past.asked == 2
 
 
 async def test_two_that_are_asked_beside_each_other_are_both_held_for() -> None:

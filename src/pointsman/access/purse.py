@@ -30,6 +30,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from pointsman.access.beginning import Beginnings, Past, of_kind
 from pointsman.core.budget import Account, Budget, Granted, Group, Hold, Payer, Period, group, window
 from pointsman.core.clock import Clock
 from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable
@@ -53,8 +54,13 @@ _NEVER = (0, 0)
 class Vault(Protocol):
     """Where leases are added up. Does I/O; any thread may call; raises `StoreUnavailable`."""
 
-    def lease(self, account: str, window: tuple[int, int], limit: int, least: int, part: int) -> Granted:
-        """Grant at least `least` and at most a `part` of what is left, if the limit allows; else nothing."""
+    def lease(
+        self, account: str, window: tuple[int, int], limit: int, least: int, part: int, known: int = 0
+    ) -> Granted:
+        """Grant at least `least` and at most a `part` of what is left, if the limit allows; else nothing.
+
+        `known`: so much was used already, whatever was granted until now.
+        """
         ...
 
     def settle(self, changes: Sequence[tuple[str, int, int, int]]) -> list[int]:
@@ -72,7 +78,7 @@ class Vault(Protocol):
 class Purse:
     """Counts for one process. Everything but `fund` and `keep` is synchronous."""
 
-    def __init__(self, vault: Vault, clock: Clock) -> None:
+    def __init__(self, vault: Vault, clock: Clock, past: Past | None = None) -> None:
         self._vault = vault
         self._clock = clock
         self._budgets: dict[str, tuple[Budget, ...]] = {}
@@ -80,6 +86,7 @@ class Purse:
         self._windows: dict[Period, tuple[int, int]] = {}
         self._groups: dict[Payer, Group] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._beginnings = Beginnings(past) if past is not None else None
         self.last_error = ""
 
     @property
@@ -91,6 +98,11 @@ class Purse:
         """Put the budgets of one source (the configuration, the keys) in force, in place of its earlier ones."""
         found = tuple(budgets)
         self._groups.clear()
+        if self._beginnings is not None:
+            new = self._beginnings.force(source, found, self._clock.now())
+            for account in self._accounts.values() if new else ():
+                if of_kind(account.budget, new):  # it was here before, and did not count meanwhile
+                    account.asked = False
         if found:
             self._budgets[source] = found
         else:
@@ -122,7 +134,7 @@ class Purse:
         if account is None:
             if len(self._accounts) >= _MOST_ACCOUNTS:
                 self._forget_one()
-            account = self._accounts[key] = Account(_name(key), budget, begin, end, brief=_brief(budget))
+            account = self._accounts[key] = Account(_name(key), budget, begin, end, brief=_brief(budget), whose=whose)
         account.budget, account.hard, account.used = budget, budget.hard, now
         return account
 
@@ -246,25 +258,32 @@ class Purse:
                 if account.asked and not (account.hard and account.free < amount):
                     continue
                 try:
+                    known = await self._known(account, now)
                     async with asyncio.timeout(_STORE_SECONDS):
-                        await self._lease(account, amount)
+                        await self._lease(account, amount, known)
                 except (StoreUnavailable, TimeoutError) as error:
                     self._without_store(account, error)
         group.asked = True
 
-    async def _lease(self, account: Account, needed: int) -> None:
+    async def _known(self, account: Account, now: int) -> int:
+        """What was used before this account was opened, as the ledger has it."""
+        if account.asked or self._beginnings is None:
+            return 0
+        return await self._beginnings.known(account, now)
+
+    async def _lease(self, account: Account, needed: int, known: int) -> None:
         """One question at a time for each account. What is granted counts, also when its caller has left meanwhile."""
         while account.id in self._asking:
             await asyncio.wait([self._asking[account.id]])
         need = max(needed - account.free, 0) if account.hard else 0
         if need or not account.asked:
-            self._asking[account.id] = asking = asyncio.create_task(self._ask(account, need), name="lease")
+            self._asking[account.id] = asking = asyncio.create_task(self._ask(account, need, known), name="lease")
             await asyncio.shield(asking)
 
-    async def _ask(self, account: Account, need: int) -> None:
+    async def _ask(self, account: Account, need: int, known: int) -> None:
         span, limit = (account.begin, account.end), account.budget.amount
         try:
-            granted = await asyncio.to_thread(self._vault.lease, account.id, span, limit, need, _PART)
+            granted = await asyncio.to_thread(self._vault.lease, account.id, span, limit, need, _PART, known)
             account.leased += granted.now
             account.left = granted.left
             account.asked = True

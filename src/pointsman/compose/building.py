@@ -32,6 +32,7 @@ from pointsman.routing.planner import iso_date
 from pointsman.store.allowances import Allowances
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
+from pointsman.store.past_spend import PastSpend
 from pointsman.store.responses import SqlResponses
 from pointsman.store.settings import LedgerSettings
 from pointsman.upstream.carry import Carry
@@ -86,6 +87,7 @@ def build(
     carrier = machine_model.gate(inner) if machine_model is not None else inner
     key_store = SqlKeyStore(url, clock)
     allowances = Allowances(url, clock)
+    past = PastSpend(url, clock)
     transitions = Transitions()
     required = keys_required(loaded.config, loaded.config.server.host)
     pieces = Pieces(
@@ -110,7 +112,8 @@ def build(
         carrier=carrier,
         health=Book(SystemDraw(), clock.now, subscribers=(log_transition, transitions.hear)),
         transitions=transitions,
-        purse=Purse(allowances, clock),
+        purse=Purse(allowances, clock, past),
+        past=past,
         allowances=allowances,
         warnings=found.warnings,
     )

@@ -66,6 +66,7 @@ from pointsman.store.forgetting import LABEL, Forgetting, Forgotten
 from pointsman.store.health_record import HealthRecord
 from pointsman.store.keys import SqlKeyStore
 from pointsman.store.ledger import Ledger
+from pointsman.store.past_spend import PastSpend
 from pointsman.store.price_memory import PriceMemory
 from pointsman.store.responses import SqlResponses
 from pointsman.tokens.counting import TokenCounter
@@ -110,6 +111,7 @@ class Pieces(msgspec.Struct, frozen=True, kw_only=True):
     transitions: Transitions
     purse: Purse
     allowances: Allowances
+    past: PastSpend
     turnstile: Turnstile = msgspec.field(default_factory=Turnstile)
     warnings: tuple[str, ...] = ()
 
@@ -333,6 +335,7 @@ class House:
         except PointsmanError as error:
             _log.warning("what was leased of budgets stays with this process until their periods end: %s", error)
         self.pieces.allowances.close()
+        self.pieces.past.close()
 
     async def _watch_health(self) -> None:
         """What time alone brings: reminders and recoveries, and the word that an incident lasts."""

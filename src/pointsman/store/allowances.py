@@ -25,6 +25,7 @@ _NEW = (
 )
 _LOOK = "SELECT granted FROM allowances WHERE account = ? AND begin_ns = ?"
 _GRANT = "UPDATE allowances SET granted = granted + ? WHERE account = ? AND begin_ns = ?"
+_KNOWN = "UPDATE allowances SET granted = granted + ?, spent = spent + ? WHERE account = ? AND begin_ns = ?"
 _SETTLE = (
     "UPDATE allowances SET granted = granted + ?, spent = spent + ? WHERE account = ? AND begin_ns = ? "
     "RETURNING granted"
@@ -49,8 +50,13 @@ class Allowances:
         self._lock = threading.Lock()
         self._asked = 0
 
-    def lease(self, account: str, window: tuple[int, int], limit: int, least: int, part: int) -> Granted:
+    def lease(
+        self, account: str, window: tuple[int, int], limit: int, least: int, part: int, known: int = 0
+    ) -> Granted:
         """Grant at least `least` and at most a `part` of what is left, if the limit allows; else nothing.
+
+        `known` is what the ledger has of the account. Where less was granted, its budget came late, or was away: what
+        is lacking counts as granted and spent. (What others use now is granted already, and so never counted twice.)
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -62,6 +68,9 @@ class Allowances:
                 database.run(database.sql(_NEW), (account, begin, end))
                 lock = " FOR UPDATE" if database.engine == "postgresql" else ""
                 granted = int(database.rows(_LOOK + lock, (account, begin))[0][0])
+                if granted < known:
+                    database.run(database.sql(_KNOWN), (known - granted, known - granted, account, begin))
+                    granted = known
                 left = max(limit - granted, 0)
                 now = max(least, left // part) if least <= left else 0
                 if now:
