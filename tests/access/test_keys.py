@@ -127,8 +127,13 @@ def test_an_expired_key_is_refused_from_that_moment(store):
     assert not made.row.active(clock.time)
 
 
-def test_keys_are_revoked_by_id_prefix_or_name_and_doubt_is_told(ring):
-    one, two, three = ring.create("twin"), ring.create("twin"), ring.create("other")
+def test_keys_are_revoked_by_id_prefix_or_name_and_doubt_is_told(ring, store_url):
+    one, two, three = ring.create("twin"), ring.create("second"), ring.create("other")
+    with pytest.raises(InvalidRequest, match=f"already.*{one.row.id}"):
+        ring.create("twin ")
+    database = open_database(locate(store_url))  # as in stores from before that was refused
+    database.run(database.sql("UPDATE keys SET name = ? WHERE id = ?"), ("twin", two.row.id))
+    database.close()
     with pytest.raises(InvalidRequest, match=one.row.id):
         ring.revoke("twin")
     ring.revoke(one.row.id)

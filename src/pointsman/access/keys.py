@@ -254,9 +254,11 @@ class KeyRing:
         """Make a key.
 
         Raises:
-            InvalidRequest: no name, or one that is too long or not printable.
+            InvalidRequest: no name, one that is too long or not printable, or one that an active key has: a budget
+                for a key goes by its name, and would be there once for each of them.
         """
         check_label(name, "name", needed=True)
+        self._demand_free(name.strip())
         now = self._clock.now()
         secret = _new_secret()
         row = KeyRow(
@@ -343,6 +345,20 @@ class KeyRing:
         for one in (*self._store.budgets(), *named):
             found[one.key] = (*found.get(one.key, ()), one)
         return found
+
+    def _demand_free(self, name: str) -> None:
+        now = self._clock.now()
+        if any(one.row.name == name for one in self._named):
+            raise InvalidRequest(
+                f"A key called {name!r} stands in the configuration", param="name", hint="take another name"
+            )
+        for row in self._store.load():
+            if row.name == name and row.revoked is None and (row.expires is None or row.expires > now):
+                raise InvalidRequest(
+                    f"An active key is called {name!r} already ({row.id})",
+                    param="name",
+                    hint="take another name, revoke that key first, or give it a new secret: `pointsman keys rotate`",
+                )
 
     def _active(self, which: str) -> KeyRow:
         for one in self._named:
