@@ -67,6 +67,18 @@ def read(path, data: bytes | str, *, generic: bool = False, style: Style | None 
     return list(Export(path, None, columns, style or Style()).lines())
 
 
+def test_a_table_of_another_currency_is_refused(tmp_path) -> None:
+    """Whatever else it is: euros are no dollars."""
+    table = "time,model,cost,currency\n2026-11-01,m,1.5,{}\n"
+    columns = {"time": "time"}
+    path = tmp_path / "e.csv"
+    path.write_text(table.format("USD"))
+    assert len(list(Export(path, None, columns, Style()).lines())) == 1
+    path.write_text(table.format("EUR"))
+    with pytest.raises(InvalidRequest, match="the amount is in EUR"):
+        list(Export(path, None, columns, Style()).lines())
+
+
 def lines_or_place(path, data: bytes, *, generic: bool = False) -> None:
     """Read it; whatever it is, an error names the file, and is for people."""
     try:

@@ -28,6 +28,7 @@ FIELDS = (
     "cache_write",
     "output",
     "cost",
+    "currency",
 )
 """What columns of any other CSV can be mapped to. `input` holds cached tokens."""
 
@@ -221,6 +222,9 @@ def generic(columns: Mapping[str, str]) -> Reader:
             for name in ("requests", "input", "cache_read", "cache_write", "output")
             if name in columns
         }
+        cost = row.money(columns["cost"]) if "cost" in columns else None
+        if cost is not None and "currency" in columns:
+            _dollars(row, row.text(columns["currency"]))
         said = row.text(columns["kind"]) if "kind" in columns else ""
         known = set(columns.values())
         rest = "" if single else "\x1f".join(row.text(name) for name in row.fields if name not in known)
@@ -234,7 +238,7 @@ def generic(columns: Mapping[str, str]) -> Reader:
             id=single,
             kind=kind_of(said),
             also=f"{rest}\x1f{said}",
-            cost=row.money(columns["cost"]) if "cost" in columns else None,
+            cost=cost,
             **counts,
         )
 
