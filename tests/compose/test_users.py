@@ -105,3 +105,20 @@ async def test_many_calls_of_one_user(sim: Simulator, config: Any, serving: Any,
         await asyncio.to_thread(multiply)
         await ask(served, "POST", CHAT, {**QUESTION, "user": "ann"}, admin)
         assert (await ask(served, "DELETE", "/api/users/ann", None, admin)).json["calls"] == 502
+
+
+async def test_a_user_leaves_budgets_too_and_long_names_are_apart(
+    sim: Simulator, config: Any, serving: Any, ask: Any
+) -> None:
+    async with serving(config(sim, budgets=[{"each": "user", "limit": "3usd/month"}])) as served:
+        admin, app = await key(served, "admin", admin=True), await key(served, "app")
+        one, other = "y" * 300 + "1", "y" * 300 + "2"
+        for said in ({"user": "ann-the-user"}, {"user": one}, {"safety_identifier": other}):
+            assert (await ask(served, "POST", CHAT, {**QUESTION, **said}, app)).status == 200
+        await flushed(served)
+        for user in ("ann-the-user", one):
+            assert (await ask(served, "DELETE", f"/api/users/{user}", None, admin)).json["calls"] == 1
+        shown = (await ask(served, "GET", "/api/budgets", None, admin)).body
+        assert b"ann-the-user" not in shown
+        assert (shown.count(b"deleted-"), shown.count(b"yyy\xe2\x80\xa6") + shown.count(b"y\\u2026")) == (2, 1)
+        assert b'["user", "usd", "month", "each", "ann-the-user' not in stored(served)

@@ -36,9 +36,11 @@ def delete(user: str, team: str, yes: bool, config: Path | None, as_json: bool) 
     import msgspec
 
     from pointsman.compose import build
-    from pointsman.core.errors import NotFound
+    from pointsman.core.errors import InvalidRequest, NotFound
     from pointsman.store.forgetting import LABEL, Forgetting
 
+    if not user.strip():
+        raise InvalidRequest("Which user? Give the label that callers sent", hint="an empty one is nobody's")
     pieces = build(config).pieces
     forgetting = Forgetting(pieces.url, pieces.clock)
     try:

@@ -291,6 +291,8 @@ def _amount(found: re.Match[str], unit: Unit, text: str) -> int:
     if amount != amount.to_integral_value():
         least = "a nano-dollar" if unit == "usd" else f"one of the {unit}"
         raise ValueError(f"finer than {least}: {text!r}")
-    if not 0 < amount < _MOST:
+    if not amount:
+        raise ValueError(f"a limit must be above 0: {text!r}; to let nobody in, revoke the key, or take it out of `keys`")
+    if not amount < _MOST:
         raise ValueError(f"a limit must be above 0 and below {usd_text(_MOST)} dollars or {_MOST} {unit}: {text!r}")
     return int(amount)

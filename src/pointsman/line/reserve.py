@@ -25,6 +25,7 @@ from pointsman.core.budget import Account, Group, Hold, Payer
 from pointsman.core.counting import Counted
 from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable, Unbounded
 from pointsman.core.extent import PLAIN, Extent
+from pointsman.core.labels import cut_label
 from pointsman.core.model import Ability
 from pointsman.core.outcome import Attempt
 from pointsman.core.plan import Needs, Plan, Step
@@ -418,7 +419,7 @@ def payer_of(principal: Principal, user: str, session: str, route: str) -> Payer
         key_name=principal.name,
         team=principal.team,
         project=principal.project,
-        user=user,
-        session=session,
+        user=cut_label(user),
+        session=cut_label(session),
         route=route,
     )

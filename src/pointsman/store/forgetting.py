@@ -6,19 +6,25 @@ Texts of errors go too, for providers may quote in them what they were asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from pointsman.core.clock import Clock
 from pointsman.core.errors import InvalidRequest
+from pointsman.core.labels import cut_label
 from pointsman.store.database import Database
 from pointsman.store.link import Link
 from pointsman.store.location import locate
+from pointsman.store.text import clip
 
 _AT_ONCE = 200
 """Calls in one transaction, so that nobody waits long for a turn to write."""
+_USERS = ('["user"', '["user#')
+"""Between these are the names of the accounts of users, see `access.purse`."""
 LABEL = "deleted-"
 """How the labels begin that take the names' places."""
 
@@ -78,6 +84,7 @@ class Forgetting:
             some = self._link.use(lambda database, ids=found: _wipe(database, ids, label))  # type: ignore[misc]  # mypy cannot infer a default's type
             calls, contents, responses = calls + len(found), contents + some[0], responses + some[1]
         if calls:
+            self._link.use(lambda database: _leave_budgets(database, user, team, label))
             self._link.use(_empty_log)
         return Forgotten(calls=calls, contents=contents, responses=responses, label=label if calls else "")
 
@@ -92,7 +99,27 @@ class Forgetting:
 
 
 def _whose(user: str, team: str) -> tuple[str, tuple[str, ...]]:
-    return ("end_user = ? AND team = ?", (user, team)) if team else ("end_user = ?", (user,))
+    name = _kept(user)
+    return ("end_user = ? AND team = ?", (name, team)) if team else ("end_user = ?", (name,))
+
+
+def _kept(user: str) -> str:
+    """The name as the ledger has it."""
+    return clip(cut_label(user))
+
+
+def _leave_budgets(database: Database, user: str, team: str, label: str) -> None:
+    """The user's accounts of budgets go on under the label, with what was counted."""
+    found = database.rows("SELECT DISTINCT account FROM allowances WHERE account >= ? AND account < ?", _USERS)
+    rename = database.sql("UPDATE allowances SET account = ?, granted = spent WHERE account = ?")
+    with _overwriting(database), database.transaction():
+        for (account,) in found:
+            try:
+                parts = msgspec.json.decode(account, type=list[str])
+            except (msgspec.DecodeError, ValueError):
+                continue  # a digest stands for a name that was very long
+            if parts[-1] in (user, cut_label(user)) and (not team or parts[-2] == team):
+                database.run(rename, (json.dumps([*parts[:-1], label]), account))
 
 
 def _wipe(database: Database, ids: Sequence[str], label: str) -> tuple[int, int]:
@@ -105,19 +132,25 @@ def _wipe(database: Database, ids: Sequence[str], label: str) -> tuple[int, int]
     def run(text: str, *params: Any) -> int:
         return database.run(database.sql(text), params)
 
+    with _overwriting(database), database.transaction():
+        contents = run(f"DELETE FROM contents WHERE call_id IN ({marks})", *ids)  # noqa: S608 - marks
+        responses = run(f"DELETE FROM responses WHERE call_id IN ({marks})", *ids)  # noqa: S608 - marks
+        run(f"UPDATE attempts SET detail = '' WHERE call_id IN ({marks}) AND detail <> ''", *ids)  # noqa: S608 - marks
+        run(f"UPDATE calls SET end_user = ?, detail = '' WHERE id IN ({marks})", label, *ids)  # noqa: S608 - marks
+    return contents, responses
+
+
+@contextmanager
+def _overwriting(database: Database) -> Iterator[None]:
+    """On SQLite, the bytes of what is removed are overwritten."""
     sqlite = database.engine == "sqlite"
     if sqlite:
         database.run("PRAGMA secure_delete=ON")
     try:
-        with database.transaction():
-            contents = run(f"DELETE FROM contents WHERE call_id IN ({marks})", *ids)  # noqa: S608 - marks
-            responses = run(f"DELETE FROM responses WHERE call_id IN ({marks})", *ids)  # noqa: S608 - marks
-            run(f"UPDATE attempts SET detail = '' WHERE call_id IN ({marks}) AND detail <> ''", *ids)  # noqa: S608 - marks
-            run(f"UPDATE calls SET end_user = ?, detail = '' WHERE id IN ({marks})", label, *ids)  # noqa: S608 - marks
+        yield
     finally:
         if sqlite:
             database.run("PRAGMA secure_delete=OFF")
-    return contents, responses
 
 
 def _empty_log(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from pointsman.core.labels import cut_label
 from pointsman.core.outcome import Attempt, Outcome
 from pointsman.core.plan import Needs
 from pointsman.core.usage import Fees, Usage
@@ -116,6 +117,7 @@ def _call(outcome: Outcome, digest: str | None, usage: _Usage) -> Row:
     session, tags, user = outcome.session, outcome.tags, outcome.user
     if not plain(f"{detail}{asked}{finish}{answer_id}{session}{tags}{user}{route}{provider}{model}{upstream}"):
         detail = clip(detail, DETAIL_CHARS)
+        session, user = cut_label(session), cut_label(user)
         asked, finish, answer_id, session, tags, user, route, provider, model, upstream = map(
             clip, (asked, finish, answer_id, session, tags, user, route, provider, model, upstream)
         )

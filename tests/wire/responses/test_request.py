@@ -33,7 +33,7 @@ def test_a_plain_request():
 
 
 def test_the_end_users_label_has_two_names():
-    assert read(safety_identifier="s", user="u").user == "s"
+    assert read(safety_identifier="s", user="u").user == "u"
     assert read(user=7).user == ""
 
 

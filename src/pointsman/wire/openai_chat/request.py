@@ -97,7 +97,7 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
     stream = "stream" in fields and bool(optional(fields, "stream", _FLAG, "true or false"))
     read = _completion_needs if surface == "completions" else _chat_needs
     options = optional(fields, "stream_options", _STREAM_OPTIONS, "an object") if stream else None
-    user = fields.get("user")
+    user = fields.get("user") or fields.get("safety_identifier")
     return Incoming(
         surface=surface,
         model=model,

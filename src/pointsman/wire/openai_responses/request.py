@@ -93,7 +93,7 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
         fields=fields,
         shows_usage=True,
         details=details,
-        user=text_of(fields.get("safety_identifier")) or text_of(fields.get("user")) or "",
+        user=text_of(fields.get("user")) or text_of(fields.get("safety_identifier")) or "",
     )
 
 
