@@ -292,7 +292,7 @@ def _amount(found: re.Match[str], unit: Unit, text: str) -> int:
         least = "a nano-dollar" if unit == "usd" else f"one of the {unit}"
         raise ValueError(f"finer than {least}: {text!r}")
     if not amount:
-        raise ValueError(f"a limit must be above 0: {text!r}; to let nobody in, revoke the key, or take it out of `keys`")
+        raise ValueError(f"a limit must be above 0: {text!r}; to block a key, revoke it")
     if not amount < _MOST:
         raise ValueError(f"a limit must be above 0 and below {usd_text(_MOST)} dollars or {_MOST} {unit}: {text!r}")
     return int(amount)
