@@ -13,10 +13,9 @@ from pointsman.core.clock import SystemClock
 from pointsman.core.errors import StoreUnavailable
 from pointsman.insight.answers import Filters, to_json
 from pointsman.insight.queries import Questions
-from pointsman.store.columns import TABLES
 from pointsman.store.database import open_database
 from pointsman.store.decisions import Decisions
-from pointsman.store.inserts import Inserts, insert
+from pointsman.store.inserts import Inserts
 from pointsman.store.ledger import Ledger
 from pointsman.store.location import locate
 from pointsman.store.rows import Batch, flatten
@@ -151,8 +150,7 @@ def test_a_reader_passes_by_no_call_whose_transaction_is_still_open(store_url, a
 
     with ThreadPoolExecutor(1) as pool:
         with databases[0].transaction():
-            columns = TABLES["calls"][: len(rows[0].calls[0])]
-            databases[0].run(databases[0].sql(insert("calls", columns, 1)), rows[0].calls[0])
+            Inserts(databases[0])._table("calls", rows[0].calls)
             other = pool.submit(write, rows[1])
             time.sleep(0.3)
             between = ask.written(place)  # what is seen now must not lie beyond what is not seen yet
