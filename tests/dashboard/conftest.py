@@ -32,7 +32,7 @@ def provider(hostile: str) -> Iterator[str]:
                 name="lab",
                 models=(
                     SimModel(name="small-1"),
-                    SimModel(name="slow-1", first_token=2.0),
+                    SimModel(name="slow-1", first_token=3.0),
                     SimModel(name=hostile),
                     SimModel(name="broken-1", faults=(FaultRule(fault="overloaded"),)),
                 ),

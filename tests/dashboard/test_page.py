@@ -203,14 +203,14 @@ def test_older_calls_join_what_is_shown_also_below_one_that_took_long(browser, f
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(ask, fresh, "lab/slow-1")
         time.sleep(0.3)
-        for _ in range(70):
+        for _ in range(55):
             ask(fresh)
         page = visit(browser, fresh)
         page.wait(f"{ROWS} === 50")
         late = slow.result(20)["x-request-id"]
     page.wait(f"document.querySelector('[data-id=\"{late}\"]') && {ROWS} === 51")
     page.run("document.getElementById('older').click()")
-    page.wait(f"{ROWS} === 71")
+    page.wait(f"{ROWS} === 56")
     order = page.run("[...document.querySelectorAll('#rows tr')].map(row => row.dataset.id)")
     assert order == sorted(set(order), reverse=True)
 
