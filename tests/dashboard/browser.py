@@ -64,6 +64,7 @@ class Browser:
         self._numbers = itertools.count(1)
         self._buffer = b""
         self.events: list[dict[str, Any]] = []
+        self._contexts: list[str] = []
 
     def __enter__(self) -> Self:
         theirs_in, self._out = os.pipe()
@@ -121,6 +122,7 @@ class Browser:
     def open(self, url: str, *, width: int = 1280, height: int = 800, dark: bool = False) -> Page:
         """A new page of this size at `url`, with cookies and storage of its own."""
         context = self.send("Target.createBrowserContext")["browserContextId"]
+        self._contexts.append(context)
         target = self.send("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, session)
@@ -134,6 +136,12 @@ class Browser:
         page.send("Page.addScriptToEvaluateOnNewDocument", source=_QUICK)
         page.send("Page.navigate", url=url)
         return page
+
+    def close_pages(self) -> None:
+        """End every page, and forget what happened in them."""
+        while self._contexts:
+            self.send("Target.disposeBrowserContext", browserContextId=self._contexts.pop())
+        self.events.clear()
 
 
 class Page:

@@ -65,11 +65,18 @@ def served(config: dict[str, object]) -> Iterator[Running]:
         yield running_gateway
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A headless Chromium; skips with a word where none is found."""
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium found: install one or set CHROMIUM to run the page's own tests")
     with Browser(path, tmp_path_factory.mktemp("browser")) as one:
         yield one
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """The browser, without pages: those of a test end with it, as each that is open looks for news all the time."""
+    yield chromium
+    chromium.close_pages()
