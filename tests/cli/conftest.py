@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from forking import Nursery
 from pointsman.testing import one_model, running
 
 CONFIG = """\
@@ -81,21 +81,19 @@ def nothing(folder: Path) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """What commands are forked from."""
+    with Nursery() as one:
+        yield one
+
+
 @pytest.fixture
-def command(folder: Path) -> Invoke:
+def command(folder: Path, nursery: Nursery) -> Invoke:
     """The real command in a process of its own."""
 
     def run(*arguments: str, stdin: str | None = None, timeout: float = 30.0) -> Said:
-        done = subprocess.run(
-            [sys.executable, "-m", "pointsman", *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
+        return Said(*nursery.run(arguments, folder, stdin, timeout))
 
     return run
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import harness
+from forking import Nursery
 from keeping import CHAT, QUESTION, bearer
 from pointsman.testing import Simulator
 
@@ -60,24 +60,23 @@ def said(sim: Simulator, config: Any) -> dict[str, Any]:
     return made
 
 
-def cli(running: harness.Running, *arguments: str) -> str:
+def told_by(nursery: Nursery, running: harness.Running, *arguments: str) -> str:
     """All that a verb prints."""
-    command = [sys.executable, "-m", "pointsman", *arguments, "--config", str(running.config)]
     env = {**os.environ, **PLANTED, "NO_COLOR": "1"}
-    done = subprocess.run(command, cwd=running.folder, env=env, capture_output=True, check=False, timeout=60)
-    return (done.stdout + done.stderr).decode()
+    _, out, err = nursery.run((*arguments, "--config", str(running.config)), Path(running.folder), env=env)
+    return out + err
 
 
 def test_no_secret_is_printed_answered_or_kept(sim_thread: Simulator, config: Any) -> None:
     heard: list[str] = []
-    with harness.gateway(said(sim_thread, config), env=PLANTED) as running:
+    with Nursery() as nursery, harness.gateway(said(sim_thread, config), env=PLANTED) as running:
 
         def ask(method: str, path: str, body: Any = None, secret: str = PLANTED["FILE_KEY"]) -> Any:
             status, headers, answer = harness.request(running.port, method, path, body=body, headers=bearer(secret))
             heard.append(f"{method} {path.partition('?')[0]} {status} {headers} {answer.decode('utf-8', 'replace')}")
             return status, answer
 
-        shown = json.loads(cli(running, "keys", "create", "app", "--json").partition("\nhint")[0])["key"]
+        shown = json.loads(told_by(nursery, running, "keys", "create", "app", "--json").partition("\nhint")[0])["key"]
         rotated = json.loads(ask("POST", "/api/keys/app/rotate", {"overlap": "1h"})[1])["key"]
         heard.pop()  # this answer alone has it
         made = json.loads(ask("POST", "/api/keys", {"name": "other", "budgets": ["1usd/day"]})[1])["key"]
@@ -107,7 +106,7 @@ def test_no_secret_is_printed_answered_or_kept(sim_thread: Simulator, config: An
         while not json.loads(ask("GET", "/api/status")[1])["config"]["rejected"]:
             assert time.monotonic() < end
             time.sleep(0.1)
-        heard += [" ".join(verb) + cli(running, *verb) for verb in VERBS]
+        heard += [" ".join(verb) + told_by(nursery, running, *verb) for verb in VERBS]
         log, folder = running.log(), running.folder
         heard.append(log)
         assert len(heard) > 100

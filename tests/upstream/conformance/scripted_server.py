@@ -130,7 +130,7 @@ def post(url: str, **changes: object) -> UpstreamRequest:
     values: dict[str, object] = {
         "body": b'{"model": "m"}',
         "headers": ((b"content-type", b"application/json"), (b"user-agent", b"pointsman/test")),
-        "limits": TimeLimits(connect=2, first_byte=5, between_bytes=5, total=15),
+        "limits": TimeLimits(connect=10, first_byte=5, between_bytes=5, total=15),
     }
     return UpstreamRequest(url=url, **{**values, **changes})  # type: ignore[arg-type]
 
