@@ -296,7 +296,8 @@ async def test_latency_and_pace_are_kept(client_of):
         whole = time.perf_counter() - began
     assert len(at) == 11
     assert 0.14 < at[0] < 0.5
-    assert 0.19 < at[-1] - at[0] < 0.6
+    assert 0.34 < at[-1] < 1.1, "from the start: a busy machine may see the first one late"
+    assert at[-1] - at[0] > 0.1
     assert 0.36 < whole < 0.9
 
 
