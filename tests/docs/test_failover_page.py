@@ -11,7 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "failover.md"
 
 def rows() -> list[str]:
     return [
-        f"| `{rule.kind}` | {rule.meaning} | {rule.elsewhere} | {rule.again} | {rule.tells} | {rule.caller} |"
+        f"| `{rule.kind}` | {rule.meaning} | {rule.elsewhere} | {rule.again} | {rule.tells} | {rule.billed} "
+        f"| {rule.caller} |"
         for rule in RULES.values()
     ]
 

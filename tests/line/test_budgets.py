@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -309,3 +310,90 @@ async def test_a_callers_own_limits_stand_in_place_of_the_providers(serving: Ser
     assert bound.headers.get_list("x-ratelimit-limit-requests") == ["5"]
     assert bound.headers.get_list("x-ratelimit-remaining-requests") == ["4"]
     assert bound.headers.get_list("x-ratelimit-limit-tokens") == ["100000"], "no budget of ours says anything of tokens"
+
+
+async def in_bill(path: Path) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(path) as database:
+        return database.execute("SELECT error, cost_nanousd, input_tokens FROM attempts ORDER BY started_ns").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("fault", "billed"),
+    [("cut_reset", True), ("cut_clean", True), ("truncated", True), ("malformed", True), ("server_error", False)],
+)
+async def test_an_answer_that_broke_may_be_billed_and_stays_booked_at_its_worst(
+    sim: Simulator, serving: Serving, tmp_path: Path, fault: str, billed: bool
+) -> None:
+    async with serving(config(sim, {"limit": "1usd/day"})) as served:
+        assert (await ask(served)).status_code == 200
+        before, _, _ = await spent(served)
+        sim.inject(fault, provider="one")
+        answer = await ask(served, model="auto")
+        after, held, _ = await spent(served)
+        assert await asyncio.to_thread(served.house.pieces.ledger.flush)
+        (error, cost, _), (_, rest, _) = (await in_bill(tmp_path / "ledger.db"))[-2:]
+        [(whole,)] = sqlite3.connect(tmp_path / "ledger.db").execute(
+            "SELECT cost_nanousd FROM calls ORDER BY started_ns DESC LIMIT 1"
+        )
+    assert answer.headers["x-pointsman-model"] == "cheap"
+    assert error
+    assert held == 0
+    assert whole == rest, "what is known of it"
+    if billed:
+        assert cost is None
+        assert after - before - rest > 50 * 100_000, "all that it may have written, at 100 dollars a million"
+    else:
+        assert (cost, after - before) == (0, rest)
+
+
+async def test_an_answer_that_is_yet_to_be_made_costs_nobody_knows_what(serving: Serving, tmp_path: Path) -> None:
+    raw = json.dumps(
+        {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1,
+            "status": "queued",
+            "background": True,
+            "model": "m-1",
+            "output": [],
+            "usage": None,
+        }
+    ).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.read(65536)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(raw), raw)
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        said = {
+            "providers": {"one": {"dialect": "openai-responses", "base_url": url, "api_key_env": ""}},
+            "models": {
+                "dear": {
+                    "provider": "one",
+                    "model": "m-1",
+                    "price": {"input": 10, "output": 100},
+                    "context": 8000,
+                    "max_output": 1000,
+                }
+            },
+            "budgets": [{"limit": "1usd/day"}],
+        }
+        async with serving(said) as served:
+            async with httpx.AsyncClient(base_url=served.url, timeout=30) as client:
+                body = {"model": "dear", "input": "write a book", "max_output_tokens": 500, "background": True}
+                got = await client.post("/v1/responses", json=body)
+            used, held, _ = await spent(served)
+            assert await asyncio.to_thread(served.house.pieces.ledger.flush)
+            rows = await in_bill(tmp_path / "ledger.db")
+    assert got.status_code == 200, got.text
+    assert "x-pointsman-cost-usd" not in got.headers
+    assert rows == [("", None, None)]
+    assert held == 0
+    assert used >= 500 * 100_000

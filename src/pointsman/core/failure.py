@@ -38,6 +38,7 @@ FailureKind = Literal[
 ]
 Elsewhere = Literal["at_once", "larger_window", "no"]
 Again = Literal["quick", "told", "no"]
+Billed = Literal["no", "unknown"]
 Tells = Literal["nothing", "failure", "provider_failure", "pause", "key_pause", "model_pause"]
 
 State = Literal["closed", "degraded", "open", "half_open"]
@@ -68,6 +69,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         tells: what the health book makes of it: nothing; a failure of the target; one of the whole provider; a pause of
             the target for the time told; a long pause of the key; a long pause of the model there.
         caller: what the caller sees if nobody else answers.
+        billed: whether the provider takes money for it: `no`, where it refused or never had the request; else nobody
+            but the provider knows, for it may have made the answer that we did not get.
     """
 
     kind: FailureKind
@@ -76,6 +79,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     again: Again = "no"
     tells: Tells = "failure"
     caller: str = "502"
+    billed: Billed = "no"
 
 
 RULES: dict[FailureKind, Rule] = {
@@ -160,7 +164,7 @@ RULES: dict[FailureKind, Rule] = {
         ),
         Rule(kind="no_address", meaning="the name cannot be resolved", again="quick", tells="provider_failure"),
         Rule(kind="tls", meaning="TLS fails", tells="provider_failure"),
-        Rule(kind="reset", meaning="the connection ends before any header", again="quick"),
+        Rule(kind="reset", meaning="the connection ends before any header", again="quick", billed="unknown"),
         Rule(
             kind="connect_timeout",
             meaning="no connection within its limit",
@@ -173,15 +177,19 @@ RULES: dict[FailureKind, Rule] = {
             meaning="accepted and silent, headers and then silent, or a first token that takes too long",
             again="quick",
             caller="504",
+            billed="unknown",
         ),
-        Rule(kind="too_long", meaning="the whole attempt takes longer than its limit", caller="504"),
+        Rule(kind="too_long", meaning="the whole attempt takes longer than its limit", caller="504", billed="unknown"),
         Rule(
             kind="garbage",
             meaning="truncated JSON, a malformed event, a wrong content type, no answer in a 200",
             again="quick",
+            billed="unknown",
         ),
-        Rule(kind="cut", meaning="the answer is cut, or ends without its end mark", again="quick"),
-        Rule(kind="stalled", meaning="the answer begins and stops coming", again="quick", caller="504"),
+        Rule(kind="cut", meaning="the answer is cut, or ends without its end mark", again="quick", billed="unknown"),
+        Rule(
+            kind="stalled", meaning="the answer begins and stops coming", again="quick", caller="504", billed="unknown"
+        ),
         Rule(
             kind="not_asked",
             meaning="no key of ours, or a request that cannot be written for the model: nothing was sent",

@@ -214,6 +214,21 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return f"{self.provider.name}/{self.upstream}"
 
     @cached_property
+    def free(self) -> bool:
+        """Whether it costs nothing, whatever it is asked; unpriced is not free."""
+        price = self.price
+        return price is not None and not price.fees and not any(any(bound[1:]) for bound in price.bounds)
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it may have written more than was seen: it is known to think, or its price knows of thoughts.
+
+        Where neither abilities nor price say anything of it, it is taken for one that does not.
+        """
+        thinks = self.abilities is not None and bool(self.abilities & Ability.REASONING)
+        return thinks or (self.price is not None and self.price.reasoning is not None)
+
+    @cached_property
     def reach(self) -> Reach:
         """How far it may go with a request."""
         return reach_of(self)

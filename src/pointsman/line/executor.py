@@ -24,7 +24,7 @@ from pointsman.core.errors import (
     UpstreamTimeout,
     forget_frames,
 )
-from pointsman.core.failure import State, Target
+from pointsman.core.failure import RULES, State, Target
 from pointsman.core.health import speeds
 from pointsman.core.model import TimeLimits
 from pointsman.core.outcome import Purpose
@@ -36,7 +36,7 @@ from pointsman.line.hedges import SHARE, allowed, in_doubt, worth
 from pointsman.line.parts import Call, Parts, Won
 from pointsman.line.race import Found, Race
 from pointsman.line.reserve import Reserved
-from pointsman.line.trail import Ended, Trail
+from pointsman.line.trail import Ended, Note, Trail
 from pointsman.line.words import in_our_terms
 from pointsman.wire.told import Standing
 from pointsman.wire.trip import NO_FILES, Trip
@@ -71,8 +71,11 @@ class Hunt(msgspec.Struct, eq=False):
         `run`.
         """
         if self._step is not None:
-            self.ended(self._step)
-            self.tried = (*self.tried, Tried(self._step, kind_of(error, begun=True)))
+            step, last = self._step, self.trail.attempts[-1]
+            if step.model.unseen and self.call.reserved is not None:  # more than was seen
+                self.call.reserved.doubted(step, last.number)
+            self.ended(step)
+            self.tried = (*self.tried, Tried(step, kind_of(error, begun=True)))
         self._last = error
         self._onward = (standing, spent)
         return await self.run()
@@ -202,9 +205,12 @@ class Hunt(msgspec.Struct, eq=False):
             self._last = last = in_our_terms(error, model, incoming.model, asking.request.headers)
             status = error.status if isinstance(error, UpstreamRefused) else 0
             told = self._told(error)
-            cost = None if self._over() and isinstance(error, UpstreamTimeout) else 0  # cut off by its caller: unknown
-            trail.finish(Ended(status=status, cost=cost, told=told), error=last, note=note)
-            self.ended(step)
+            free = RULES[self.tried[-1].kind].billed == "no" or model.free
+            trail.finish(Ended(status=status, cost=0 if free else None, told=told), error=last, note=note)
+            if free:
+                self.ended(step)
+            else:
+                self.doubted(step, note)
             return None
         trail.heard(note, won.response)
         return Found(step, note, won)
@@ -213,6 +219,11 @@ class Hunt(msgspec.Struct, eq=False):
         """A step brought nothing, or what it cost is booked: what was held for it is free."""
         if self.call.reserved is not None:
             self.call.reserved.ended(step)
+
+    def doubted(self, step: Step, note: Note) -> None:
+        """A step's attempt brought nothing that counts, and may be billed: what was held for it stays held."""
+        if self.call.reserved is not None:
+            self.call.reserved.doubted(step, note.number)
 
     def _purpose(self, purpose: Purpose) -> Purpose:
         if self._onward is not None:

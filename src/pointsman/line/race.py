@@ -77,7 +77,7 @@ class Race:
     def called_off(self, step: Step, note: Note) -> None:
         """Book an attempt that was cancelled; the open one of a caller who has left is booked with the call."""
         trail = self._hunt.trail
-        self._hunt.ended(step)
+        self._hunt.doubted(step, note)
         if self._decided:
             self._outpaced(step, note)
         elif trail.open is not note:
@@ -137,7 +137,7 @@ class Race:
 
     async def _call_off(self, late: Found) -> None:
         await late.won.response.aclose()
-        self._hunt.ended(late.step)
+        self._hunt.doubted(late.step, late.note)
         self._outpaced(late.step, late.note)
 
     def _outpaced(self, step: Step, note: Note) -> None:
@@ -148,7 +148,7 @@ class Race:
         hunt = self._hunt
         if step.target == self._probe and note.first_token is None:
             late = UpstreamTimeout("still silent after its usual time; another has answered", phase="first_byte")
-            hunt.trail.finish(Ended(cost=0, told=Outpaced("its usual time has passed")), error=late, note=note)
+            hunt.trail.finish(Ended(told=Outpaced("its usual time has passed")), error=late, note=note)
             return
         call = hunt.call
         read = hunt.parts.estimates.read(call.dialect.name, call.incoming, step.model.upstream)

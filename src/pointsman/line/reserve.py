@@ -10,8 +10,9 @@ it is looked at more closely, in steps that the caller notices less than the nex
 3. the planner is asked once more, for a plan within what is left: dearer models drop out;
 4. a request that does not say how long its answer may be is told so.
 
-Only what is billed counts: a failed attempt costs nothing, so the next one has its hold; what is billed besides (a
-hedge, the rest of a stream that broke) has to be held too before it is asked for, or it is not asked for.
+Only what is billed counts: an attempt that was refused costs nothing, so the next one has its hold; what is billed
+besides (a hedge, the rest of a stream that broke) has to be held too before it is asked for, or it is not asked for. So
+does an attempt whose cost nobody knows (`core.failure.Rule.billed`): its worst case stays held, and is booked.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class Reserved(msgspec.Struct, eq=False):
         counting: it only counts tokens, which costs nothing.
         whole: the worst case of every step of the plan is in the hold.
         active: the steps whose attempts may still be billed, and what each may use.
+        doubts: the most that attempts may have used which ended without a word on it, by their number in the call.
     """
 
     purse: Purse
@@ -103,6 +105,7 @@ class Reserved(msgspec.Struct, eq=False):
     counting: bool = False
     whole: bool = False
     active: tuple[tuple[Step, Worst], ...] = ()
+    doubts: tuple[tuple[int, Worst], ...] = ()
 
     async def cover(self, step: Step, attempts: Sequence[Attempt], added: int = 0) -> int | None:
         """Before a step is asked: have its worst case in the hold, beside what the attempts before it were billed.
@@ -133,23 +136,34 @@ class Reserved(msgspec.Struct, eq=False):
         """A step brought nothing, or what it cost is booked: what it might have cost is free for the next."""
         self.active = tuple(one for one in self.active if one[0] is not step)
 
-    def settle(self, cost: int | None, attempts: Sequence[Attempt], *, sent: bool, doubt: bool = False) -> None:
-        """Let the hold go; `cost` in nano-dollars, None where it is unknown: then all that was held counts.
+    def doubted(self, step: Step, number: int) -> None:
+        """A step's attempt brought nothing, and may be billed all the same: the most that it may cost stays held."""
+        worst = next((self._most(*one) for one in self.active if one[0] is step), None)
+        if worst is not None:
+            self.doubts = (*self.doubts, (number, worst))
+        self.ended(step)
 
-        `doubt`: more may have been used than was seen.
+    def settle(self, attempts: Sequence[Attempt], *, sent: bool, doubt: bool = False) -> None:
+        """Let the hold go and book what was used: of an attempt in doubt the most that it may have.
+
+        `doubt`: more may have been used than was seen; then, and where an attempt's cost is not known otherwise, all
+        that was held counts.
         """
         hold = self.hold
         if not sent:
             self.purse.settle(hold, 0, 0, 0)
             return
-        tokens = 0
+        usd, tokens, doubts = 0, 0, dict(self.doubts)
         for one in attempts:
-            if one.usage is not None:
-                tokens += one.usage.input + one.usage.output
-            elif one.cost is None:
+            most = doubts.get(one.number, _NOTHING)
+            if one.cost is None and most is _NOTHING:
                 doubt = True
-        usd = hold.usd if cost is None or doubt else cost
-        self.purse.settle(hold, usd, max(tokens, hold.tokens) if doubt else tokens, 1)
+            used = 0 if one.usage is None else one.usage.input + one.usage.output
+            usd += max(one.cost or 0, most.usd)
+            tokens += max(used, most.tokens)
+        if doubt:  # what was told beyond what was held counts as well
+            usd, tokens = max(usd, hold.usd), max(tokens, hold.tokens)
+        self.purse.settle(hold, usd, tokens, 1)
 
     def _untold(self, step: Step) -> int | None:
         """The limit that an answer is told because nobody knows of another; what is held was counted with it."""
@@ -162,11 +176,18 @@ class Reserved(msgspec.Struct, eq=False):
         """What earlier attempts were billed, and those may be that run."""
         used = Worst()
         for step, worst in self.active:
-            used = _sum(used, worst_of_step(step, self.needs, self.extent) if worst is _NOT_LOOKED_AT else worst)
+            used = _sum(used, self._most(step, worst))
+        doubts = dict(self.doubts)
         for one in attempts:
+            if one.number in doubts:
+                used = _sum(used, doubts[one.number])
+                continue
             tokens = one.usage.total if one.usage is not None else 0
             used = _sum(used, Worst(self.hold.usd if one.cost is None else one.cost, tokens, tokens))
         return used
+
+    def _most(self, step: Step, worst: Worst) -> Worst:
+        return worst_of_step(step, self.needs, self.extent) if worst is _NOT_LOOKED_AT else worst
 
     async def _raised(self, worst: Worst) -> bool:
         """Have so much in the hold, if it can be had."""
@@ -199,6 +220,7 @@ class Reserved(msgspec.Struct, eq=False):
 
 
 _NOT_LOOKED_AT = Worst()
+_NOTHING = Worst()
 
 
 def _sum(one: Worst, other: Worst) -> Worst:

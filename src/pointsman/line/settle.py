@@ -12,7 +12,7 @@ from pointsman.core.outcome import Outcome, Status
 from pointsman.core.plan import Plan, Sticky
 from pointsman.core.ports import NOBODY, Principal
 from pointsman.core.usage import Usage
-from pointsman.line.conversations import Turn
+from pointsman.line.conversations import SURFACES, Turn
 from pointsman.line.parts import NO_WISHES, Parts, Wishes, Won
 from pointsman.line.reserve import Reserved
 from pointsman.line.trail import Ended, Trail
@@ -23,6 +23,7 @@ from pointsman.wire.trip import COUNTING, AnswerFacts, Incoming, Surface
 
 _LABEL = 200
 _DETAIL = 2_000
+_REASONING = int(Ability.REASONING)
 _NOTHING_TOLD = Told(0)
 _NOTHING = AnswerFacts()
 
@@ -80,7 +81,7 @@ class Run(msgspec.Struct, eq=False):
         """It is under way no more, whatever became of it; what it holds is let go, should that not be done."""
         reserved = self.reserved
         if reserved is not None and not reserved.hold.settled:  # booking it failed: all that was held counts
-            reserved.settle(None, self.trail.attempts, sent=self.trail.number > 0, doubt=True)
+            reserved.settle(self.trail.attempts, sent=self.trail.number > 0, doubt=True)
         if self.entered:
             self.entered = False
             self.parts.turnstile.leave(self.principal.id)
@@ -123,27 +124,32 @@ class Run(msgspec.Struct, eq=False):
         else:
             self.cost = 0 if error is None and self.surface in COUNTING else None  # nobody but us answered
             if self.kept is not None:
-                facts, self.cost = self.kept, trail.spent
+                facts, self.cost = self.kept, trail.spent if trail.certain else None
             ended = self._unheard() if isinstance(error, CallerGone) else Ended(cost=0)
             trail.finish(ended, error=error)
             if ended.usage is not None:
                 facts, self.cost = AnswerFacts(usage=ended.usage), trail.spent
         if self.reserved is not None:
             sent, doubt = trail.number > 0, self._in_doubt(facts)
-            self.reserved.settle(trail.spent, trail.attempts, sent=sent, doubt=doubt)
+            self.reserved.settle(trail.attempts, sent=sent, doubt=doubt)
         self.parts.recorder.record(self._outcome(error, facts))
         if self.turn is not None and error is None and won is not None:
             self.turn.keep(self.id, self.started, won, self.sent)
 
     def _in_doubt(self, facts: AnswerFacts) -> bool:
-        """Whether more may have been billed than was seen: who was cut off may have thought for long before."""
+        """Whether more may have been billed than was seen: who was cut off may have thought for long before.
+
+        Of any other model a stream that was left costs what is booked, the estimate of what had come.
+        """
         usage, won = facts.usage, self.won
         if usage is None or not usage.estimated:
             return False
         if won is None:
             return True
-        abilities = won.model.abilities
-        return abilities is None or bool(int(abilities) & int(Ability.REASONING))
+        incoming = self.incoming
+        asked = incoming is not None and bool(int(incoming.needs.abilities) & _REASONING)
+        later = self.surface in SURFACES and b'"background"' in self.arrival.body  # it goes on without its caller
+        return asked or later or won.model.unseen
 
     def handed_over(self) -> bool:
         """Whether a stream was complete, its usage included, when it was interrupted."""

@@ -50,7 +50,8 @@ class Trail(msgspec.Struct, eq=False):
 
     `waited` is the time spent on providers: asking, reading, pausing between attempts. `out` and `own` are the time
     until content went out, and our own part of it; None before. `tried` has one line for each failure, for people.
-    `spent` is the cost of all attempts that ended (nano-dollars; None is unknown). `open` is the attempt that began
+    `spent` is the cost of all attempts that ended (nano-dollars; None is unknown), but for those that failed without
+    a word on what they cost: with one of these it is not `certain`. `open` is the attempt that began
     last, or whose answer is being delivered; None where it has ended.
     """
 
@@ -59,6 +60,7 @@ class Trail(msgspec.Struct, eq=False):
     open: Note | None = None
     attempts: list[Attempt] = []
     spent: int | None = 0
+    certain: bool = True
     passed: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
     number: int = 0
@@ -182,7 +184,9 @@ class Trail(msgspec.Struct, eq=False):
             if news or not self._health.passed(target, now):
                 self._tell(target, note, ended.told or error, now)
         status = error.status if isinstance(error, UpstreamRefused) else ended.status
-        if ended.cost is None:
+        if ended.cost is None and ended.usage is None and isinstance(error, UpstreamError):
+            self.certain = False  # the call's cost is what is known; that attempt is `unknown` in the bill
+        elif ended.cost is None:
             self.spent = None
         elif self.spent is not None:
             self.spent += ended.cost

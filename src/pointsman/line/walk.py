@@ -47,6 +47,8 @@ from pointsman.wire.streams import so_far_of
 from pointsman.wire.told import Told
 from pointsman.wire.trip import COUNTING, Incoming, Surface
 
+_TO_COME = frozenset({"queued", "in_progress"})
+"""How an answer with `background: true` stands when it is handed out: what it will cost nobody knows yet."""
 _log = logging.getLogger("pointsman.line")
 
 
@@ -205,7 +207,9 @@ async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver
 
 
 async def counted_by_us(call: Call, won: Won, parts: Parts) -> Won:
-    """A whole answer whose provider states no usage, with ours."""
+    """A whole answer whose provider states no usage, with ours; none of one that the provider has yet to make."""
+    if won.facts.finish in _TO_COME:
+        return won
     usage = await parts.estimates.whole(call.dialect.name, call.incoming, won.model.upstream, won.body)
     return msgspec.structs.replace(won, facts=msgspec.structs.replace(won.facts, usage=usage))
 
