@@ -55,14 +55,14 @@ class Books:
         self.granted[key] = self.granted.get(key, 0) + now
         return Granted(now, left - now)
 
-    def settle(self, changes: Sequence[tuple[str, int, int, int]]) -> list[int]:
+    def settle(self, changes: Sequence[tuple[str, int, int, int, int]]) -> list[int]:
         if self.away:
             raise StoreUnavailable("away")
-        for account, begin, granted, spent in changes:
+        for account, begin, granted, spent, _ in changes:
             key = (account, begin)
             self.granted[key] = self.granted.get(key, 0) + granted
             self.spent[key] = self.spent.get(key, 0) + spent
-        return [self.granted[account, begin] for account, begin, _, _ in changes]
+        return [self.granted[account, begin] for account, begin, *_ in changes]
 
     def close(self) -> None:
         return None
@@ -465,5 +465,5 @@ async def test_two_that_are_asked_beside_each_other_are_both_held_for() -> None:
     reserved.ended(first)
     await reserved.cover(first, (), added=5_000)
     assert hold.usd >= (2 * 3_000 + 5_000) * 1_000, "what it goes on from is read too"
-    reserved.settle(1, (), sent=True)
+    reserved.settle((), sent=True)
     assert accounts.every[0].held == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,17 +47,32 @@ async def test_what_is_spent_is_shown_by_verb_and_path(serving: Serving, tmp_pat
             async with httpx2.AsyncClient(base_url=served.url) as client:
                 answer = await client.post("/v1/chat/completions", json=body)
         cost = round(float(answer.headers["x-pointsman-cost-usd"]) * 1e9)
+        sim.inject("truncated", provider="one")
+        async with serving(path) as served, httpx2.AsyncClient(base_url=served.url) as client:
+            alone = {"x-pointsman-retries": "0"}
+            broken = await client.post("/v1/chat/completions", json={**body, "user": ""}, headers=alone)
         async with serving(path) as served, httpx2.AsyncClient(base_url=served.url) as client:
             over_http = (await client.get("/api/budgets")).json()["budgets"]
     printed = json.loads(said(path, "--json"))
     assert printed == over_http
     everybody, anna, route, team = printed
+    assert broken.status_code == 502
+    doubt = everybody["doubt"]
+    assert doubt >= 9 * 10_000, "all that it may have written"
+    assert (everybody["spent"], everybody["left"]) == (cost + doubt, 5_000_000_000 - cost - doubt)
+    with sqlite3.connect(tmp_path / "ledger.db") as database:  # as a process that was killed leaves it
+        database.execute("UPDATE allowances SET granted = granted + 7 WHERE account LIKE '%organisation%'")
+    said(path, "release", "--yes")
+    assert json.loads(said(path, "--json"))[0]["held"] == 7
+    said(path, "release", "--yes", "--leases")
+    everybody = json.loads(said(path, "--json"))[0]
+    assert everybody["doubt"] == 0
     assert (everybody["spent"], everybody["held"], everybody["left"]) == (cost, 0, 5_000_000_000 - cost)
     assert (anna["whose"], anna["spent"], anna["resets"]) == ("anna", cost, None)
-    assert (route["whose"], route["spent"], route["left"]) == ("m", 1, 99)
+    assert (route["whose"], route["spent"], route["left"]) == ("m", 2, 98)
     assert (team["spent"], team["hard"]) == (0, False)
     table = said(path).splitlines()
-    assert table[0].split() == ["BUDGET", "OF", "LIMIT", "SPENT", "HELD", "LEFT", "RESETS"]
+    assert table[0].split() == ["BUDGET", "OF", "LIMIT", "SPENT", "IN", "DOUBT", "HELD", "LEFT", "RESETS"]
     assert table[2].split()[:5] == ["each", "user", "anna", "$1", "in"]
     assert "100 requests an hour" in table[3]
     assert "$1 a day (soft)" in table[4]

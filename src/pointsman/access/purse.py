@@ -63,8 +63,8 @@ class Vault(Protocol):
         """
         ...
 
-    def settle(self, changes: Sequence[tuple[str, int, int, int]]) -> list[int]:
-        """Take back what is not needed and note what was spent: account, begin of its period, granted, spent.
+    def settle(self, changes: Sequence[tuple[str, int, int, int, int]]) -> list[int]:
+        """Take back what is not needed and note what was spent: account, begin of its period, granted, spent, doubt.
 
         Returns what is granted of each afterwards, in all.
         """
@@ -223,8 +223,8 @@ class Purse:
         """The error for a call that needs so much (in the budget's unit; None: see there) of an account with less."""
         return _refusal(account, needed, self._clock.now())
 
-    def settle(self, hold: Hold, usd: int, tokens: int, requests: int) -> None:
-        """Let a hold go and book what was used; the second time nothing."""
+    def settle(self, hold: Hold, usd: int, tokens: int, requests: int, doubt: int = 0) -> None:
+        """Let a hold go and book what was used, `doubt` of the money in no bill; the second time nothing."""
         if hold.settled:
             return
         hold.settled = True
@@ -232,6 +232,7 @@ class Purse:
         for one in group.usd:
             one.held -= hold.usd
             one.spent += usd
+            one.doubt += doubt
             one.used = now
         for one in group.tokens:
             one.held -= hold.brief if one.brief else hold.tokens
@@ -318,7 +319,7 @@ class Purse:
                     _log.warning("the store does not take what was spent of budgets: %s", error.message)
                 self.last_error = error.message
                 continue
-            for (account, _, _, _), granted in zip(changes, lefts, strict=True):
+            for (account, *_), granted in zip(changes, lefts, strict=True):
                 account.left = max(account.budget.amount - granted, 0)
             self.last_error = ""
             self._drop_old()
@@ -341,22 +342,25 @@ class Purse:
                 spare = max(spare - account.risk, 0)
             told = account.spent - account.told
             if spare or told or account.back:
-                found.append((account, spare, account.back, told))
+                found.append((account, spare, account.back, told, account.doubt))
                 account.leased -= spare
                 account.told += told
-                account.back = 0
+                account.back = account.doubt = 0
         return found
 
     def _undo(self, changes: Sequence[_Change]) -> None:
-        for account, spare, back, told in changes:
+        for account, spare, back, told, doubt in changes:
             account.leased += spare
             account.back += back
             account.told -= told
+            account.doubt += doubt
 
     def _tell(self, changes: Sequence[_Change]) -> list[int]:
         if not changes:
             return []
-        return self._vault.settle([(one.id, one.begin, -spare - back, told) for one, spare, back, told in changes])
+        return self._vault.settle(
+            [(one.id, one.begin, -spare - back, told, doubt) for one, spare, back, told, doubt in changes]
+        )
 
     def _drop_old(self) -> None:
         """Forget accounts whose time is over, or that nobody has used for long; the store knows of them."""
@@ -384,8 +388,9 @@ def _lowered(account: Account) -> None:
 
 
 _Key = tuple[str, str, str, bool, tuple[str, ...], int]
-_Change = tuple[Account, int, int, int]
-"""An account, what goes back of its lease, what was to go back already, and what was spent since the last time."""
+_Change = tuple[Account, int, int, int, int]
+"""An account, what goes back of its lease, what was to go back already, what was spent since the last time, and what of
+that is in doubt."""
 
 
 def _name(key: _Key) -> str:

@@ -17,22 +17,28 @@ if TYPE_CHECKING:
     from pointsman.insight.budgets import BudgetUse
 
 _NANO = 1_000_000_000
-_HEAD = ("BUDGET", "OF", "LIMIT", "SPENT", "HELD", "LEFT", "RESETS")
+_HEAD = ("BUDGET", "OF", "LIMIT", "SPENT", "IN DOUBT", "HELD", "LEFT", "RESETS")
 
 
-@click.command(
+@click.group(
     "budgets",
+    invoke_without_command=True,
     help=described(
-        "Show what is used and left of every budget. HELD is taken for calls under way or soon to come. Running "
-        "servers tell what they spent within a second. Times are in UTC.",
+        "Show what is used and left of every budget. IN DOUBT is the part of SPENT that stands in no bill: the most "
+        "that attempts may have cost which ended without a word on it. HELD is taken for calls under way or soon to "
+        "come, or was by a process that was killed. Running servers tell what they spent within a second. Times are in "
+        "UTC.",
         "pointsman budgets --json",
     ),
     short_help="Show what is used and left of budgets.",
 )
 @config_option
 @json_option
-def command(config: Path | None, as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, config: Path | None, as_json: bool) -> None:
     """Show budgets."""
+    if context.invoked_subcommand is not None:
+        return
     from pointsman.compose import build
 
     house = build(config)
@@ -46,7 +52,7 @@ def command(config: Path | None, as_json: bool) -> None:
         say("no budgets")
         say_hint("`budgets: [{limit: 5usd/day}]` in the configuration limits what all may spend together")
     else:
-        print_table(_HEAD, [_row(one) for one in found], right=frozenset({2, 3, 4, 5}), keep=frozenset({0, 1}))
+        print_table(_HEAD, [_row(one) for one in found], right=frozenset({2, 3, 4, 5, 6}), keep=frozenset({0, 1}))
 
 
 def _row(one: BudgetUse) -> tuple[str, ...]:
@@ -62,4 +68,35 @@ def _row(one: BudgetUse) -> tuple[str, ...]:
     resets = "never" if one.resets is None else dt.datetime.fromtimestamp(one.resets / _NANO, tz=dt.UTC)
     shown = resets if isinstance(resets, str) else resets.strftime("%Y-%m-%d %H:%M")
     soft = "" if one.hard else " (soft)"
-    return name, of, f"{limit} {every(one.period)}{soft}", amount(one.spent), amount(one.held), amount(one.left), shown
+    doubt = amount(one.doubt) if one.doubt else ""
+    amounts = (amount(one.spent), doubt, amount(one.held), amount(one.left))
+    return name, of, f"{limit} {every(one.period)}{soft}", *amounts, shown
+
+
+@command.command(
+    "release",
+    help=described(
+        "Give back what budgets have booked IN DOUBT: once the provider's bill is known (`pointsman reconcile`), what "
+        "it does not name was not spent. With --leases also what is HELD though no server runs: a process that was "
+        "killed cannot give it back. Servers that run keep theirs, so stop all of them first.",
+        "pointsman budgets release",
+        "pointsman budgets release --leases",
+    ),
+    short_help="Give back what is booked in doubt.",
+)
+@config_option
+@click.pass_context
+@click.option("--leases", is_flag=True, help="Also what is held; no server may run.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def release(context: click.Context, config: Path | None, leases: bool, yes: bool) -> None:
+    """Give back what is in doubt."""
+    from pointsman.compose import build
+
+    house = build(config or (context.parent.params["config"] if context.parent is not None else None))
+    if not yes:
+        if leases:
+            say("No server may run at this store. Calls that were under way when one was killed are in no bill here.")
+        click.confirm("Has the provider not billed what is given back?", abort=True, err=True)
+    with closing(house.pieces.key_store), closing(house.pieces.allowances) as allowances:
+        allowances.release(leases=leases)
+    say("given back; running servers see it when they next ask the store")

@@ -146,7 +146,8 @@ class Account(msgspec.Struct, eq=False):
     `leased` is what this process may spend, of which it has `spent` and `held`; `told` is how much of `spent` the store
     knows. `left` is what the store could still grant when it was last asked. `limit` is the budget's amount as it was
     last looked at. `back` is what is no longer leased here and the store still has to hear of; below 0 it is what was
-    used as leased while the store was away. `whose` is the subject, as `Budget.whose` names it.
+    used as leased while the store was away. `doubt` is how much of what is not told yet is booked and in no bill.
+    `whose` is the subject, as `Budget.whose` names it.
 
     A limit on tokens is `brief` where it is by the minute or hour: there what is likely is held, and `risk` is how much
     more the calls that hold it may come to, see `access.purse`.
@@ -169,6 +170,7 @@ class Account(msgspec.Struct, eq=False):
     limit: int = 0
     back: int = 0
     whose: tuple[str, ...] = ()
+    doubt: int = 0
 
     @property
     def free(self) -> int:

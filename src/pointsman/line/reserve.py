@@ -68,8 +68,8 @@ class Purse(Protocol):
         """Raise a hold by these amounts; whether that was possible."""
         ...
 
-    def settle(self, hold: Hold, usd: int, tokens: int, requests: int) -> None:
-        """Let a hold go and book what was used."""
+    def settle(self, hold: Hold, usd: int, tokens: int, requests: int, doubt: int = 0) -> None:
+        """Let a hold go and book what was used; `doubt` of the money stands in no bill."""
         ...
 
     async def fund(self, group: Group, usd: int, tokens: int, requests: int = 1, likely: int | None = None) -> None:
@@ -161,9 +161,10 @@ class Reserved(msgspec.Struct, eq=False):
             used = 0 if one.usage is None else one.usage.input + one.usage.output
             usd += max(one.cost or 0, most.usd)
             tokens += max(used, most.tokens)
+        known = sum(one.cost or 0 for one in attempts)
         if doubt:  # what was told beyond what was held counts as well
             usd, tokens = max(usd, hold.usd), max(tokens, hold.tokens)
-        self.purse.settle(hold, usd, tokens, 1)
+        self.purse.settle(hold, usd, tokens, 1, usd - known)
 
     def _untold(self, step: Step) -> int | None:
         """The limit that an answer is told because nobody knows of another; what is held was counted with it."""

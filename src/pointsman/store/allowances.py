@@ -27,9 +27,11 @@ _LOOK = "SELECT granted FROM allowances WHERE account = ? AND begin_ns = ?"
 _GRANT = "UPDATE allowances SET granted = granted + ? WHERE account = ? AND begin_ns = ?"
 _KNOWN = "UPDATE allowances SET granted = granted + ?, spent = spent + ? WHERE account = ? AND begin_ns = ?"
 _SETTLE = (
-    "UPDATE allowances SET granted = granted + ?, spent = spent + ? WHERE account = ? AND begin_ns = ? "
-    "RETURNING granted"
+    "UPDATE allowances SET granted = granted + ?, spent = spent + ?, doubt = doubt + ? "
+    "WHERE account = ? AND begin_ns = ? RETURNING granted"
 )
+_RELEASE = "UPDATE allowances SET granted = granted - doubt, spent = spent - doubt, doubt = 0 WHERE doubt <> 0"
+_UNLEASE = "UPDATE allowances SET granted = spent WHERE granted > spent"
 _FORGET = "DELETE FROM allowances WHERE end_ns < ?"
 
 
@@ -81,8 +83,8 @@ class Allowances:
         with self._lock:
             return self._link.use(work)
 
-    def settle(self, changes: Sequence[tuple[str, int, int, int]]) -> list[int]:
-        """Add to what is granted and spent: account, begin of its period, granted, spent.
+    def settle(self, changes: Sequence[tuple[str, int, int, int, int]]) -> list[int]:
+        """Add to what is granted and spent: account, begin of its period, granted, spent, and what of that is in doubt.
 
         Returns what is granted of each afterwards, in all; an account that is not there any more has none.
 
@@ -93,14 +95,34 @@ class Allowances:
         def work(database: Database) -> list[int]:
             found = []
             with database.transaction():
-                for account, begin, granted, spent in sorted(changes):  # in one order, so that nobody waits in a ring
-                    rows = database.rows(_SETTLE, (granted, spent, account, begin))
+                for account, begin, granted, spent, doubt in sorted(
+                    changes
+                ):  # in one order, so that nobody waits in a ring
+                    rows = database.rows(_SETTLE, (granted, spent, doubt, account, begin))
                     found.append(((account, begin), int(rows[0][0]) if rows else 0))
             after = dict(found)
-            return [after[account, begin] for account, begin, _, _ in changes]
+            return [after[account, begin] for account, begin, *_ in changes]
 
         with self._lock:
             return self._link.use(work)
+
+    def release(self, *, leases: bool = False) -> None:
+        """Give back what is booked in doubt, of all accounts; with `leases` also what is leased and not spent.
+
+        No server may run for the latter: it would go on spending what it has leased.
+
+        Raises:
+            StoreUnavailable: nothing was changed.
+        """
+
+        def work(database: Database) -> None:
+            with database.transaction():
+                database.run(_RELEASE)
+                if leases:
+                    database.run(_UNLEASE)
+
+        with self._lock:
+            self._link.use(work)
 
     def spent(self, account: str, begin: int) -> tuple[int, int]:
         """What was granted and what was spent of an account in the period that began then.

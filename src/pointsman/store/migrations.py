@@ -271,6 +271,8 @@ _ROLES = (
     "ALTER TABLE budgets ADD COLUMN unit TEXT NOT NULL DEFAULT 'usd'",
 )
 
+_DOUBT = ("ALTER TABLE allowances ADD COLUMN doubt BIGINT NOT NULL DEFAULT 0",)
+
 MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (1, "calls, attempts, plans, contents, keys", _FIRST),
     (2, "the order in which calls are written", _ORDER),
@@ -283,6 +285,7 @@ MIGRATIONS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (9, "teams and projects, what keys may do, budgets", _TENANTS),
     (10, "what is granted and spent of budgets", _ALLOWANCES),
     (11, "roles of keys, and their budgets of tokens and requests", _ROLES),
+    (12, "what is booked of budgets and stands in no bill", _DOUBT),
 )
 """Number, what it brings, statements."""
 

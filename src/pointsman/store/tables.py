@@ -268,6 +268,7 @@ allowances = Table(
     _int("end_ns", null=False),
     _int("granted", null=False),
     _int("spent", null=False),
+    _int("doubt", null=False),
     Index("allowances_end", "end_ns"),
 )
 
