@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.access.purse import Purse
-from pointsman.core.budget import Budget, Granted, Group, Hold, Payer, window
+from pointsman.core.budget import Budget, Granted, Group, Hold, Payer, Wanted, window
 from pointsman.core.errors import BudgetExceeded, RateLimited, StoreUnavailable
 from pointsman.core.model import Model, Price, Provider
 from pointsman.core.plan import Needs, Step
@@ -42,18 +42,20 @@ class Books:
         self.granted: dict[tuple[str, int], int] = {}
         self.spent: dict[tuple[str, int], int] = {}
         self.away = False
+        self.questions = 0
 
-    def lease(
-        self, account: str, window: tuple[int, int], limit: int, least: int, part: int, known: int = 0
-    ) -> Granted:
+    def lease(self, wanted: Sequence[Wanted], part: int) -> list[Granted]:
         if self.away:
             raise StoreUnavailable("away")
-        key = (account, window[0])
-        self.granted[key] = max(self.granted.get(key, 0), known)
-        left = max(limit - self.granted[key], 0)
-        now = max(least, left // part) if least <= left else 0
-        self.granted[key] = self.granted.get(key, 0) + now
-        return Granted(now, left - now)
+        self.questions += 1
+        return [self._grant(one, part) for one in wanted]
+
+    def _grant(self, one: Wanted, part: int) -> Granted:
+        key = (one.account, one.begin)
+        before = max(self.granted.get(key, 0), one.known)
+        grant = one.grant(before, part)
+        self.granted[key] = before + grant.now
+        return grant
 
     def settle(self, changes: Sequence[tuple[str, int, int, int, int]]) -> list[int]:
         if self.away:

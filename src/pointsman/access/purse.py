@@ -23,7 +23,6 @@ left, so that is little, and never the other way round.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import hashlib
 import json
 import logging
@@ -31,18 +30,20 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from pointsman.access.beginning import Beginnings, Past, of_kind
-from pointsman.core.budget import Account, Budget, Granted, Group, Hold, Payer, Period, group, window
+from pointsman.access.refusing import refusal
+from pointsman.access.teller import Lender, Teller, Want
+from pointsman.core.budget import SCOPES, Account, Budget, Group, Hold, Payer, Period, group, window
 from pointsman.core.clock import Clock
 from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable
-from pointsman.core.money import usd_text
 
 _log = logging.getLogger("pointsman")
 _NANO = 1_000_000_000
-_PART = 16
-"""A lease is a sixteenth of what is left, where a call needs no more."""
 _IDLE = 5 * _NANO
 """What is not used for so long is given back to the others (nanoseconds)."""
-_STORE_SECONDS = 2.0
+_TRIES = 3
+"""How often a call asks the store: others may take what was leased for it before it does."""
+_STORE_SECONDS = 5.0
+"""How long a call waits for a lease: longer than a busy store needs, shorter than its caller's patience."""
 _MOST_ACCOUNTS = 65_536
 _MOST_GROUPS = 16_384
 _KEEP_SECONDS = 1.0
@@ -51,17 +52,8 @@ _FORGOTTEN = 300 * _NANO
 _NEVER = (0, 0)
 
 
-class Vault(Protocol):
+class Vault(Lender, Protocol):
     """Where leases are added up. Does I/O; any thread may call; raises `StoreUnavailable`."""
-
-    def lease(
-        self, account: str, window: tuple[int, int], limit: int, least: int, part: int, known: int = 0
-    ) -> Granted:
-        """Grant at least `least` and at most a `part` of what is left, if the limit allows; else nothing.
-
-        `known`: so much was used already, whatever was granted until now.
-        """
-        ...
 
     def settle(self, changes: Sequence[tuple[str, int, int, int, int]]) -> list[int]:
         """Take back what is not needed and note what was spent: account, begin of its period, granted, spent, doubt.
@@ -82,10 +74,12 @@ class Purse:
         self._vault = vault
         self._clock = clock
         self._budgets: dict[str, tuple[Budget, ...]] = {}
+        self._everybodys: list[Budget] = []
+        self._somebodys: dict[tuple[str, str], list[Budget]] = {}
         self._accounts: dict[_Key, Account] = {}
         self._windows: dict[Period, tuple[int, int]] = {}
         self._groups: dict[Payer, Group] = {}
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._teller = Teller(vault)
         self._beginnings = Beginnings(past) if past is not None else None
         self.last_error = ""
 
@@ -107,6 +101,12 @@ class Purse:
             self._budgets[source] = found
         else:
             self._budgets.pop(source, None)
+        self._everybodys, self._somebodys = [], {}
+        for budget in (one for budgets in self._budgets.values() for one in budgets):
+            if budget.subject:
+                self._somebodys.setdefault((budget.scope, budget.subject), []).append(budget)
+            else:
+                self._everybodys.append(budget)
 
     def accounts(self, payer: Payer, now: int) -> Group | None:
         """Every account that a call counts to (`now` in nanoseconds since the epoch); None where there is none."""
@@ -115,7 +115,7 @@ class Purse:
             return found
         if len(self._groups) >= _MOST_GROUPS:
             self._groups.clear()
-        every = [budget for budgets in self._budgets.values() for budget in budgets]
+        every = self._bind(payer)
         every.sort(key=lambda budget: (budget.hard, -budget.amount))  # of two for one account the tighter comes last
         accounts = [self._account(budget, whose, now) for budget in every if (whose := budget.whose(payer)) is not None]
         if not accounts:
@@ -123,6 +123,16 @@ class Purse:
         found = self._groups[payer] = group(tuple(dict.fromkeys(accounts)))  # each once, or it would be held twice
         for account in found.every:
             _lowered(account)
+        return found
+
+    def _bind(self, payer: Payer) -> list[Budget]:
+        """The budgets that may bind a payer: there may be one for each of ten thousand keys."""
+        found = list(self._everybodys)
+        if self._somebodys:
+            for scope in SCOPES:
+                found += self._somebodys.get((scope, getattr(payer, scope, "")), ())
+            if payer.key_name != payer.key:
+                found += self._somebodys.get(("key", payer.key_name), ())
         return found
 
     def _account(self, budget: Budget, whose: tuple[str, ...], now: int) -> Account:
@@ -141,7 +151,7 @@ class Purse:
     def _forget_one(self) -> None:
         """Make room: the account that has rested longest of those where nothing is held or owed."""
         for key, account in self._accounts.items():
-            idle = not (account.held or account.back) and account.id not in self._asking
+            idle = not (account.held or account.back) and not self._teller.asks(account)
             if idle and account.told == account.spent == account.leased:
                 del self._accounts[key]
                 self._groups.clear()  # they hold accounts that are no longer told of
@@ -192,6 +202,23 @@ class Purse:
             one.held += 1
         return Hold(group, usd, tokens, 1, False, brief, risk)
 
+    async def hold(self, group: Group, usd: int, tokens: int = 0, likely: int | None = None) -> Hold | None:
+        """The same, with leases for what is not at hand; None where a hard limit has less left.
+
+        Raises:
+            StoreUnavailable: what is left of a budget cannot be known.
+        """
+        taken = self.take(group, usd, tokens, likely) if group.asked else None
+        for _ in range(_TRIES):
+            if taken is not None:
+                break
+            await self.fund(group, usd, tokens, 1, likely)
+            taken = self.take(group, usd, tokens, likely)
+            lacking = self.lacking(group, usd, tokens, 1, likely)
+            if lacking is not None and not lacking.left:
+                break
+        return taken
+
     def _brief(self, group: Group, tokens: int, likely: int) -> int:
         """What is held in limits by the minute or hour: what is likely, as long as not too much is at risk."""
         risk = tokens - likely
@@ -221,7 +248,7 @@ class Purse:
 
     def refusal(self, account: Account, needed: int | None) -> BudgetExceeded | RateLimited:
         """The error for a call that needs so much (in the budget's unit; None: see there) of an account with less."""
-        return _refusal(account, needed, self._clock.now())
+        return refusal(account, needed, self._clock.now())
 
     def settle(self, hold: Hold, usd: int, tokens: int, requests: int, doubt: int = 0) -> None:
         """Let a hold go and book what was used, `doubt` of the money in no bill; the second time nothing."""
@@ -251,6 +278,7 @@ class Purse:
             StoreUnavailable: what is left of a budget cannot be known.
         """
         now = self._clock.now()
+        wants = []
         for account in group.every:
             account.used = now  # nobody forgets it meanwhile
         for accounts, needed in ((group.usd, usd), (group.tokens, tokens), (group.requests, requests)):
@@ -259,37 +287,25 @@ class Purse:
                 if account.asked and not (account.hard and account.free < amount):
                     continue
                 try:
-                    known = await self._known(account, now)
-                    async with asyncio.timeout(_STORE_SECONDS):
-                        await self._lease(account, amount, known)
+                    wants.append(Want(account, amount, await self._known(account, now)))
                 except (StoreUnavailable, TimeoutError) as error:
                     self._without_store(account, error)
+        await self._lease(wants)
         group.asked = True
+
+    async def _lease(self, wants: list[Want]) -> None:
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                await self._teller.ask(wants)
+        except (StoreUnavailable, TimeoutError) as error:
+            for want in wants:
+                self._without_store(want.account, error)
 
     async def _known(self, account: Account, now: int) -> int:
         """What was used before this account was opened, as the ledger has it."""
         if account.asked or self._beginnings is None:
             return 0
         return await self._beginnings.known(account, now)
-
-    async def _lease(self, account: Account, needed: int, known: int) -> None:
-        """One question at a time for each account. What is granted counts, also when its caller has left meanwhile."""
-        while account.id in self._asking:
-            await asyncio.wait([self._asking[account.id]])
-        need = max(needed - account.free, 0) if account.hard else 0
-        if need or not account.asked:
-            self._asking[account.id] = asking = asyncio.create_task(self._ask(account, need, known), name="lease")
-            await asyncio.shield(asking)
-
-    async def _ask(self, account: Account, need: int, known: int) -> None:
-        span, limit = (account.begin, account.end), account.budget.amount
-        try:
-            granted = await asyncio.to_thread(self._vault.lease, account.id, span, limit, need, _PART, known)
-            account.leased += granted.now
-            account.left = granted.left
-            account.asked = True
-        finally:
-            del self._asking[account.id]
 
     def _without_store(self, account: Account, error: Exception) -> None:
         """A rate is kept by this process alone while the store is away; money is not spent unseen."""
@@ -367,7 +383,7 @@ class Purse:
         now, before = self._clock.now(), len(self._accounts)
         for key, one in list(self._accounts.items()):
             over = now >= one.end or now - one.used > _FORGOTTEN
-            if over and not (one.held or one.free or one.back) and one.told == one.spent and one.id not in self._asking:
+            if over and not (one.held or one.free or one.back) and one.told == one.spent and not self._teller.asks(one):
                 del self._accounts[key]
         if len(self._accounts) < before:
             self._groups.clear()  # they hold accounts that are no longer told of
@@ -397,27 +413,3 @@ def _name(key: _Key) -> str:
     """An account's name in the store, the same in every process; what callers say may be of any length."""
     name = json.dumps([*key[:3], "one" if key[3] else "each", *key[4]])
     return name if len(name) <= _LONGEST_NAME else f"{name[:40]}… {hashlib.sha256(name.encode()).hexdigest()}"
-
-
-def _refusal(account: Account, needed: int | None, now: int) -> BudgetExceeded | RateLimited:
-    """The error for a call that an account has not enough for: which budget, how much is left, when it resets."""
-    budget = account.budget
-    unit, left = budget.unit, account.open
-    has = f"{usd_text(left)} usd" if unit == "usd" else f"{left:,} {unit}"
-    needs = ""
-    if needed is not None:
-        amount = f"{usd_text(needed)} usd" if unit == "usd" else f"{needed:,} {unit}"
-        needs = f", and this request may need up to {amount}"
-    seconds = None if budget.period == "total" else max((account.end - now) / _NANO, 0.0)
-    ends = "it does not reset" if seconds is None else f"it resets at {_moment(account.end)}"
-    if unit == "requests":
-        what = f"The limit is reached ({budget.name}); {ends}"
-    else:
-        what = f"The budget has {has} left ({budget.name}){needs}; {ends}"
-    if budget.rate:
-        return RateLimited(what, retry_after=seconds, hint="wait, or ask for less")
-    return BudgetExceeded(what, hint="ask for fewer tokens (`max_tokens`), or have the budget raised")
-
-
-def _moment(at: int) -> str:
-    return dt.datetime.fromtimestamp(at // _NANO, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -80,6 +80,33 @@ class Granted(msgspec.Struct, frozen=True):
     left: int
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """What the store is asked to grant of one account, within its limit in one period (nanoseconds since the epoch).
+
+    `needs` is what calls lack, in the order of their coming. `known`: so much was used already, whatever was granted.
+    """
+
+    account: str
+    begin: int
+    end: int
+    limit: int
+    needs: tuple[int, ...] = ()
+    known: int = 0
+
+    def grant(self, granted: int, part: int) -> Granted:
+        """What is granted now if so much was until now: needs that fit one after another, and a `part` of what is left.
+
+        Nothing where none of the needs fits: a call that cannot be made must not take from those that can.
+        """
+        left = max(self.limit - granted, 0)
+        needed = 0
+        for need in self.needs:
+            if need <= left - needed:
+                needed += need
+        now = max(needed, left // part) if needed or not self.needs else 0
+        return Granted(now, left - now)
+
+
 class Budget(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A limit on one scope in one period.
 

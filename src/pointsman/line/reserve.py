@@ -64,6 +64,10 @@ class Purse(Protocol):
         """Hold these amounts, and one request, everywhere, or nowhere (None)."""
         ...
 
+    async def hold(self, group: Group, usd: int, tokens: int = 0, likely: int | None = None) -> Hold | None:
+        """The same, with leases for what is not at hand."""
+        ...
+
     def more(self, hold: Hold, usd: int, tokens: int, likely: int | None = None) -> bool:
         """Raise a hold by these amounts; whether that was possible."""
         ...
@@ -364,10 +368,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     async def _taken(self, worst: Worst) -> Hold | None:
         purse, group = self.purse, self.group
         usd, tokens, likely, _ = worst
-        taken = purse.take(group, usd, tokens, likely) if group.asked else None
-        if taken is None:
-            await purse.fund(group, usd, tokens, 1, likely)
-            taken = purse.take(group, usd, tokens, likely)
+        taken = await purse.hold(group, usd, tokens, likely)
         if taken is None and group.tokens and likely < tokens:  # too much is at risk: then all of it is to be held
             await purse.fund(group, usd, tokens)
             taken = purse.take(group, usd, tokens, likely)
@@ -410,10 +411,7 @@ async def hold(purse: Purse, group: Group, usd: int = 0, tokens: int = 0, likely
         BudgetExceeded, RateLimited: one of them has not enough.
         StoreUnavailable: what is left cannot be known.
     """
-    taken = purse.take(group, usd, tokens, likely) if group.asked else None
-    if taken is None:
-        await purse.fund(group, usd, tokens, 1, likely)
-        taken = purse.take(group, usd, tokens, likely)
+    taken = await purse.hold(group, usd, tokens, likely)
     if taken is None:
         raise refused(purse, group, usd, tokens, tokens if likely is None else likely)
     return Reserved(purse, taken)

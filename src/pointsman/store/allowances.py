@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from pointsman.core.budget import Granted
+from pointsman.core.budget import Granted, Wanted
 from pointsman.core.clock import Clock
 from pointsman.store.database import Database
 from pointsman.store.link import Link
@@ -52,33 +52,23 @@ class Allowances:
         self._lock = threading.Lock()
         self._asked = 0
 
-    def lease(
-        self, account: str, window: tuple[int, int], limit: int, least: int, part: int, known: int = 0
-    ) -> Granted:
-        """Grant at least `least` and at most a `part` of what is left, if the limit allows; else nothing.
+    def lease(self, wanted: Sequence[Wanted], part: int) -> list[Granted]:
+        """Grant what is wanted, all in one transaction; see `Wanted.grant`.
 
-        `known` is what the ledger has of the account. Where less was granted, its budget came late, or was away: what
-        is lacking counts as granted and spent. (What others use now is granted already, and so never counted twice.)
+        Where less was granted of an account than the ledger has of it (`known`), its budget came late, or was away:
+        what is lacking counts as granted and spent. (What others use now is granted already, and never counted twice.)
 
         Raises:
-            StoreUnavailable: the store does not answer.
+            StoreUnavailable: the store does not answer; nothing is granted.
         """
-        begin, end = window
 
-        def work(database: Database) -> Granted:
+        def work(database: Database) -> list[Granted]:
+            found = {}
             with database.transaction():
-                database.run(database.sql(_NEW), (account, begin, end))
-                lock = " FOR UPDATE" if database.engine == "postgresql" else ""
-                granted = int(database.rows(_LOOK + lock, (account, begin))[0][0])
-                if granted < known:
-                    database.run(database.sql(_KNOWN), (known - granted, known - granted, account, begin))
-                    granted = known
-                left = max(limit - granted, 0)
-                now = max(least, left // part) if least <= left else 0
-                if now:
-                    database.run(database.sql(_GRANT), (now, account, begin))
+                for one in sorted(wanted, key=_place):  # in one order, so that nobody waits in a ring
+                    found[one] = _granted(database, one, part)
                 self._forget(database)
-            return Granted(now, left - now)
+            return [found[one] for one in wanted]
 
         with self._lock:
             return self._link.use(work)
@@ -95,9 +85,7 @@ class Allowances:
         def work(database: Database) -> list[int]:
             found = []
             with database.transaction():
-                for account, begin, granted, spent, doubt in sorted(
-                    changes
-                ):  # in one order, so that nobody waits in a ring
+                for account, begin, granted, spent, doubt in sorted(changes):  # in one order, as above
                     rows = database.rows(_SETTLE, (granted, spent, doubt, account, begin))
                     found.append(((account, begin), int(rows[0][0]) if rows else 0))
             after = dict(found)
@@ -145,3 +133,23 @@ class Allowances:
         self._asked += 1
         if self._asked % _EVERY == 1:
             database.run(database.sql(_FORGET), (self._clock.now() - _KEPT_NS,))
+
+
+def _place(one: Wanted) -> tuple[str, int]:
+    return one.account, one.begin
+
+
+def _granted(database: Database, one: Wanted, part: int) -> Granted:
+    """Within a transaction: look, with everybody else kept out, and grant."""
+    where = (one.account, one.begin)
+    database.run(database.sql(_NEW), (one.account, one.begin, one.end))
+    lock = " FOR UPDATE" if database.engine == "postgresql" else ""
+    granted = int(database.rows(_LOOK + lock, where)[0][0])
+    if granted < one.known:
+        late = one.known - granted
+        database.run(database.sql(_KNOWN), (late, late, *where))
+        granted = one.known
+    grant = one.grant(granted, part)
+    if grant.now:
+        database.run(database.sql(_GRANT), (grant.now, *where))
+    return grant
