@@ -1,6 +1,8 @@
 """This checkout against an earlier one: both loaded in alternating pairs on one core, CPU per request as a ratio.
 
-python -m bench.against REF [--pairs N]        `make bench-against REF=v0.1.0`
+python -m bench.against REF [--pairs N] [--with FEATURE]        `make bench-against REF=v0.1.0`
+
+With a feature of `bench.feature` this checkout has it on and the earlier one has it not: what all has cost together.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.bed import Bed
-from bench.feature import LEAST, PAIRS, cpu_us
+from bench.feature import FEATURES, LEAST, PAIRS, Json, cpu_us
 from bench.machine import Launch
 from bench.subjects import ENV, ROOT, Missing, Place, Ready, Subject, config, create_key
 
@@ -37,11 +39,11 @@ def checkout(ref: str, folder: Path) -> Path:
     return folder / "src"
 
 
-def prepare(sources: Path) -> Callable[[Place], Ready]:
-    """How the gateway of one checkout is made ready."""
+def prepare(sources: Path, more: Json) -> Callable[[Place], Ready]:
+    """How the gateway of one checkout is made ready, with what its configuration has besides."""
 
     def ready(place: Place) -> Ready:
-        path = config(place)
+        path = config(place, more)
         headers = {"authorization": f"Bearer {create_key(path, sources)}"}
         argv = [sys.executable, "-m", "pointsman", "serve", "--config", str(path)]
         return Ready(Launch(argv, ENV | {"PYTHONPATH": str(sources)}), "auto", headers, demands_key=True)
@@ -49,7 +51,7 @@ def prepare(sources: Path) -> Callable[[Place], Ready]:
     return ready
 
 
-def measure(ref: str, pairs: int) -> dict[str, list[float]]:
+def measure(ref: str, pairs: int, more: Json) -> dict[str, list[float]]:
     """Microseconds of CPU per request, pair by pair."""
     folder = Path(tempfile.mkdtemp(prefix="pointsman-against-"))
     seen: dict[str, list[float]] = {"now": [], "then": []}
@@ -58,7 +60,10 @@ def measure(ref: str, pairs: int) -> dict[str, list[float]]:
             os.sched_setaffinity(0, {bed.load_core})
             bed.serve_whole()
             sources = {"now": ROOT / "src", "then": checkout(ref, folder / "sources")}
-            sides = {word: bed.raise_up(Subject(word, word, prepare(path))) for word, path in sources.items()}
+            configs: dict[str, Json] = {"now": more, "then": {}}
+            sides = {
+                word: bed.raise_up(Subject(word, word, prepare(path, configs[word]))) for word, path in sources.items()
+            }
             for pair in range(-1, pairs):
                 for word in ("now", "then") if pair % 2 else ("then", "now"):
                     gateway = sides[word]
@@ -80,16 +85,20 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench-against", description=__doc__)
     parser.add_argument("ref", help="a commit, a tag or a branch")
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"at least {LEAST}")
+    parser.add_argument("--with", dest="feature", choices=sorted(FEATURES), help="on here, and not at REF")
     args = parser.parse_args(argv)
     try:
-        seen = measure(args.ref, max(args.pairs, LEAST))
+        more = FEATURES[args.feature].on.config if args.feature else {}
+        seen = measure(args.ref, max(args.pairs, LEAST), more)
     except (RuntimeError, Missing) as broken:
         print(f"bench-against {args.ref}: {broken}", file=sys.stderr)
         return 1
     ratio = stats.bootstrap(stats.ratios(seen["now"], seen["then"]))
+    then = f"{args.ref} without {args.feature}" if args.feature else args.ref
+    now_us, then_us = statistics.median(seen["now"]), statistics.median(seen["then"])
     print(
-        f"CPU per request {statistics.median(seen['now']):.1f} µs now, {statistics.median(seen['then']):.1f} µs at "
-        f"{args.ref} ({ratio.n} pairs)\nratio {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f} with 95 %)"
+        f"CPU per request {now_us:.1f} µs now, {then_us:.1f} µs at {then} ({ratio.n} pairs)\n"
+        f"ratio {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f} with 95 %)"
     )
     return 0
 
