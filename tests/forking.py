@@ -63,17 +63,19 @@ class Nursery:
                 stdout=subprocess.PIPE,
                 start_new_session=True,
             )
-        told, heard = self._process.stdin, self._process.stdout
+        told, stdout = self._process.stdin, self._process.stdout
         assert told is not None
-        assert heard is not None
+        assert stdout is not None
         told.write(json.dumps(asked).encode() + b"\n")
         told.flush()
-        child = int(heard.readline())
-        if not select.select([heard], [], [], seconds)[0]:
-            os.kill(child, 9)
-            heard.readline()
-            raise TimeoutError(f"pointsman {' '.join(asked['arguments'])} did not end within {seconds:g} s")
-        return int(heard.readline())
+        # Without a buffer, which could have both lines of a quick command while we wait for the second.
+        with open(stdout.fileno(), "rb", buffering=0, closefd=False) as heard:
+            child = int(heard.readline())
+            if not select.select([heard], [], [], seconds)[0]:
+                os.kill(child, 9)
+                heard.readline()
+                raise TimeoutError(f"pointsman {' '.join(asked['arguments'])} did not end within {seconds:g} s")
+            return int(heard.readline())
 
 
 def _serve() -> None:

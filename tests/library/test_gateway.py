@@ -334,7 +334,7 @@ def test_leaving_a_stream_early_hangs_up(make: Make, sim: Simulator) -> None:
             list(unread)
 
 
-def test_closing_ends_calls_on_their_way_and_nobody_waits_for_ever(make: Make) -> None:
+def test_closing_ends_calls_on_their_way_and_nobody_waits_for_ever(make: Make, sim: Simulator) -> None:
     gateway = make()
     seen: list[Any] = []
 
@@ -351,7 +351,9 @@ def test_closing_ends_calls_on_their_way_and_nobody_waits_for_ever(make: Make) -
     threads = [threading.Thread(target=read, args=(way,)) for way in ways * 3]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    end = time.monotonic() + 10
+    while len(sim.journal) < len(threads) and time.monotonic() < end:
+        time.sleep(0.02)
     gateway.close()
     for thread in threads:
         thread.join(5)
