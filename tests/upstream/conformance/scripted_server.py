@@ -55,6 +55,7 @@ class Server:
         self.host = "127.0.0.1"
         self.scheme = "http"
         self._tasks: set[asyncio.Task[None]] = set()
+        self._transports: list[asyncio.WriteTransport] = []
 
     @property
     def url(self) -> str:
@@ -65,6 +66,7 @@ class Server:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._transports.append(writer.transport)
         try:
             await self.script(Peer(reader, writer, self.peers))
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
@@ -80,6 +82,9 @@ class Server:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for transport in self._transports:  # TLS would wait for the other end's goodbye beyond the test
+            transport.abort()
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
