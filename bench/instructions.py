@@ -1,10 +1,11 @@
 """Instructions per call, counted by valgrind: a figure without noise, for comparing one change with the next.
 
-python -m bench.instructions [REF] [--keep FOLDER]
+python -m bench.instructions [REF] [--with FEATURE] [--keep FOLDER]
 
 A whole gateway answers a counted number of calls under callgrind, after some that warm it up: user space alone, the
 kernel's part does not show. It is no time: a cache miss counts as much as an addition. With REF, an earlier commit is
-counted too. Needs valgrind and nginx.
+counted too; with a feature of `bench.feature` this checkout is counted once more, with that on: what a gateway does by
+the second weighs more there, as valgrind is slow. Needs valgrind and nginx.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from bench.against import checkout
 from bench.answers import request
+from bench.feature import FEATURES, Json
 from bench.subjects import ENV, ROOT, Missing, Place, config, create_key
 
 from bench import machine, upstream
@@ -59,14 +61,14 @@ async def _calls(port: int, key: str, count: int) -> None:
     await asyncio.gather(*(one(count // CONNECTIONS) for _ in range(CONNECTIONS)))
 
 
-def _count(sources: Path, folder: Path) -> dict[str, int]:
+def _count(sources: Path, folder: Path, more: Json) -> dict[str, int]:
     """Instructions of the counted calls by thread; the event loop's is the first."""
     folder.mkdir(parents=True)
     provider_port, port = machine.free_port(), machine.free_port()
     binary, valgrind = upstream.nginx(), shutil.which("valgrind")
     if binary is None or valgrind is None:
         raise Missing("valgrind or nginx is missing (Debian: apt-get install valgrind nginx-light)")
-    path = config(Place(folder, port, provider_port))
+    path = config(Place(folder, port, provider_port), more)
     key = create_key(path, sources)
     out = folder / "callgrind"
     argv = [valgrind, "--tool=callgrind", f"--callgrind-out-file={out}", "--separate-threads=yes"]
@@ -99,9 +101,9 @@ def _total(file: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def measure(sources: Path, folder: Path) -> tuple[float, float]:
+def measure(sources: Path, folder: Path, more: Json) -> tuple[float, float]:
     """Thousands of instructions per call: on the event loop's thread, and on all others."""
-    counts = _count(sources, folder)
+    counts = _count(sources, folder, more)
     loop = counts[min(counts)]
     return loop / CALLS / 1e3, (sum(counts.values()) - loop) / CALLS / 1e3
 
@@ -109,15 +111,18 @@ def measure(sources: Path, folder: Path) -> tuple[float, float]:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench-instructions", description=__doc__)
     parser.add_argument("ref", nargs="?", help="a commit to compare with")
+    parser.add_argument("--with", dest="feature", choices=sorted(FEATURES), help="on in another count of this checkout")
     parser.add_argument("--keep", type=Path, help="keep callgrind's files there, for callgrind_annotate")
     args = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="pointsman-instructions-"))
     try:
-        sides = {"now": ROOT / "src"}
+        sides: dict[str, tuple[Path, Json]] = {"now": (ROOT / "src", {})}
+        if args.feature:
+            sides[f"with {args.feature}"] = (ROOT / "src", FEATURES[args.feature].on.config)
         if args.ref:
-            sides[args.ref] = checkout(args.ref, folder / "sources")
-        for name, sources in sides.items():
-            loop, others = measure(sources, folder / name)
+            sides[args.ref] = (checkout(args.ref, folder / "sources"), {})
+        for name, (sources, more) in sides.items():
+            loop, others = measure(sources, folder / name.replace(" ", "-"), more)
             print(f"{name}: {loop:.1f} thousand instructions per call on the loop, {others:.1f} on other threads")
         if args.keep:
             shutil.copytree(folder, args.keep, dirs_exist_ok=True)
