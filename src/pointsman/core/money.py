@@ -59,8 +59,12 @@ def nanos(picos: int) -> int:
 @lru_cache(maxsize=64)  # an answer says it twice, in its header and in its body
 def usd_text(amount_nanos: int) -> str:
     """Nano-dollars as a plain decimal string of dollars without trailing zeros: `0.0000041`."""
-    sign = "-" if amount_nanos < 0 else ""
-    whole, rest = divmod(abs(amount_nanos), NANOS_PER_USD)
-    if not rest:
-        return f"{sign}{whole}"
-    return f"{sign}{whole}.{rest:09d}".rstrip("0")
+    if amount_nanos < 0:
+        return f"-{usd_text(-amount_nanos)}"
+    return usd_line(amount_nanos).decode()
+
+
+def usd_line(amount_nanos: int) -> bytes:
+    """The same for a header, of an amount that is not below 0 and told once."""
+    whole, rest = divmod(amount_nanos, NANOS_PER_USD)
+    return (b"%d.%09d" % (whole, rest)).rstrip(b"0") if rest else b"%d" % whole

@@ -14,7 +14,7 @@ from pointsman.core.extent import PLAIN, Extent
 from pointsman.core.failure import State, Target
 from pointsman.core.model import Ability, Model
 from pointsman.core.money import PICOS_PER_NANO
-from pointsman.core.reach import NO_REACH, Reach
+from pointsman.core.reach import NO_REACH, Quick, Reach, widest
 from pointsman.core.scope import Allow
 
 Balance = Literal["round_robin", "shuffle", "weighted", "least_busy", "fastest", "sticky"]
@@ -164,6 +164,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         preferred: the model that would be first if all were well; empty where that is the first step's.
         patience: most seconds to wait for a provider that asks for it; None leaves it to the executor.
         probe: the first step is let through to see whether its target is well again.
+        quick: how far its steps may go at most, where that is quickly told; it follows from them.
     """
 
     route: str
@@ -181,6 +182,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     hedge: Hedge | None = None
     on_cut: OnCut = "continue"
     probe: bool = False
+    quick: tuple[Quick, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Say once what is looked at in each call."""
+        msgspec.structs.force_setattr(self, "quick", widest([step.reach for step in self.steps]))
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

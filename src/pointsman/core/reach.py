@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import ge
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -21,6 +23,9 @@ _WAYS = ("service_tier", "serviceTier", "speed", "inference_geo")
 _CONFIGS = ("generationConfig", "generation_config")
 _UNBOUNDED = frozenset({"tools", "web_search_options", "plugins", "search_parameters", "n", "best_of", "mcp_servers"})
 """Default parameters that bring in what no bound is known of."""
+
+
+Quick = tuple[int, int, int, int, int, int]
 
 
 class Reach(NamedTuple):
@@ -47,10 +52,24 @@ class Reach(NamedTuple):
     rates: Rates | None = None
     ways: frozenset[str] = frozenset()
     unbounded: str = ""
-    quick: tuple[int, int, int, int, int, int] | None = None
+    quick: Quick | None = None
 
 
 NO_REACH = Reach()
+
+
+def widest(reaches: Iterable[Reach]) -> tuple[Quick, ...] | None:
+    """How far any of several may go, without those that go no farther than another; None where one is not told so."""
+    found: list[Quick] = []
+    for reach in reaches:
+        quick = reach.quick
+        if quick is None:
+            return None
+        if any(all(map(ge, other, quick)) for other in found):
+            continue
+        found = [other for other in found if not all(map(ge, quick, other))]
+        found.append(quick)
+    return tuple(found)
 
 
 def reach_of(model: Model) -> Reach:

@@ -274,8 +274,10 @@ class Hunt(msgspec.Struct, eq=False):
 
     async def _covered(self, reserved: Reserved, told: Call, step: Step) -> Call:
         """The call with the bounds that what is held for it was counted with. Raises as `Reserved.cover`."""
+        attempts = self.trail.attempts
         said = 0 if self._onward is None else len(f"{self._onward[0].text}{self._onward[0].reasoning}".encode())
-        cap = await reserved.cover(step, self.trail.attempts, said)
+        at_first = reserved.at_first(step, attempts, said)
+        cap = reserved.untold(step) if at_first else await reserved.cover(step, attempts, said)
         incoming, dialect = told.incoming, self.call.dialect
         if cap is not None:
             incoming = dialect.capped(incoming, cap)

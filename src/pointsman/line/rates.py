@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pointsman.core.budget import Account, Group
 from pointsman.core.dialects import MESSAGES
-from pointsman.core.money import usd_text
+from pointsman.core.money import usd_line
 
 _NANO = 1_000_000_000
 _Names = tuple[bytes, bytes, bytes]
@@ -33,11 +33,12 @@ def rates(group: Group, now: int, dialect: str) -> list[tuple[bytes, bytes]]:
     """
     headers = []
     if group.usd:
-        one, *others = group.usd
-        left = one.leased - one.spent - one.held + one.left
-        for one in others:
-            left = min(left, one.leased - one.spent - one.held + one.left)
-        headers.append((b"x-pointsman-budget-left-usd", usd_text(max(left, 0)).encode()))
+        least = None
+        for one in group.usd:
+            left = one.leased - one.spent - one.held + one.left
+            if least is None or left < least:
+                least = left
+        headers.append((b"x-pointsman-budget-left-usd", usd_line(least) if least and least > 0 else b"0"))
     messages = dialect == MESSAGES
     if group.requests:
         headers += _rate(_REQUESTS_OF_MESSAGES if messages else _REQUESTS, group.requests, now, messages=messages)

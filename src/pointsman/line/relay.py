@@ -329,7 +329,11 @@ def _constant(plan: Plan, won: Won, passed: tuple[str, ...]) -> tuple[tuple[byte
 
 def _with_budgets(headers: list[tuple[bytes, bytes]], call: Call, reserved: Reserved) -> list[tuple[bytes, bytes]]:
     """With what is left of the caller's budgets, in place of the provider's limits of the same name, which are ours."""
-    own = rates(reserved.hold.group, call.started, call.dialect.name)
+    group = reserved.hold.group
+    own = rates(group, call.started, call.dialect.name)
+    if not (group.requests or group.tokens):
+        headers += own
+        return headers
     names = {name for name, _ in own}
     return [line for line in headers if line[0] not in names] + own
 

@@ -111,6 +111,13 @@ class Reserved(msgspec.Struct, eq=False):
     active: tuple[tuple[Step, Worst], ...] = ()
     doubts: tuple[tuple[int, Worst], ...] = ()
 
+    def at_first(self, step: Step, attempts: Sequence[Attempt], added: int = 0) -> bool:
+        """Whether a step is covered as it is, and then it may be asked; see `cover`."""
+        if self.counting or (self.whole and not (attempts or self.active or added)):
+            self.active = (*self.active, (step, _NOT_LOOKED_AT))
+            return True
+        return False
+
     async def cover(self, step: Step, attempts: Sequence[Attempt], added: int = 0) -> int | None:
         """Before a step is asked: have its worst case in the hold, beside what the attempts before it were billed.
 
@@ -122,14 +129,13 @@ class Reserved(msgspec.Struct, eq=False):
         Raises:
             BudgetExceeded, RateLimited: there is not enough for it.
         """
-        if self.counting or (self.whole and not (attempts or self.active or added)):
-            self.active = (*self.active, (step, _NOT_LOOKED_AT))
-            return self._untold(step) if step.reach.told and not self.counting else None
+        if self.at_first(step, attempts, added):
+            return self.untold(step)
         extent = msgspec.structs.replace(self.extent, added=self.extent.added + added) if added else self.extent
         before, worst = self._used(attempts), worst_of_step(step, self.needs, extent)
         self.active = (*self.active, (step, worst))  # before any waiting: who is asked meanwhile has to see it
         if await self._raised(_sum(before, worst)):
-            return self._untold(step)
+            return self.untold(step)
         cap = self._cap(step, extent, before)
         if cap is None:
             self.ended(step)
@@ -154,6 +160,12 @@ class Reserved(msgspec.Struct, eq=False):
         that was held counts.
         """
         hold = self.hold
+        if len(attempts) == 1 and sent and not (doubt or self.doubts):  # as nearly always
+            (only,) = attempts
+            if only.cost is not None:
+                used = 0 if only.usage is None else only.usage.input + only.usage.output
+                self.purse.settle(hold, only.cost, used, 1)
+                return
         if not sent:
             self.purse.settle(hold, 0, 0, 0)
             return
@@ -170,10 +182,10 @@ class Reserved(msgspec.Struct, eq=False):
             usd, tokens = max(usd, hold.usd), max(tokens, hold.tokens)
         self.purse.settle(hold, usd, tokens, 1, usd - known)
 
-    def _untold(self, step: Step) -> int | None:
+    def untold(self, step: Step) -> int | None:
         """The limit that an answer is told because nobody knows of another; what is held was counted with it."""
         reach, needs = step.reach, self.needs
-        if not reach.told or needs.output_tokens or reach.deaf or int(needs.abilities) & _EMBEDDINGS:
+        if not reach.told or self.counting or needs.output_tokens or reach.deaf or int(needs.abilities) & _EMBEDDINGS:
             return None
         return reach.output
 

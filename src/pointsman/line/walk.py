@@ -100,16 +100,6 @@ class Line:
             told = msgspec.structs.replace(incoming, call=run.id)
             run.turn = unkept(told, tenant) if known is None else await known.take_up(told, tenant)
             run.incoming = incoming = run.turn.incoming
-        call = Call(
-            id=run.id,
-            started=run.started,
-            arrival=arrival,
-            dialect=run.dialect,
-            incoming=incoming,
-            principal=run.principal,
-            wishes=run.wishes,
-            turn=run.turn,
-        )
         run.draw = draw = parts.draw.random()
         run.plan = plan = parts.router.plan(
             incoming.model,
@@ -123,7 +113,17 @@ class Line:
             run.reserved = await _reserve(run, incoming, plan, parts.purse, parts.saver)
             if run.reserved is not None:
                 run.plan = plan = run.reserved.plan or plan
-                call = msgspec.structs.replace(call, reserved=run.reserved)
+        call = Call(
+            id=run.id,
+            started=run.started,
+            arrival=arrival,
+            dialect=run.dialect,
+            incoming=incoming,
+            principal=run.principal,
+            wishes=run.wishes,
+            turn=run.turn,
+            reserved=run.reserved,
+        )
         if incoming.surface in COUNTING:
             way = parts.passages.between(run.dialect.name, plan.steps[0].dialect)
             if not way.counts:

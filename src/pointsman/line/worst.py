@@ -51,21 +51,17 @@ def quickly(plan: Plan, needs: Needs, extent: Extent) -> tuple[int, int, int, bo
 
     `min` and `max` would take as long as all the rest.
     """
-    abilities = int(needs.abilities)
-    if (extent is not OPEN and extent is not PLAIN) or abilities & _OTHERS:
+    quicks = plan.quick
+    if quicks is None or (extent is not OPEN and extent is not PLAIN) or int(needs.abilities) & _OTHERS:
         return None
     text = needs.body_bytes + (OVERHEAD + OVERHEAD_OF_TOOLS if needs.tools else OVERHEAD)
     limit, answers = needs.output_tokens, needs.choices
     usd = tokens = most_written = 0
-    for step in plan.steps:
-        quick = step.reach.quick
-        if quick is None:
-            return None
-        read, added, written, each_read, each_written, request = quick
-        if text + added < read:  # noqa: PLR1730 - as said
-            read = text + added
-        if limit:
-            written = limit
+    for window, added, longest, each_read, each_written, request in quicks:
+        read = text + added
+        if read > window:  # noqa: PLR1730 - as said
+            read = window
+        written = limit or longest
         if answers > 1:
             written *= answers
         cost = read * each_read + written * each_written + request
