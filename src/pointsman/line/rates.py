@@ -49,9 +49,9 @@ def rates(group: Group, now: int, dialect: str) -> list[tuple[bytes, bytes]]:
 
 def _rate(names: _Names, accounts: Sequence[Account], now: int, *, messages: bool) -> list[tuple[bytes, bytes]]:
     one = accounts[0] if len(accounts) == 1 else min(accounts, key=_open)
-    left = one.leased - one.spent - one.held + one.left
-    lines = [(names[0], one.budget.digits), (names[1], b"%d" % left if left > 0 else b"0")]
-    if one.budget.period == "total":  # which never begins anew
+    left, budget = one.leased - one.spent - one.held + one.left, one.budget
+    lines = [(names[0], budget.digits), (names[1], b"%d" % left if left > 0 else b"0")]
+    if budget.period == "total":  # which never begins anew
         return lines
     if messages:
         ends = dt.datetime.fromtimestamp(one.end // _NANO, tz=dt.UTC)

@@ -14,6 +14,7 @@ import logging
 
 import msgspec
 
+from pointsman.core.budget import Group
 from pointsman.core.call import Arrival
 from pointsman.core.errors import (
     CallerGone,
@@ -110,8 +111,9 @@ class Line:
             allow=run.principal.allow,
         )
         if parts.purse is not None and parts.saver is not None and parts.purse.any:
-            run.reserved = await _reserve(run, incoming, plan, parts.purse, parts.saver)
-            if run.reserved is not None:
+            run.reserved = _held_at_once(run, incoming, plan, parts.purse)
+            if run.reserved is None and run.accounts is not None:
+                run.reserved = await _hold(run, incoming, plan, run.accounts, parts.purse, parts.saver)
                 run.plan = plan = run.reserved.plan or plan
         call = Call(
             id=run.id,
@@ -176,17 +178,19 @@ class Line:
             await keeper.stop()
 
 
-async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver: Saver) -> Reserved | None:
-    """Hold what the plan may cost, or a plan within what is left. Raises as `Request.reserve`."""
+def _held_at_once(run: Run, incoming: Incoming, plan: Plan, purse: Purse) -> Reserved | None:
+    """What the plan may cost, held where nothing has to be waited for; notes whose budgets the call counts to."""
     payer = payer_of(run.principal, incoming.user, run.wishes.session, plan.route)
-    group, needs = purse.accounts(payer, run.started), incoming.needs
-    if group is None:
+    run.accounts = group = purse.accounts(payer, run.started)
+    if group is None or incoming.surface in COUNTING:
         return None
-    run.accounts = group
-    counting, dialect = incoming.surface in COUNTING, run.dialect
-    extent = dialect.extent(incoming) if group.usd or group.tokens else PLAIN
-    if not counting and (reserved := at_once(purse, group, plan, needs, extent)) is not None:
-        return reserved
+    extent = run.dialect.extent(incoming) if group.usd or group.tokens else PLAIN
+    return at_once(purse, group, plan, incoming.needs, extent)
+
+
+async def _hold(run: Run, incoming: Incoming, plan: Plan, group: Group, purse: Purse, saver: Saver) -> Reserved:
+    """Hold what the plan may cost, or a plan within what is left. Raises as `Request.reserve`."""
+    needs, dialect = incoming.needs, run.dialect
 
     def replan(funds: int | None, extent: Extent, frugal: bool) -> Plan:
         asked, draw, now = incoming.model, run.draw or 0.0, run.started
@@ -197,11 +201,11 @@ async def _reserve(run: Run, incoming: Incoming, plan: Plan, purse: Purse, saver
         purse=purse,
         group=group,
         needs=needs,
-        extent=extent,
+        extent=dialect.extent(incoming) if group.usd or group.tokens else PLAIN,
         bounded=lambda usual, uses: dialect.extent(dialect.bounded(incoming, usual=usual, uses=uses)),
         count=functools.partial(run.parts.estimates.request, dialect.name, incoming),
         replan=replan,
-        counting=counting,
+        counting=incoming.surface in COUNTING,
     )
     return await request.reserve(plan)
 
