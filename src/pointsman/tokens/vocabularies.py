@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import threading
 from collections.abc import Callable, Sequence
@@ -63,6 +64,7 @@ def installed() -> Vocabularies | None:
     return Vocabularies(_load) if importlib.util.find_spec("splintr") is not None else None
 
 
+@functools.cache  # it never changes, and a program may have several gateways
 def _load(name: str) -> Words:
     import splintr  # noqa: PLC0415 - an extra: 38 MB of code and vocabularies are mapped only when something is counted
 
