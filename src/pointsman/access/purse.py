@@ -162,14 +162,14 @@ class Purse:
     ) -> Account | None:
         """The first hard account that has not enough at hand; None where all have. See `take`."""
         for one in group.usd:
-            if one.leased - one.spent - one.held < usd and one.hard:
+            if one.free < usd and one.hard:
                 return one
         for one in group.tokens:
             amount = likely if likely is not None and one.brief else tokens
-            if one.leased - one.spent - one.held < amount and one.hard:
+            if one.free < amount and one.hard:
                 return one
         for one in group.requests:
-            if one.leased - one.spent - one.held < requests and one.hard:
+            if one.free < requests and one.hard:
                 return one
         return None
 
@@ -180,10 +180,10 @@ class Purse:
         """
         money, rates, counts = group.usd, group.tokens, group.requests
         for one in money:
-            if one.leased - one.spent - one.held < usd and one.hard:
+            if one.free < usd and one.hard:
                 return None
         for one in counts:
-            if one.leased - one.spent - one.held < 1 and one.hard:
+            if one.free < 1 and one.hard:
                 return None
         brief, risk = tokens, 0
         if rates:
@@ -191,15 +191,15 @@ class Purse:
                 brief = self._brief(group, tokens, likely)
                 risk = tokens - brief
             for one in rates:
-                if one.leased - one.spent - one.held < (brief if one.brief else tokens) and one.hard:
+                if one.free < (brief if one.brief else tokens) and one.hard:
                     return None
             for one in rates:
-                one.held += brief if one.brief else tokens
+                one.free -= brief if one.brief else tokens
                 one.risk += risk
         for one in money:
-            one.held += usd
+            one.free -= usd
         for one in counts:
-            one.held += 1
+            one.free -= 1
         return Hold(group, usd, tokens, 1, False, brief, risk)
 
     async def hold(self, group: Group, usd: int, tokens: int = 0, likely: int | None = None) -> Hold | None:
@@ -236,9 +236,9 @@ class Purse:
         if hold.settled or self.lacking(group, usd, tokens, 0, brief) is not None:
             return False
         for one in group.usd:
-            one.held += usd
+            one.free -= usd
         for one in group.tokens:
-            one.held += brief if one.brief else tokens
+            one.free -= brief if one.brief else tokens
             one.risk += tokens - brief
         hold.usd += usd
         hold.tokens += tokens
@@ -257,17 +257,18 @@ class Purse:
         hold.settled = True
         group, now = hold.group, self._clock.now()
         for one in group.usd:
-            one.held -= hold.usd
+            one.free += hold.usd - usd
             one.spent += usd
-            one.doubt += doubt
+            if doubt:
+                one.doubt += doubt
             one.used = now
         for one in group.tokens:
-            one.held -= hold.brief if one.brief else hold.tokens
+            one.free += (hold.brief if one.brief else hold.tokens) - tokens
             one.risk -= hold.risk
             one.spent += tokens
             one.used = now
         for one in group.requests:
-            one.held -= hold.requests
+            one.free += hold.requests - requests
             one.spent += requests
             one.used = now
 
@@ -319,7 +320,7 @@ class Purse:
             ) from error
         if account.leased < budget.amount:  # the store hears of it when it is back, and grants it then
             account.back -= budget.amount - account.leased
-            account.leased = budget.amount
+            account.lease(budget.amount - account.leased)
         account.asked = True
 
     async def keep(self, seconds: float = _KEEP_SECONDS) -> None:
@@ -359,14 +360,14 @@ class Purse:
             told = account.spent - account.told
             if spare or told or account.back:
                 found.append((account, spare, account.back, told, account.doubt))
-                account.leased -= spare
+                account.lease(-spare)
                 account.told += told
                 account.back = account.doubt = 0
         return found
 
     def _undo(self, changes: Sequence[_Change]) -> None:
         for account, spare, back, told, doubt in changes:
-            account.leased += spare
+            account.lease(spare)
             account.back += back
             account.told -= told
             account.doubt += doubt
@@ -399,7 +400,7 @@ def _lowered(account: Account) -> None:
     account.limit = amount
     if amount < before and account.free > 0:
         account.back += account.free
-        account.leased -= account.free
+        account.lease(-account.free)
         account.left = 0
 
 

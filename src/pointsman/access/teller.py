@@ -93,7 +93,7 @@ class Teller:
             self._under_way = set(wanted)
             granted = await asyncio.to_thread(self._lender.lease, list(wanted.values()), _PART) if wanted else []
             for account, one in zip(wanted, granted, strict=True):
-                account.leased += one.now
+                account.lease(one.now)
                 account.left = one.left
                 account.asked = True
         except Exception as error:  # noqa: BLE001 - the edge of a round: whatever went wrong, its callers are told

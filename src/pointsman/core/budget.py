@@ -7,11 +7,12 @@ everybody who counts agrees on where one ends.
 from __future__ import annotations
 
 import calendar
+import dataclasses
 import datetime as dt
 import re
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -61,8 +62,11 @@ _SPELLED: dict[str, Period] = {
 _SHOWN = "`5usd/day`, `500 usd/month`, `20usd` (in all), `60 requests/minute`, `100k tokens/minute`"
 
 
-class Payer(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose call it is, for every scope that a budget can have. Empty where it is nobody's."""
+class Payer(NamedTuple):
+    """Whose call it is, for every scope that a budget can have. Empty where it is nobody's.
+
+    A tuple, since each call looks up its accounts by it.
+    """
 
     key: str = ""
     key_name: str = ""
@@ -167,14 +171,17 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return (payer.key, found) if scope == "session" else (found,)
 
 
-class Account(msgspec.Struct, eq=False):
+@dataclasses.dataclass(slots=True, eq=False)
+class Account:
     """One subject's part of one budget in one period. Amounts in the budget's unit.
 
-    `leased` is what this process may spend, of which it has `spent` and `held`; `told` is how much of `spent` the store
-    knows. `left` is what the store could still grant when it was last asked. `limit` is the budget's amount as it was
-    last looked at. `back` is what is no longer leased here and the store still has to hear of; below 0 it is what was
-    used as leased while the store was away. `doubt` is how much of what is not told yet is booked and in no bill.
-    `whose` is the subject, as `Budget.whose` names it.
+    `leased` is what this process may spend, of which it has `spent`, `held` and `free`; `told` is how much of `spent`
+    the store knows. `left` is what the store could still grant when it was last asked. `limit` is the budget's amount
+    as it was last looked at. `back` is what is no longer leased here and the store still has to hear of; below 0 it is
+    what was used as leased while the store was away. `doubt` is how much of what is not told yet is booked and in no
+    bill. `whose` is the subject, as `Budget.whose` names it.
+
+    No struct, whose fields take longer to set; `held` follows from the others, as each call sets what is here.
 
     A limit on tokens is `brief` where it is by the minute or hour: there what is likely is held, and `risk` is how much
     more the calls that hold it may come to, see `access.purse`.
@@ -186,7 +193,7 @@ class Account(msgspec.Struct, eq=False):
     end: int
     leased: int = 0
     spent: int = 0
-    held: int = 0
+    free: int = 0
     told: int = 0
     left: int = 0
     asked: bool = False
@@ -200,9 +207,14 @@ class Account(msgspec.Struct, eq=False):
     doubt: int = 0
 
     @property
-    def free(self) -> int:
-        """What can be held at once."""
-        return self.leased - self.spent - self.held
+    def held(self) -> int:
+        """What calls under way have set aside."""
+        return self.leased - self.spent - self.free
+
+    def lease(self, amount: int) -> None:
+        """So much more may be spent here, or less where it is below 0."""
+        self.leased += amount
+        self.free += amount
 
     @property
     def open(self) -> int:

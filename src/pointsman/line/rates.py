@@ -23,6 +23,15 @@ _TOKENS_OF_MESSAGES = (
     b"anthropic-ratelimit-tokens-remaining",
     b"anthropic-ratelimit-tokens-reset",
 )
+_NAMES = {
+    (messages, requests, tokens): frozenset((*of_requests * requests, *of_tokens * tokens))
+    for messages, of_requests, of_tokens in (
+        (False, _REQUESTS, _TOKENS),
+        (True, _REQUESTS_OF_MESSAGES, _TOKENS_OF_MESSAGES),
+    )
+    for requests in (False, True)
+    for tokens in (False, True)
+}
 
 
 def rates(group: Group, now: int, dialect: str) -> list[tuple[bytes, bytes]]:
@@ -35,7 +44,7 @@ def rates(group: Group, now: int, dialect: str) -> list[tuple[bytes, bytes]]:
     if group.usd:
         least = None
         for one in group.usd:
-            left = one.leased - one.spent - one.held + one.left
+            left = one.free + one.left
             if least is None or left < least:
                 least = left
         headers.append((b"x-pointsman-budget-left-usd", usd_line(least) if least and least > 0 else b"0"))
@@ -47,9 +56,14 @@ def rates(group: Group, now: int, dialect: str) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+def names_for(group: Group, dialect: str) -> frozenset[bytes]:
+    """The names of the headers that `rates` gives of limits of a rate."""
+    return _NAMES[dialect == MESSAGES, bool(group.requests), bool(group.tokens)]
+
+
 def _rate(names: _Names, accounts: Sequence[Account], now: int, *, messages: bool) -> list[tuple[bytes, bytes]]:
     one = accounts[0] if len(accounts) == 1 else min(accounts, key=_open)
-    left, budget = one.leased - one.spent - one.held + one.left, one.budget
+    left, budget = one.free + one.left, one.budget
     lines = [(names[0], budget.digits), (names[1], b"%d" % left if left > 0 else b"0")]
     if budget.period == "total":  # which never begins anew
         return lines

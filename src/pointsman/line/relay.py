@@ -19,8 +19,7 @@ from pointsman.core.plan import Plan
 from pointsman.core.ports import Reply, UpstreamResponse
 from pointsman.line.keeping import Keeper
 from pointsman.line.parts import Call, KeptAnswer, Won
-from pointsman.line.rates import rates
-from pointsman.line.reserve import Reserved
+from pointsman.line.rates import names_for, rates
 from pointsman.line.trail import Trail
 from pointsman.wire.arrays import last_element
 from pointsman.wire.port import Spoken
@@ -51,8 +50,6 @@ async def deliver_whole(heads: Heads, call: Call, plan: Plan, won: Won, trail: T
     told = cost if not call.incoming.details else trail.itemised(won.model, usage)
     body = call.dialect.annotate(won.body, told, won.facts) if cost is not None else won.body
     headers = heads.of(call, plan, won, trail)
-    if call.reserved is not None:
-        headers = _with_budgets(headers, call, call.reserved)
     headers.append(_JSON)
     if cost is not None:
         headers.append((b"x-pointsman-cost-usd", usd_text(cost).encode()))
@@ -137,8 +134,6 @@ async def deliver_stream(heads: Heads, call: Call, plan: Plan, won: Won, run: De
     own = trail.content(call.arrival.received)
     if not reply.started:
         headers = heads.of(call, plan, won, trail)
-        if call.reserved is not None:
-            headers = _with_budgets(headers, call, call.reserved)
         headers += _ARRAY if call.incoming.array else _STREAM
         headers.append(_timing(own, trail.waited))
         await reply.start(200, headers)
@@ -260,6 +255,7 @@ _FIRST = (b"x-pointsman-attempts", b"1")
 _WARNING = b"x-pointsman-warning"
 _ESTIMATED = (b"x-pointsman-cost-estimated", b"true")
 _DROPPED = b"x-pointsman-dropped"
+_NONE: frozenset[bytes] = frozenset()
 _Known = tuple[Plan, Model, tuple[tuple[bytes, bytes], ...]]
 
 
@@ -295,10 +291,17 @@ class Heads:
             _warn(headers, won.warnings)
         if number > 1 and trail.spent:
             headers.append((b"x-pointsman-cost-beside-usd", usd_text(trail.spent).encode()))
-        self._forward(won.response, headers)
+        if call.reserved is None:
+            self._forward(won.response, headers, _NONE)
+        else:  # what is left of the caller's budgets, in place of our limits at the provider of the same name
+            group, dialect = call.reserved.hold.group, call.dialect.name
+            self._forward(won.response, headers, names_for(group, dialect))
+            headers += rates(group, call.started, dialect)
         return headers
 
-    def _forward(self, response: UpstreamResponse, headers: list[tuple[bytes, bytes]]) -> None:
+    def _forward(
+        self, response: UpstreamResponse, headers: list[tuple[bytes, bytes]], without: frozenset[bytes]
+    ) -> None:
         """Add what the caller may see of the provider's headers."""
         names = self._names
         for name, value in response.headers:
@@ -307,7 +310,7 @@ class Heads:
                 if len(names) >= _MAX_KNOWN:
                     names.clear()
                 ours = names[name] = _shown_as(name)
-            if ours:
+            if ours and ours not in without:
                 headers.append((ours, value[:_MAX_HEADER].translate(_PRINTABLE)))
 
 
@@ -325,17 +328,6 @@ def _constant(plan: Plan, won: Won, passed: tuple[str, ...]) -> tuple[tuple[byte
     if warnings:
         headers.append((_WARNING, header_value("; ".join(warnings))))
     return tuple(headers)
-
-
-def _with_budgets(headers: list[tuple[bytes, bytes]], call: Call, reserved: Reserved) -> list[tuple[bytes, bytes]]:
-    """With what is left of the caller's budgets, in place of the provider's limits of the same name, which are ours."""
-    group = reserved.hold.group
-    own = rates(group, call.started, call.dialect.name)
-    if not (group.requests or group.tokens):
-        headers += own
-        return headers
-    names = {name for name, _ in own}
-    return [line for line in headers if line[0] not in names] + own
 
 
 def _warn(headers: list[tuple[bytes, bytes]], warnings: tuple[str, ...]) -> None:

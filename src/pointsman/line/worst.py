@@ -72,7 +72,7 @@ def quickly(plan: Plan, needs: Needs, extent: Extent) -> tuple[int, int, int, bo
         if read + written > tokens:  # noqa: PLR1730 - as said
             tokens = read + written
     likely = needs.input_tokens + most_written
-    return -(-usd // PICOS_PER_NANO), tokens, min(tokens, likely), True
+    return -(-usd // PICOS_PER_NANO), tokens, likely if likely < tokens else tokens, True  # noqa: FURB136 - as said
 
 
 def worst_of_step(step: Step, needs: Needs, extent: Extent) -> Worst:
