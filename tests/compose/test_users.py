@@ -122,3 +122,21 @@ async def test_a_user_leaves_budgets_too_and_long_names_are_apart(
         assert b"ann-the-user" not in shown
         assert (shown.count(b"deleted-"), shown.count(b"yyy\xe2\x80\xa6") + shown.count(b"y\\u2026")) == (2, 1)
         assert b'["user", "usd", "month", "each", "ann-the-user' not in stored(served)
+
+
+async def test_a_number_as_user_is_refused_by_name_and_nobody_is_asked(
+    sim: Simulator, config: Any, serving: Any, ask: Any
+) -> None:
+    """As several wrappers of libraries send it; OpenAI refuses it so."""
+    async with serving(config(sim, budgets=[{"each": "user", "limit": "3usd/month"}])) as served:
+        app = await key(served, "app")
+        refused = await ask(served, "POST", CHAT, {**QUESTION, "user": 5}, app)
+        assert (refused.status, refused.error["param"]) == (400, "user")
+        assert refused.error["message"] == "`user` has to be a string, not 5."
+        anthropic = {**QUESTION, "max_tokens": 9, "metadata": {"user_id": 5}}
+        said = await ask(served, "POST", "/v1/messages", anthropic, app)
+        assert (said.status, said.json["type"]) == (400, "error")
+        assert "`metadata.user_id` has to be a string" in said.json["error"]["message"]
+        await flushed(served)
+        calls = (await ask(served, "GET", "/api/calls", None, app)).json["calls"]
+        assert [(one["http_status"], one["user"], one["attempts"]) for one in calls] == [(400, "", 0)] * 2

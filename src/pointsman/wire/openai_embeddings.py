@@ -23,6 +23,7 @@ from pointsman.core.plan import Needs
 from pointsman.core.ports import Fetched
 from pointsman.core.usage import Usage
 from pointsman.wire.body import model_name, read_fields
+from pointsman.wire.end_user import end_user
 from pointsman.wire.extents import Reading, extent
 from pointsman.wire.itemised import asked_for
 from pointsman.wire.openai_chat import errors
@@ -66,7 +67,7 @@ class OpenAIEmbeddings(ReadsErrors):
             ),
             fields=fields,
             details=details,
-            user=text_in(fields, "user"),
+            user=end_user(fields, "user"),
         )
 
     def write_request(self, incoming: Incoming, model: Model) -> Outgoing:

@@ -34,7 +34,7 @@ def test_a_plain_request():
 
 def test_the_end_users_label_has_two_names():
     assert read(safety_identifier="s", user="u").user == "u"
-    assert read(user=7).user == ""
+    assert read(safety_identifier="s", user=None).user == "s"
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
 from pointsman.wire.asked import items, optional
 from pointsman.wire.body import model_name, read_fields
+from pointsman.wire.end_user import end_user
 from pointsman.wire.parse import BAD_JSON
-from pointsman.wire.raw import Fields, text_of
+from pointsman.wire.raw import Fields, object_of
 from pointsman.wire.trip import COUNTING, Incoming, Surface
 
 _BYTES_PER_TOKEN = 4
@@ -50,10 +51,6 @@ class _Output(msgspec.Struct):
     format: _Format | None = None
 
 
-class _Metadata(msgspec.Struct):
-    user_id: msgspec.Raw = msgspec.Raw(b"")
-
-
 class _Parts(NamedTuple):
     """Parts other than text: how many images and documents, and how many bytes of data."""
 
@@ -70,7 +67,6 @@ _PART_SOURCE = msgspec.json.Decoder(_Source)
 _OBJECTS = msgspec.json.Decoder(list[Fields] | None)
 _OUTPUT = msgspec.json.Decoder(_Output | None)
 _FORMAT = msgspec.json.Decoder(_Format | None)
-_METADATA = msgspec.json.Decoder(_Metadata | None)
 _NO_NEED = Ability(0)
 # Sums of plain integers: an operation on flags costs about as much as decoding a small request.
 _TOOLS, _VISION, _DOCUMENTS = int(Ability.TOOLS), int(Ability.VISION), int(Ability.DOCUMENTS)
@@ -96,14 +92,8 @@ def read_request(body: bytes, surface: Surface, query: str = "") -> Incoming:
 
 
 def _user(raw: msgspec.Raw | None) -> str:
-    """`metadata.user_id`: a caller's free label, not ours to judge, so a wrong type counts as none."""
-    if raw is None:
-        return ""
-    try:
-        metadata = _METADATA.decode(raw)
-    except BAD_JSON:
-        return ""
-    return (text_of(metadata.user_id) or "") if metadata is not None else ""
+    """`metadata.user_id`."""
+    return end_user(object_of(raw) or {}, "user_id", path="metadata.") if raw is not None else ""
 
 
 def _needs(fields: Fields, size: int, *, stream: bool, counting: bool) -> Needs:

@@ -15,6 +15,7 @@ from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
 from pointsman.wire.asked import items, optional, refuse
 from pointsman.wire.body import model_name, read_fields
+from pointsman.wire.end_user import end_user
 from pointsman.wire.itemised import asked_for
 from pointsman.wire.parse import BAD_JSON
 from pointsman.wire.raw import Fields
@@ -61,7 +62,6 @@ class _Parts(NamedTuple):
     abilities: int = 0
 
 
-_LABEL = msgspec.json.Decoder(str)
 _COUNT = msgspec.json.Decoder(int | None)
 _FLAG = msgspec.json.Decoder(bool | None)
 _MESSAGES = msgspec.json.Decoder(list[_Message])
@@ -97,7 +97,6 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
     stream = "stream" in fields and bool(optional(fields, "stream", _FLAG, "true or false"))
     read = _completion_needs if surface == "completions" else _chat_needs
     options = optional(fields, "stream_options", _STREAM_OPTIONS, "an object") if stream else None
-    user = fields.get("user") or fields.get("safety_identifier")
     return Incoming(
         surface=surface,
         model=model,
@@ -106,16 +105,8 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
         fields=fields,
         shows_usage=details or (options is not None and bool(options.include_usage)),
         details=details,
-        user=_label(user) if user is not None else "",
+        user=end_user(fields, "user", "safety_identifier"),
     )
-
-
-def _label(raw: msgspec.Raw) -> str:
-    """A caller's free label; not ours to judge, so a wrong type counts as none."""
-    try:
-        return _LABEL.decode(raw)
-    except BAD_JSON:
-        return ""
 
 
 def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:

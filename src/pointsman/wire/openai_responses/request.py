@@ -16,9 +16,10 @@ from pointsman.core.errors import InvalidRequest
 from pointsman.core.model import Ability
 from pointsman.core.plan import Needs
 from pointsman.wire.body import model_name, read_fields
+from pointsman.wire.end_user import end_user
 from pointsman.wire.itemised import asked_for
 from pointsman.wire.parse import BAD_JSON
-from pointsman.wire.raw import Fields, text_of
+from pointsman.wire.raw import Fields
 from pointsman.wire.trip import COUNTING, Incoming, Surface
 
 LOGPROBS = "message.output_text.logprobs"
@@ -93,7 +94,7 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
         fields=fields,
         shows_usage=True,
         details=details,
-        user=text_of(fields.get("user")) or text_of(fields.get("safety_identifier")) or "",
+        user=end_user(fields, "user", "safety_identifier"),
     )
 
 
