@@ -10,6 +10,7 @@ import pytest
 from pointsman.access.keys import KeyRing
 from pointsman.core.clock import SystemClock, SystemIds
 from pointsman.core.errors import InvalidRequest, NotFound, StoreUnavailable
+from pointsman.core.key import Ended
 from pointsman.core.key_terms import Terms
 from pointsman.core.ports import Principal
 from pointsman.store.database import open_database
@@ -144,6 +145,37 @@ def test_keys_are_revoked_by_id_prefix_or_name_and_doubt_is_told(ring, store_url
     assert [row.revoked is not None for row in ring.list()] == [True] * 3
     assert [row.name for row in ring.list()] == ["twin", "twin", "other"]
     assert two.row.id in [row.id for row in ring.list()]
+
+
+def test_of_many_keys_of_one_name_ten_are_listed(ring, store_url):
+    ids = [ring.create(f"k{at}").row.id for at in range(13)]
+    database = open_database(locate(store_url))  # as in stores from before that was refused
+    database.run(database.sql("UPDATE keys SET name = ?"), ("twin",))
+    database.close()
+    with pytest.raises(InvalidRequest, match=r"13 active keys are called 'twin': .* and 3 more") as refused:
+        ring.revoke("twin")
+    assert sum(one in refused.value.message for one in ids) == 10
+
+
+def test_what_became_of_a_secret_is_known_by_that_secret_alone(store):
+    clock = SetClock()
+    ring = KeyRing(store, clock, SystemIds())
+    lost, short, old = ring.create("lost"), ring.create("short", Terms(expires=clock.time + 10)), ring.create("old")
+    new = ring.rotate("old", 20)
+    revoked = ring.revoke("lost").revoked
+    ring.refresh()
+    secrets = (lost.secret, short.secret, old.secret, new.secret)
+    assert [ring.ended(one) and ring.ended(one).why for one in secrets] == ["revoked", None, None, None]
+    assert ring.ended(lost.secret).at == revoked
+    clock.time += 10
+    assert ring.ended(short.secret) == Ended(at=clock.time, why="expired")
+    clock.time += 10
+    assert ring.ended(old.secret) == Ended(at=clock.time, why="replaced")
+    assert ring.ended(new.secret) is None
+    for one in secrets:
+        assert ring.ended(one[:-1] + "!") is None
+        assert ring.ended(one[:8]) is None
+    assert ring.ended("x" * 1_000_000) is None
 
 
 @pytest.mark.parametrize("name", ["", "   ", "n" * 101, "a\nb"])

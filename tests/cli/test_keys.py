@@ -73,6 +73,8 @@ def test_a_rotated_key_says_until_when_the_old_one_is_good(invoke: Any, lab: Any
         (("--expires", ""), "length of time"),
         (("--budget", "much"), "not a limit"),
         (("--expires", "soon"), "length of time"),
+        (("--expires", "2020-01-01"), "in the past"),
+        (("--expires", "2099-01-31T12:00"), "without its zone"),
         (("--parallel", "-1"), "whole number"),
         (("--team", "x" * 101), "team"),
     ],
@@ -93,6 +95,120 @@ def test_nothing_after_allow_opens_nothing_and_all_is_everything(invoke: Any, la
 
 def test_a_name_that_leads_nowhere_is_said(invoke: Any, lab: Any) -> None:
     assert "there is no route or model `smal` now" in invoke("keys", "create", "app", "--allow", "smal").err
+    patterns = invoke("keys", "create", "two", "--allow", "lab/*,anthropc/*")
+    assert "`anthropc/*` now" in patterns.err
+    assert "lab/*" not in patterns.err
+
+
+def test_a_key_is_good_until_the_end_of_a_day_or_a_moment(invoke: Any, lab: Any) -> None:
+    assert made(invoke, "--expires", "2099-01-31")["expires"] == "2099-02-01 00:00:00Z"
+    edited = invoke("keys", "edit", "app", "--expires", "2099-01-31T12:00+01:00", "--json")
+    assert json.loads(edited.out)["expires"] == "2099-01-31 11:00:00Z"
+
+
+KEYS = """\
+keys:
+  - {name: unset, env: UNSET_KEY}
+  - {name: short, env: SHORT_KEY}
+  - {name: old, env: UNSET_KEY, old_env: GOOD_KEY}
+  - {name: good, env: GOOD_KEY, allow: [small, gone]}
+  - {name: over, env: GOOD_KEY, expires: 2020-01-31}
+"""
+
+
+def test_a_key_that_opens_nothing_is_not_listed_as_active(
+    invoke: Any, lab: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHORT_KEY", "abc")
+    monkeypatch.setenv("GOOD_KEY", "a-secret-of-our-own-0123456789")
+    (folder / "pointsman.yaml").write_text(Path(lab).read_text(encoding="utf-8") + KEYS, encoding="utf-8")
+    for name, allow in (
+        ("typo", "smal,anthropc/*"),
+        ("all", "all"),
+        ("route", "auto"),
+        ("any", "lab/*"),
+        ("part", "s*"),
+    ):
+        invoke("keys", "create", name, "--allow", allow)
+    said = invoke("keys", "list", "--json")
+    assert {one["name"]: (one["state"], one["why"]) for one in json.loads(said.out)} == {
+        "unset": ("closed", "$UNSET_KEY is not set here"),
+        "short": ("closed", "$SHORT_KEY has fewer than 20 characters"),
+        "old": ("active", ""),
+        "good": ("active", ""),
+        "over": ("expired", ""),
+        "typo": ("closed", "`smal`, `anthropc/*` name no route and no model now"),
+        "all": ("active", ""),
+        "route": ("active", ""),
+        "any": ("active", ""),
+        "part": ("active", ""),
+    }
+    people = invoke("keys", "list")
+    assert "the key unset opens nothing: $UNSET_KEY is not set here" in people.err
+    assert "the key typo opens nothing: `smal`, `anthropc/*` name" in people.err
+    assert people.err.count("opens nothing") == 3
+    assert "why       $UNSET_KEY is not set here" in invoke("keys", "show", "unset").out
+
+
+def test_keys_that_open_nothing_are_named_up_to_ten(invoke: Any, nothing: Any, folder: Path) -> None:
+    keys = ", ".join(f"{{name: k{at}, env: UNSET_{at}}}" for at in range(13))
+    with (folder / "pointsman.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"keys: [{keys}]\n")
+    said = invoke("keys", "list").err
+    assert said.count("opens nothing: ") == 10
+    assert "3 more open nothing" in said
+
+
+SECRETS = ("pm-" + "Ab1" * 13 + "x", "sk-proj-abcdefghijklmnop0123456789", "Zk3QpW8rT5vY1nB6mC9xD2sF7gH4")
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "revoke", "SECRET"),
+        ("keys", "show", "SECRET"),
+        ("keys", "rotate", "SECRET"),
+        ("keys", "edit", "SECRET", "--parallel", "1"),
+        ("keys", "create", "SECRET"),
+        ("keys", "create", "app", "--team", "SECRET"),
+        ("users", "delete", "SECRET"),
+        ("reconcile", "x.csv", "--key", "SECRET"),
+        ("reconcile", "x.csv", "--key", "SECRET=A_KEY"),
+    ],
+)
+def test_a_secret_in_the_place_of_a_name_is_said_to_be_one_and_not_repeated(
+    invoke: Any, lab: Any, folder: Path, words: tuple[str, ...], secret: str
+) -> None:
+    (folder / "x.csv").write_text("date,cost\n", encoding="utf-8")
+    said = invoke(*(word.replace("SECRET", secret) for word in words))
+    assert said.code != 0
+    assert secret not in said.out + said.err
+    assert secret[-12:] not in said.out + said.err
+    assert "looks like a secret" in said.err
+    if words[0] == "keys" and words[1] != "create":
+        assert "the key's name, its first eight characters or its id" in said.err
+
+
+def test_the_secret_of_a_key_of_the_file_is_known_whatever_it_looks_like(
+    invoke: Any, nothing: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI_KEY", "correct-horse-battery-staple")
+    with (folder / "pointsman.yaml").open("a", encoding="utf-8") as file:
+        file.write("keys: [{name: ci, env: CI_KEY}]\n")
+    for verb in ("show", "revoke"):
+        said = invoke("keys", verb, "correct-horse-battery-staple")
+        assert said.code == 1
+        assert "horse" not in said.err
+        assert "looks like a secret" in said.err
+
+
+@pytest.mark.parametrize("words", ["SECRET", "keys SECRET", "keys revoke a SECRET", "logs SECRET"])
+def test_a_secret_in_any_other_wrong_place_is_not_repeated_either(invoke: Any, lab: Any, words: str) -> None:
+    said = invoke(*words.replace("SECRET", SECRETS[1]).split())
+    assert said.code != 0
+    assert SECRETS[1] not in said.err
+    assert "looks like a secret" in said.err
 
 
 def test_a_key_of_the_file_is_listed_and_changed_there(invoke: Any, nothing: Any, folder: Path) -> None:

@@ -114,6 +114,9 @@ async def test_a_key_by_the_api_works_at_once_and_is_shown_whole(
         ({"name": "a", "parallel": "2"}, "parallel"),
         ({"name": "a", "expires": "soon"}, "expires"),
         ({"name": "a", "expires": 0}, "expires"),
+        ({"name": "a", "expires": "2020-01-31"}, "past"),
+        ({"name": "a", "expires": "2099-01-31T12:00"}, "zone"),
+        ({"name": "sk-abcdefghijklmnop0123456789"}, "looks like a secret"),
         ({"name": "a", "budgets": ["much"]}, "not a limit"),
         ({"name": "a", "budgets": ["0usd/day"]}, "above 0"),
         ({"name": "a", "budgets": ["5usd/year"]}, "not a period"),
@@ -364,3 +367,75 @@ async def test_keys_of_the_file_follow_its_changes(sim: Simulator, config: Any, 
         assert (await ask(served, "POST", CHAT, {**QUESTION, "model": "large"}, who)).status == 200
         await served.house.apply(load_mapping(config(sim)))
         assert (await ask(served, "POST", CHAT, QUESTION, who)).status == 200, "no key is left: on loopback all may"
+
+
+async def test_a_key_that_opens_nothing_is_not_shown_as_active(
+    sim: Simulator, config: Any, serving: Any, ask: Any
+) -> None:
+    keys = [{"name": "a", "env": "UNSET"}]
+    async with serving(config(sim, keys=keys), SECRETS) as served:
+        admin = await key(served, "admin", admin=True)
+        made = await make(ask, served, admin, allow=["smal"])
+        assert (made["state"], made["why"]) == ("closed", "`smal` names no route and no model now")
+        edited = await ask(served, "PATCH", "/api/keys/app", {"allow": ["smal", "small"]}, admin)
+        assert (edited.json["state"], edited.json["why"]) == ("active", "")
+        listed = (await ask(served, "GET", "/api/keys", None, admin)).json["keys"]
+        assert [(one["name"], one["state"], one["why"]) for one in listed] == [
+            ("a", "closed", "$UNSET is not set here"),
+            ("admin", "active", ""),
+            ("app", "active", ""),
+        ]
+
+
+async def test_keys_are_good_until_a_date_also_those_of_the_file(
+    sim: Simulator, config: Any, serving: Any, ask: Any
+) -> None:
+    keys = [{**FROM_FILE, "expires": "2020-01-31"}, {"name": "late", "env": "OLD_ONE", "expires": "2099-01-31"}]
+    secrets = {**SECRETS, "OLD_ONE": "another-secret-of-ours-0123456789"}
+    async with serving(config(sim, keys=keys), secrets) as served:
+        admin = await key(served, "admin", admin=True)
+        made = await make(ask, served, admin, expires="2099-01-31")
+        assert made["expires"] == "2099-02-01 00:00:00Z"
+        moved = await ask(served, "PATCH", "/api/keys/app", {"expires": "2099-01-31T12:00:00+01:00"}, admin)
+        assert moved.json["expires"] == "2099-01-31 11:00:00Z"
+        assert (await ask(served, "POST", CHAT, QUESTION, bearer(secrets["OLD_ONE"]))).status == 200
+        refused = await ask(served, "POST", CHAT, QUESTION, bearer(SECRETS["CI_KEY"]))
+        assert refused.status == 401
+        assert "expired at 2020-02-01 00:00:00Z" in refused.error["message"]
+        listed = (await ask(served, "GET", "/api/keys", None, admin)).json["keys"]
+        assert [one["state"] for one in listed] == ["expired", "active", "active", "active"]
+
+
+async def test_whoever_holds_a_secret_is_told_what_became_of_it_and_nobody_else(
+    sim: Simulator, config: Any, serving: Any, ask: Any
+) -> None:
+    async with serving(config(sim)) as served:
+        admin = await key(served, "admin", admin=True)
+        gone = (await make(ask, served, admin, name="gone"))["key"]
+        over = (await make(ask, served, admin, name="over", expires="1s"))["key"]
+        old = (await make(ask, served, admin, name="old"))["key"]
+        assert (await ask(served, "POST", "/api/keys/old/rotate", {"overlap": "1s"}, admin)).status == 200
+        assert (await ask(served, "DELETE", "/api/keys/gone", None, admin)).status == 200
+        await asyncio.sleep(1.1)
+        said = {}
+        for name, secret in (("gone", gone), ("over", over), ("old", old), ("none", f"{gone[:-1]}!")):
+            for method, path, body in (("POST", CHAT, QUESTION), ("GET", "/api/calls", None)):
+                refused = await ask(served, method, path, body, bearer(secret))
+                assert (refused.status, refused.error["code"]) == (401, "invalid_api_key")
+                assert secret not in refused.body.decode()
+                said[name] = refused.error["message"]
+        assert f"`{gone[-4:]}` was revoked at 20" in said["gone"]
+        assert f"`{over[-4:]}` expired at 20" in said["over"]
+        assert f"`{old[-4:]}` was replaced at 20" in said["old"]
+        assert said["none"] == f"The API key ending in `{gone[-4:-1]}!` is not valid here"
+
+
+async def test_a_secret_as_a_keys_name_is_not_repeated(sim: Simulator, config: Any, serving: Any, ask: Any) -> None:
+    async with serving(config(sim)) as served:
+        admin = await key(served, "admin", admin=True)
+        secret = "pm-" + "Ab1" * 13 + "x"
+        for method, body in (("GET", None), ("DELETE", None), ("PATCH", {"parallel": 1})):
+            refused = await ask(served, method, f"/api/keys/{secret}", body, admin)
+            assert refused.status == 400
+            assert "looks like a secret" in refused.error["message"]
+            assert secret not in refused.body.decode()

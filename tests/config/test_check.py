@@ -189,3 +189,12 @@ def test_an_origin_that_no_browser_sends_is_told():
     some, findings = found("server: {cors: ['https://app.example:443', 'http://app.example:443']}")
     assert some == {("warning", "origin_never_matches", "p.yaml:1:17")}
     assert findings[0].hint == "write `https://app.example`"
+
+
+def test_a_key_whose_last_day_is_over_is_told_and_keeps_no_gateway_from_starting():
+    text = "keys: [{name: a, env: A_KEY, expires: 2020-01-31}, {name: b, env: A_KEY, expires: 2099-01-31}]"
+    some, findings = found(text, {"A_KEY": "x"})
+    assert some == {("warning", "key_expired", "p.yaml:1:30")}
+    assert "the key `a` opens nothing: it was good until 2020-01-31" in findings[0].message
+    some, _ = found("keys: {named: [{name: a, env: A_KEY, expires: '2020-01-31T12:00Z'}]}", {"A_KEY": "x"})
+    assert some == {("warning", "key_expired", "p.yaml:1:38")}

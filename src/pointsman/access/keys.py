@@ -12,9 +12,11 @@ from typing import Protocol
 import msgspec
 from msgspec import UNSET
 
+from pointsman.access.ended import Endings, endings
+from pointsman.access.finding import demand_free, demand_name, only
 from pointsman.core.clock import Clock, Ids
 from pointsman.core.errors import InvalidRequest, NotFound, PointsmanError, StoreUnavailable
-from pointsman.core.key import CALLING, BudgetRow, Former, KeyRow
+from pointsman.core.key import CALLING, BudgetRow, Ended, Former, KeyRow
 from pointsman.core.key_terms import Amount, Changes, Terms, check_label, check_use
 from pointsman.core.ports import Principal
 
@@ -73,12 +75,13 @@ class KeyStore(Protocol):
 class FileKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key that stands in the configuration: what it is, and the secrets that open it, from the environment.
 
-    Its row has no digest; `budgets` are what it brings.
+    Its row has no digest; `budgets` are what it brings; `faults` are what is wrong with variables of its.
     """
 
     row: KeyRow
     secrets: tuple[str, ...]
     budgets: tuple[BudgetRow, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +118,7 @@ class KeyRing:
         self._named: tuple[FileKey, ...] = ()
         self._ring: _Holders = {}
         self._readers: _Holders = {}
+        self._endings: Endings = {}
         self._any = True  # until the store was read: fail closed
         self._on_budgets: Callable[[tuple[BudgetRow, ...]], None] = _nobody
         self.budgets: tuple[BudgetRow, ...] = ()
@@ -176,6 +180,11 @@ class KeyRing:
         principal, expires = found
         return None if expires is not None and self._clock.now() >= expires else principal
 
+    def ended(self, secret: str) -> Ended | None:
+        """Why a secret that opened the door once does not any more; None for one that never did, as far as is known."""
+        found = self._endings.get(self._digest(secret)) if len(secret) <= _LONGEST else None
+        return found if found is not None and found.at <= self._clock.now() else None
+
     def refresh(self) -> bool:
         """Look whether the store has changed, and follow it; whether it had. Does I/O.
 
@@ -236,8 +245,14 @@ class KeyRing:
                 holders[bytes.fromhex(row.digest)] = holder, row.expires
         for one in self._named:
             for secret in one.secrets:
-                holders[self._digest(secret)] = _holder(one.row), None
+                holders[self._digest(secret)] = _holder(one.row), one.row.expires
         self._tell_budgets()
+        ended = endings(self._rows)
+        for one in self._named:
+            if one.row.expires is not None:
+                end = Ended(at=one.row.expires, why="expired")
+                ended |= {self._digest(secret): end for secret in one.secrets}
+        self._endings = ended
         self._ring = {digest: one for digest, one in holders.items() if one[0].role in CALLING}
         self._readers = {digest: one for digest, one in holders.items() if one[0].role not in CALLING}
 
@@ -258,8 +273,10 @@ class KeyRing:
                 for a key goes by its name, and would be there once for each of them.
         """
         check_label(name, "name", needed=True)
-        self._demand_free(name.strip())
+        for param, said in (("name", name), ("team", terms.team), ("project", terms.project)):
+            demand_name(said, param)
         now = self._clock.now()
+        demand_free(name.strip(), self.list(), now)
         secret = _new_secret()
         row = KeyRow(
             id=self._ids.new(now),
@@ -329,10 +346,14 @@ class KeyRing:
         """All keys, those of the configuration first, then oldest first, revoked ones included."""
         return [*(one.row for one in self._named), *self._store.load()]
 
+    def lacking(self, key_id: str) -> str:
+        """Why a key of the configuration has no secret that opens anything; empty: it has, or stands elsewhere."""
+        return next((" and ".join(one.faults) for one in self._named if one.row.id == key_id and not one.secrets), "")
+
     def find(self, which: str) -> KeyRow:
         """The key of this id, or the active one of this prefix or name. Raises as `revoke`."""
         rows = self.list()
-        return next((row for row in rows if row.id == which), None) or _only(which, rows)
+        return next((row for row in rows if row.id == which), None) or only(which, rows, self._own_secrets())
 
     def budgets_of(self, key_id: str) -> tuple[BudgetRow, ...]:
         """The budgets of a key that are in force."""
@@ -346,25 +367,14 @@ class KeyRing:
             found[one.key] = (*found.get(one.key, ()), one)
         return found
 
-    def _demand_free(self, name: str) -> None:
-        now = self._clock.now()
-        if any(one.row.name == name for one in self._named):
-            raise InvalidRequest(
-                f"A key called {name!r} stands in the configuration", param="name", hint="take another name"
-            )
-        for row in self._store.load():
-            if row.name == name and row.revoked is None and (row.expires is None or row.expires > now):
-                raise InvalidRequest(
-                    f"An active key is called {name!r} already ({row.id})",
-                    param="name",
-                    hint="take another name, revoke that key first, or give it a new secret: `pointsman keys rotate`",
-                )
+    def _own_secrets(self) -> tuple[str, ...]:
+        return tuple(secret for one in self._named for secret in one.secrets)
 
     def _active(self, which: str) -> KeyRow:
         for one in self._named:
             if which in (one.row.id, one.row.name, one.row.prefix):
                 raise InvalidRequest(f"the key {which!r} stands in the configuration", hint="change it there")
-        return _only(which, self._store.load())
+        return only(which, self._store.load(), self._own_secrets())
 
     def _demand(self, which: str, *, changed: bool) -> None:
         if not changed:
@@ -407,16 +417,3 @@ def _holder(row: KeyRow) -> Principal:
         parallel=row.parallel,
         role=row.role,
     )
-
-
-def _only(which: str, rows: Iterable[KeyRow]) -> KeyRow:
-    active = [row for row in rows if row.revoked is None]
-    found = [row for row in active if row.id == which] or [row for row in active if which in (row.name, row.prefix)]
-    if not found:
-        raise NotFound(f"no active key {which!r}", hint="`pointsman keys list` shows all keys")
-    if len(found) > 1:
-        raise InvalidRequest(
-            f"{len(found)} active keys are called {which!r}: " + ", ".join(row.id for row in found),
-            hint="name the one by its id",
-        )
-    return found[0]

@@ -135,9 +135,16 @@ def _zone(name: str) -> Any:
 
 
 def _pairs(said: Sequence[str], option: str) -> dict[str, str]:
+    from pointsman.core.secret import is_secret
+
     found = {}
     for one in said:
         name, mark, value = one.rpartition("=")
+        if option == "--key" and any(map(is_secret, (one, name, value))):
+            raise click.UsageError(
+                "--key takes names, and what was given looks like a secret: THEIRS is what the export calls the key, "
+                "VARIABLE the one that holds it here"
+            )
         if not mark or not name.strip() or not value.strip():
             raise click.UsageError(f"{option} takes THEIRS=OURS, not `{one}`")
         found[name.strip()] = value.strip()

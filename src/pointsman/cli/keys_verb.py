@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pointsman.cli.closed_keys import closed, say_closed, say_dead
 from pointsman.cli.table import print_table
-from pointsman.cli.terminal import config_option, described, json_option, plain, print_json, say, say_hint, say_warning
+from pointsman.cli.terminal import config_option, described, json_option, plain, print_json, say, say_hint
 
 if TYPE_CHECKING:
-    from pointsman.access.keys import KeyRing, NewKey
+    from pointsman.access.keys import NewKey
     from pointsman.compose import House
     from pointsman.core.key import KeyRow, Role
     from pointsman.core.key_terms import Amount
@@ -61,7 +62,11 @@ def command() -> None:
     "--budget", "budgets", metavar="AMOUNT", multiple=True, help="What it may use: 5usd/day, 60requests/minute."
 )
 @click.option("--parallel", metavar="N", type=int, default=0, help="Calls at once, over all workers; 0 is no limit.")
-@click.option("--expires", metavar="TIME", help="How long it is good: 90 (days), 90d, 24h.")
+@click.option(
+    "--expires",
+    metavar="TIME",
+    help="How long it is good, 90d or 24h; or its last day, 2027-01-31.",
+)
 @click.option(
     "--role",
     type=click.Choice(_ROLES),
@@ -88,7 +93,8 @@ def create(
 ) -> None:
     """Make a key."""
     from pointsman.core.clock import SystemClock
-    from pointsman.core.key_terms import Terms, read_span
+    from pointsman.core.expiry import read_end
+    from pointsman.core.key_terms import Terms
 
     if admin and role not in ("caller", "admin"):
         raise click.UsageError(f"--admin is short for --role admin, and --role says {role}")
@@ -98,7 +104,7 @@ def create(
         allow=_names(allow),
         parallel=parallel,
         role="admin" if admin else role,
-        expires=SystemClock().now() + read_span(expires, "expires") if expires is not None else None,
+        expires=read_end(expires, SystemClock().now()) if expires is not None else None,
         budgets=_amounts(budgets),
     )
     with _house(config) as house:
@@ -106,8 +112,8 @@ def create(
         ring.refresh()
         was_open = not ring.demanded
         made = ring.create(name, terms)
-        _tell_secret(ring, made, as_json=as_json)
-        _look_for(house, made.row)
+        _tell_secret(house, made, as_json=as_json)
+        say_dead(house, made.row)
     if was_open:
         say("this is the first key: from now on every caller needs one, on this machine too")
 
@@ -122,8 +128,10 @@ def list_(config: Path | None, as_json: bool) -> None:
 
     with _house(config) as house:
         ring = house.pieces.keys
-        budgets = ring.every_budget()
-        views = [key_view(row, budgets.get(row.id, ()), SystemClock().now()) for row in ring.list()]
+        budgets, rows = ring.every_budget(), ring.list()
+        why = closed(house, rows)
+        now = SystemClock().now()
+        views = [key_view(row, budgets.get(row.id, ()), now, why.get(row.id, "")) for row in rows]
     if as_json:
         print_json(views)
         return
@@ -148,6 +156,7 @@ def list_(config: Path | None, as_json: bool) -> None:
         keep=frozenset({1, 2, 3, 6}),
         spare=(5, 4, 3, 2),
     )
+    say_closed({one["id"]: one["name"] for one in views}, {one["id"]: one["why"] for one in views if one["why"]})
 
 
 @command.command("show", help=described("Show one key by its name, its beginning or its id.", "pointsman keys show ci"))
@@ -158,7 +167,7 @@ def show(which: str, config: Path | None, as_json: bool) -> None:
     """Show a key."""
     with _house(config) as house:
         ring = house.pieces.keys
-        view = _view(ring, ring.find(which))
+        view = _view(house, ring.find(which))
     if as_json:
         print_json(view)
         return
@@ -179,7 +188,9 @@ def show(which: str, config: Path | None, as_json: bool) -> None:
 @click.option("--allow", metavar="NAME,…", multiple=True, help="Routes and models it may use; `all` for every one.")
 @click.option("--budget", "budgets", metavar="AMOUNT", multiple=True, help="What it may use; `none` for no budget.")
 @click.option("--parallel", metavar="N", type=int, help="Calls at once, over all workers; 0 is no limit.")
-@click.option("--expires", metavar="TIME", help="How long it is good from now: 90d, 24h; or `never`.")
+@click.option(
+    "--expires", metavar="TIME", help="How long from now, 90d or 24h; or its last day, 2027-01-31; or `never`."
+)
 @config_option
 @json_option
 def edit(
@@ -207,9 +218,9 @@ def edit(
     with _house(config) as house:
         ring = house.pieces.keys
         row = ring.edit(which, changes)
-        view = _view(ring, row)
+        view = _view(house, row)
         if allow:
-            _look_for(house, row)
+            say_dead(house, row)
     if as_json:
         print_json(view)
     else:
@@ -236,7 +247,7 @@ def rotate(which: str, overlap: str, config: Path | None, as_json: bool) -> None
     with _house(config) as house:
         ring = house.pieces.keys
         made = ring.rotate(which, span)
-        _tell_secret(ring, made, as_json=as_json)
+        _tell_secret(house, made, as_json=as_json)
     if not as_json:
         until = f"until {day(max(one.until for one in made.row.former))}" if made.row.former else "no more"
         say_hint(f"the old one is good {until}")
@@ -254,7 +265,7 @@ def revoke(which: str, config: Path | None, as_json: bool) -> None:
     with _house(config) as house:
         ring = house.pieces.keys
         row = ring.revoke(which)
-        view = _view(ring, row)
+        view = _view(house, row)
     if as_json:
         print_json(view)
     else:
@@ -273,27 +284,20 @@ def _house(config: Path | None) -> Iterator[House]:
         house.pieces.key_store.close()
 
 
-def _tell_secret(ring: KeyRing, made: NewKey, *, as_json: bool) -> None:
+def _tell_secret(house: House, made: NewKey, *, as_json: bool) -> None:
     if as_json:
-        print_json({"key": made.secret, **_view(ring, made.row)})
+        print_json({"key": made.secret, **_view(house, made.row)})
     else:
         print(made.secret)
         say_hint(f"this is the only time that it is shown; it begins with {made.row.prefix}, its id is {made.row.id}")
 
 
-def _look_for(house: House, row: KeyRow) -> None:
-    """Warn of names that lead nowhere now; they may be there later."""
-    known = {*house.names(), *house.directory.providers}
-    for one in row.allow:
-        if "*" not in one and one not in known and one.partition("/")[0] not in known:
-            say_warning(f"there is no route or model `{one}` now", "`pointsman models` lists every name")
-
-
-def _view(ring: KeyRing, row: KeyRow) -> dict[str, Any]:
+def _view(house: House, row: KeyRow) -> dict[str, Any]:
     from pointsman.core.clock import SystemClock
     from pointsman.core.key_view import key_view
 
-    return key_view(row, ring.budgets_of(row.id), SystemClock().now())
+    why = closed(house, [row]).get(row.id, "")
+    return key_view(row, house.pieces.keys.budgets_of(row.id), SystemClock().now(), why)
 
 
 def _said(name: str, value: Any) -> str:
@@ -321,6 +325,6 @@ def _amounts(said: tuple[str, ...]) -> tuple[Amount, ...]:
 
 def _until(said: str) -> int | None:
     from pointsman.core.clock import SystemClock
-    from pointsman.core.key_terms import read_span
+    from pointsman.core.expiry import read_end
 
-    return None if said == _NEVER else SystemClock().now() + read_span(said, "expires")
+    return None if said == _NEVER else read_end(said, SystemClock().now())

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from pointsman.core.secret import redacted
+
 _CODES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "dim": "2", "bold": "1"}
 # A model's name comes from outside: what would move the cursor or ring the bell is shown, not done.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -33,6 +35,12 @@ def plain(text: str) -> str:
     return _CONTROL.sub("?", text)
 
 
+def _shown(text: str) -> str:
+    """What was typed in a wrong place may be a secret: it is not repeated, and said to be one."""
+    clear = redacted(plain(text))
+    return clear if clear == plain(text) else f"{clear.removesuffix('.')} (`…` looks like a secret)"
+
+
 def say(text: str = "") -> None:
     """A line for people, on standard error."""
     print(text, file=sys.stderr, flush=True)
@@ -40,14 +48,14 @@ def say(text: str = "") -> None:
 
 def say_error(text: str, hint: str = "") -> None:
     """An error, and where there is one the way out."""
-    say(f"{paint('error:', 'red', err=True)} {clause(plain(text))}")
+    say(f"{paint('error:', 'red', err=True)} {clause(_shown(text))}")
     if hint:
         say_hint(hint)
 
 
 def say_warning(text: str, hint: str = "") -> None:
     """A warning; actionable or left unsaid."""
-    say(f"{paint('warning:', 'yellow', err=True)} {clause(plain(text))}")
+    say(f"{paint('warning:', 'yellow', err=True)} {clause(_shown(text))}")
     if hint:
         say_hint(hint)
 
@@ -61,7 +69,7 @@ def clause(text: str) -> str:
 
 def say_hint(text: str) -> None:
     """The way out, or the next step."""
-    say(f"{paint('hint:', 'cyan', err=True)} {plain(text)}")
+    say(f"{paint('hint:', 'cyan', err=True)} {redacted(plain(text))}")
 
 
 def print_json(value: Any) -> None:

@@ -37,6 +37,7 @@ def delete(user: str, team: str, yes: bool, config: Path | None, as_json: bool) 
 
     from pointsman.compose import build
     from pointsman.core.errors import InvalidRequest, NotFound
+    from pointsman.core.secret import is_secret
     from pointsman.store.forgetting import LABEL, Forgetting
 
     if not user.strip():
@@ -46,7 +47,12 @@ def delete(user: str, team: str, yes: bool, config: Path | None, as_json: bool) 
     try:
         calls = forgetting.count(user, team)
         if not calls:
-            raise NotFound(f"no call has the user {user!r}", hint="it is the label that callers sent, in full")
+            who = (
+                "what was given looks like a secret, and no call has it as its user"
+                if is_secret(user)
+                else (f"no call has the user {user!r}")
+            )
+            raise NotFound(who, hint="it is the label that callers sent, in full")
         if not yes:
             click.confirm(f"Delete what {calls} calls of {plain(user)!r} left, for good?", abort=True, err=True)
         gone = forgetting.forget(user, team, LABEL + pieces.ids.new(pieces.clock.now()))

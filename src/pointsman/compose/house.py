@@ -24,7 +24,7 @@ from pointsman.compose.certificates import check_certificates
 from pointsman.compose.checks import Checks
 from pointsman.compose.dialects import Dialects
 from pointsman.compose.facts import rent_of
-from pointsman.compose.file_keys import file_keys
+from pointsman.compose.file_keys import file_keys, warn_of
 from pointsman.compose.local import Machine
 from pointsman.compose.names import NO_USES, Found, Names
 from pointsman.compose.price_news import PriceNews
@@ -279,6 +279,7 @@ class House:
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         pieces.ledger.start()
         if keys:  # before the first call: until the store was read, every key is unknown
+            warn_of(file_keys(pieces.loaded.config.keys.named, pieces.env))
             await self._read_keys()
             self._tasks.append(asyncio.create_task(pieces.keys.watch(), name="keys"))
         await asyncio.to_thread(self._counter.prepare, [model.upstream for model in self.listed()])
@@ -384,7 +385,9 @@ class House:
         directory = self._directory(loaded, self._found)
         pieces = self.pieces
         pieces.keys.require(required=keys_required(loaded.config, pieces.loaded.config.server.host))
-        pieces.keys.declare(file_keys(loaded.config.keys.named, pieces.env))
+        named = file_keys(loaded.config.keys.named, pieces.env)
+        warn_of(named)
+        pieces.keys.declare(named)
         self._swap(loaded, directory)
         _log.info("configuration %s is in force", loaded.version)
         self.restart_needed = needs_restart(pieces.written, loaded.config)

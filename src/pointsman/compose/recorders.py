@@ -30,3 +30,7 @@ class Everybody:
     def reader(self, secret: str) -> None:
         """Nobody is known."""
         del secret
+
+    def ended(self, secret: str) -> None:
+        """Nobody is known."""
+        del secret

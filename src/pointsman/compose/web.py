@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pointsman.compose.house import House
+from pointsman.compose.opening import Opening
 from pointsman.compose.state import HouseState
 from pointsman.core.call import Arrival
 from pointsman.core.errors import PointsmanError
@@ -90,7 +91,7 @@ def table(house: House, state: HouseState) -> Table:
     reading = Reading(house.questions, sees, house.pieces.clock, house.budgets)
     health = Health(state, anybody)
     stored = StoredResponses(house.pieces.responses, caller, lambda: house.loaded.config.responses.store)
-    keys = KeyPaths(house.pieces.keys, sees, house.pieces.clock)
+    keys = KeyPaths(house.pieces.keys, sees, house.pieces.clock, lambda: Opening(house).why_not)
     users = Users(house.forget_user, sees)
     files = Files("pointsman.dashboard", house.loaded.config.server.root_path)
     gemini = gemini_path(lambda: house.line, house.dialects.gemini)

@@ -18,6 +18,7 @@ from pointsman.config.load import Loaded
 from pointsman.config.names import find_model
 from pointsman.config.schema import Model, Provider
 from pointsman.config.urls import in_url, without_endpoint, without_usual_port
+from pointsman.core.expiry import read_date
 
 Level = Literal["error", "warning", "note"]
 WARN_DAYS = 30
@@ -115,7 +116,7 @@ def check(loaded: Loaded, env: Mapping[str, str], look_up: LookUp, today: dt.dat
         *checker.routes(today),
         *checker.server(),
         *checker.alerts(env),
-        *checker.keys(env),
+        *checker.keys(env, today),
     )
 
 
@@ -126,6 +127,11 @@ def on_this_machine(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _begin(day: dt.date) -> int:
+    """When a day begins, in nanoseconds since the epoch."""
+    return (day - dt.date(1970, 1, 1)).days * 86_400_000_000_000
 
 
 class _Checker:
@@ -184,11 +190,17 @@ class _Checker:
                     path = ("alerts", "channels", name, key)
                     yield self._finding("warning", "variable_missing", path, message, f"export {variable}=…")
 
-    def keys(self, env: Mapping[str, str]) -> Iterable[Finding]:
-        for key in self._config.keys.named:
+    def keys(self, env: Mapping[str, str], today: dt.date) -> Iterable[Finding]:
+        for index, key in enumerate(self._config.keys.named):
             if not env.get(key.env):
                 message = f"the key `{key.name}` opens nothing: the variable {key.env} is not set"
                 yield self._finding("warning", "variable_missing", ("keys",), message, f"export {key.env}=…")
+            # No error: a day that passes must not keep a gateway from starting.
+            if key.expires and read_date(key.expires) <= _begin(today):
+                top = ("keys",) if ("keys", "[0]") in self._loaded.marks else ("keys", "named")
+                path = (*top, f"[{index}]", "expires")
+                message = f"the key `{key.name}` opens nothing: it was good until {key.expires}"
+                yield self._finding("warning", "key_expired", path, message, "write a later date, or take the key out")
 
     def models(self, today: dt.date) -> Iterable[Finding]:
         for name, entry in self._config.models.items():

@@ -14,6 +14,7 @@ from pointsman.config.schema import AlertChannel, Budget, Config, Key, Model, Pr
 from pointsman.config.secret import looks_secret
 from pointsman.core.budget import parse_limit
 from pointsman.core.errors import InvalidRequest
+from pointsman.core.expiry import read_date
 from pointsman.core.key_terms import check_budgets, check_use, read_amount
 
 _WEIGHED = frozenset({"weighted", "least_busy", "sticky"})
@@ -290,6 +291,8 @@ class CrossCheck:
             try:
                 check_budgets([read_amount(text) for text in one.budgets if text])
                 check_use(one.role, one)
+                if one.expires:
+                    read_date(one.expires)
             except InvalidRequest as error:
                 self._add((*path, error.param or "budgets"), error.message, error.hint)
 

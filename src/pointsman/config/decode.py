@@ -15,10 +15,11 @@ from pointsman.config.names import did_you_mean
 from pointsman.config.nodes import Mapping, Node, Scalar, Sequence
 from pointsman.config.problems import KeyPath, Mark, Problems
 from pointsman.config.schema import Config
-from pointsman.config.secret import has_password, is_secret_header, looks_secret, redacted
+from pointsman.config.secret import has_password, is_secret_header, looks_secret
 from pointsman.config.shape import Extra, allows_none, is_optional, shape, unwrap
 from pointsman.config.unknown import USE_ENV, hint_for
 from pointsman.config.urls import trouble
+from pointsman.core.secret import redacted
 
 _SHORT = 60
 _CONNECTIONS = frozenset(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pointsman.config.secret import redacted
 from pointsman.core.errors import ConfigError
+from pointsman.core.secret import redacted
 
 _SHOWN = 50  # a file that is wrong in more places is no configuration; nobody reads on
 _LONGEST_NAME = 60

@@ -18,6 +18,7 @@ from pointsman.config.values import (
     CheckInterval,
     Count,
     CountOrNone,
+    Ending,
     EnvName,
     Factor,
     FilePath,
@@ -559,6 +560,10 @@ class Key(_Section, frozen=True, kw_only=True):
     budgets: Annotated[
         tuple[Limit, ...], Meta(description="What it may use: `[5usd/day, 60requests/minute, 100k tokens/minute]`.")
     ] = ()
+    expires: Annotated[
+        Ending | None,
+        Meta(description="The last day that it is good (UTC), or a moment: `2027-01-31`, `2027-01-31T12:00Z`."),
+    ] = None
     role: Annotated[
         Role,
         Meta(

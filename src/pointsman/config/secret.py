@@ -7,13 +7,8 @@ from __future__ import annotations
 
 import re
 
-# Prefixes that vendors give their keys so that scanners can find them.
-_PREFIXED = re.compile(
-    r"(?<![A-Za-z0-9])("
-    r"sk-[A-Za-z0-9_-]{12,}|pm-[A-Za-z0-9]{20,}|(sk|rk|pk)_(live|test)_[A-Za-z0-9]{12,}|AIza[0-9A-Za-z_-]{30,}|(gsk|hf|r8|nvapi|fw)[_-][A-Za-z0-9_-]{18,}"
-    r"|(xai|pplx|csk|tgp|dapi)-?[A-Za-z0-9_]{28,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
-    r"|(AKIA|ASIA)[0-9A-Z]{16}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.|-----BEGIN [A-Z ]*PRIVATE KEY)"
-)
+from pointsman.core.secret import PREFIXED
+
 _LONG_TOKEN = re.compile(r"(Bearer |Basic )?[A-Za-z0-9_+/=.~-]{20,}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _SECRET_NAME = re.compile(
@@ -39,15 +34,10 @@ def is_secret_header(name: str) -> bool:
 
 def looks_secret(text: str, key: str = "") -> bool:
     """Whether a text is probably a secret, given the key that it stands under."""
-    if _PREFIXED.search(text):
+    if PREFIXED.search(text):
         return True
     named = bool(_SECRET_NAME.fullmatch(key)) or key == "env" or key.endswith("_env")
     return named and _random_token(text)
-
-
-def redacted(text: str) -> str:
-    """A message without what looks like a secret in it."""
-    return _PREFIXED.sub("…", text)
 
 
 def has_password(url: str) -> bool:

@@ -136,6 +136,10 @@ Size = Annotated[int, Meta(ge=1024, le=1 << 40, extra={"type": "bytes or a size 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Retries = Annotated[int, Meta(ge=0, le=10)]
 
+Ending = Annotated[
+    str,
+    Meta(min_length=1, max_length=40, extra={"expects": "a date such as 2027-01-31", "hint": "2027-01-31T12:00Z"}),
+]
 Limit = Annotated[
     str,
     Meta(

@@ -14,9 +14,9 @@ import yaml
 
 from pointsman.config.nodes import NOTHING, Mapping, Node, Scalar, Sequence
 from pointsman.config.problems import Mark, error_at
-from pointsman.config.secret import redacted
 from pointsman.config.source import NOT_TEXT
 from pointsman.core.errors import ConfigError
+from pointsman.core.secret import redacted
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000  # aliases count with all that they stand for

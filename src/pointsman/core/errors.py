@@ -132,7 +132,7 @@ class MissingKey(CallerError):
 
 
 class InvalidKey(CallerError):
-    """The key is unknown, expired or revoked."""
+    """The key is unknown, expired, revoked or replaced; which, the message says to whoever holds it."""
 
     code = "invalid_api_key"
     default_status = 401

@@ -19,6 +19,16 @@ CALLING: frozenset[Role] = frozenset({"caller", "admin"})
 """Roles whose keys call models."""
 
 
+Why = Literal["revoked", "expired", "replaced"]
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a secret opens nothing any more, and since when (nanoseconds since the epoch)."""
+
+    at: int
+    why: Why
+
+
 class Former(msgspec.Struct, frozen=True, kw_only=True):
     """A secret that was replaced, and opens the door until `until` (nanoseconds since the epoch)."""
 

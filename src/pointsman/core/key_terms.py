@@ -18,7 +18,7 @@ from pointsman.core.scope import MOST, PATTERN, Allow
 _SECOND = 1_000_000_000
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw]?)")
-_LONGEST = 100 * 366 * 86_400
+LONGEST_SECONDS = 100 * 366 * 86_400
 _LABEL_CHARS = 100
 MOST_PARALLEL = 1_000_000
 
@@ -142,7 +142,7 @@ def read_amount(text: str) -> Amount:
     return Amount(limit=limit, period=period, unit=unit)
 
 
-def read_span(text: str | int, name: str, *, unit: str = "d", least: int = 1) -> int:
+def read_span(text: str | int, name: str, *, unit: str = "d", least: int = 1, hint: str = "") -> int:
     """A length of time in nanoseconds: `90d`, `24h`, `30m`; a bare number is so many of `unit`.
 
     Raises:
@@ -150,6 +150,6 @@ def read_span(text: str | int, name: str, *, unit: str = "d", least: int = 1) ->
     """
     found = _SPAN.fullmatch(str(text).strip())
     seconds = int(found[1]) * _UNITS[found[2] or unit] if found else -1
-    if not least <= seconds <= _LONGEST:
-        raise InvalidRequest(f"`{name}` is a length of time such as 90d, 24h or 30m", param=name)
+    if not least <= seconds <= LONGEST_SECONDS:
+        raise InvalidRequest(f"`{name}` is a length of time such as 90d, 24h or 30m", param=name, hint=hint)
     return seconds * _SECOND

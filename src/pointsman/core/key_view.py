@@ -10,15 +10,23 @@ from pointsman.core.key import FILE_IDS, BudgetRow, KeyRow
 from pointsman.core.money import usd_text
 
 _NANO = 1_000_000_000
+ACTIVE = "active"
+CLOSED = "closed"
+"""Of a key that has not ended and opens nothing all the same."""
 
 
-def key_view(row: KeyRow, budgets: Iterable[BudgetRow], now: int) -> dict[str, Any]:
-    """A key as plain data; `now` and all times of it are nanoseconds since the epoch, shown as UTC."""
+def key_view(row: KeyRow, budgets: Iterable[BudgetRow], now: int, why: str = "") -> dict[str, Any]:
+    """A key as plain data; `now` and all times of it are nanoseconds since the epoch, shown as UTC.
+
+    `why` says why it opens nothing, where it has not ended.
+    """
+    state = state_of(row, now)
     return {
         "id": row.id,
         "name": row.name,
         "prefix": row.prefix,
-        "state": state_of(row, now),
+        "state": CLOSED if why and state == ACTIVE else state,
+        "why": why if state == ACTIVE else "",
         "origin": "file" if row.id.startswith(FILE_IDS) else "store",
         "team": row.team,
         "project": row.project,
@@ -36,7 +44,7 @@ def state_of(row: KeyRow, now: int) -> str:
     """`active`, `expired` or `revoked`."""
     if row.revoked is not None:
         return "revoked"
-    return "active" if row.active(now) else "expired"
+    return ACTIVE if row.active(now) else "expired"
 
 
 def amount_text(one: BudgetRow) -> str:

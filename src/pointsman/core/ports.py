@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from pointsman.core.kept import KeptResponse
-from pointsman.core.key import Role
+from pointsman.core.key import Ended, Role
 from pointsman.core.model import TimeLimits
 from pointsman.core.outcome import Outcome
 from pointsman.core.scope import Allow
@@ -192,6 +192,10 @@ class Keys(Protocol):
 
     def reader(self, secret: str) -> Principal | None:
         """Likewise the holder of a key that only reads, and may call no model."""
+        ...
+
+    def ended(self, secret: str) -> Ended | None:
+        """Why a secret that neither of them knows opens nothing any more; None: it never did, as far as is known."""
         ...
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from pointsman.core.call import Arrival
 from pointsman.core.errors import Forbidden, InvalidKey, InvalidRequest, MissingKey
+from pointsman.core.key import Why
+from pointsman.core.key_view import day
 from pointsman.core.ports import NOBODY, Principal
 from pointsman.line.parts import NO_WISHES, Parts, Wishes
 
 _LABEL = 200
+_SHORT = 12
+"""Of a secret no longer than this nothing is shown."""
 _QUERY_KEY = re.compile(r"(?:^|&)key=([^&]+)")
 _WISHES = frozenset((b"x-pointsman-timeout", b"x-pointsman-retries", b"x-pointsman-session", b"x-pointsman-tags"))
 
@@ -35,7 +40,7 @@ def admit(parts: Parts, arrival: Arrival) -> Principal:
             f"This key has the role {reader.role} and calls no model",
             hint="make one that does with `pointsman keys create NAME`",
         )
-    raise _unknown(secret)
+    raise _refusal(parts, secret)
 
 
 def identify(parts: Parts, arrival: Arrival) -> Principal:
@@ -45,20 +50,30 @@ def identify(parts: Parts, arrival: Arrival) -> Principal:
     secret = bearer(arrival)
     principal = parts.keys.check(secret) or parts.keys.reader(secret)
     if principal is None:
-        raise _unknown(secret)
+        raise _refusal(parts, secret)
     return principal
 
 
-def _unknown(secret: str) -> MissingKey | InvalidKey:
+_WAYS_OUT: Mapping[Why, str] = {
+    "revoked": "it is over for good; make another key: `pointsman keys create NAME`",
+    "expired": "have it prolonged: `pointsman keys edit NAME --expires 90d`, or `expires` in the configuration",
+    "replaced": "the key has a new secret, from `pointsman keys rotate`: send that one",
+}
+
+
+def _refusal(parts: Parts, secret: str) -> MissingKey | InvalidKey:
+    """Why nobody was let in. What has become of a key is told to whoever holds a secret of it, and to nobody else."""
     if not secret:
         return MissingKey(
             "No API key was sent",
             hint="send `Authorization: Bearer KEY`; make a key with `pointsman keys create NAME`",
         )
-    return InvalidKey(
-        f"The API key ending in `{secret[-4:]}` is not valid here" if len(secret) > 12 else "The API key is not valid",
-        hint="list keys with `pointsman keys list`",
-    )
+    key = f"The API key ending in `{secret[-4:]}`" if len(secret) > _SHORT else "The API key"
+    ended = parts.keys.ended(secret)
+    if ended is None:
+        return InvalidKey(f"{key} is not valid here", hint="list keys with `pointsman keys list`")
+    done = "expired" if ended.why == "expired" else f"was {ended.why}"
+    return InvalidKey(f"{key} {done} at {day(ended.at)}", hint=_WAYS_OUT[ended.why])
 
 
 def bearer(arrival: Arrival) -> str:

@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from pointsman.core.call import Arrival
 from pointsman.core.clock import Clock
 from pointsman.core.errors import InvalidJson, InvalidRequest, MethodNotAllowed, NotFound
+from pointsman.core.expiry import read_end
 from pointsman.core.key import BudgetRow, KeyRow, Role
 from pointsman.core.key_terms import Changes, Terms, read_amount, read_span
 from pointsman.core.key_view import key_view
@@ -114,21 +115,25 @@ class KeyPaths:
         keeper: where keys are kept; asked in threads.
         admit: who is calling.
         clock: for expiry.
+        opening: asked once for each answer; tells why a key opens nothing.
     """
 
-    def __init__(self, keeper: Keeper, admit: Admit, clock: Clock) -> None:
+    def __init__(
+        self, keeper: Keeper, admit: Admit, clock: Clock, opening: Callable[[], Callable[[KeyRow], str]]
+    ) -> None:
         self._keeper = keeper
         self._sees = overseer(admit)
         self._manages = manager(admit)
         self._clock = clock
+        self._opening = opening
 
     async def every(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /api/keys`: all of them, revoked ones too."""
         self._sees(arrival)
 
         def ask() -> list[dict[str, Any]]:
-            budgets, now = self._keeper.every_budget(), self._clock.now()
-            return [key_view(row, budgets.get(row.id, ()), now) for row in self._keeper.list()]
+            budgets, now, why = self._keeper.every_budget(), self._clock.now(), self._opening()
+            return [key_view(row, budgets.get(row.id, ()), now, why(row)) for row in self._keeper.list()]
 
         await _send(reply, {"keys": await asyncio.to_thread(ask)})
 
@@ -203,10 +208,10 @@ class KeyPaths:
         return await asyncio.to_thread(whole)
 
     def _until(self, said: str | int | None) -> int | None:
-        return None if said is None else self._clock.now() + read_span(said, "expires")
+        return None if said is None else read_end(said, self._clock.now())
 
     def _view(self, row: KeyRow) -> dict[str, Any]:
-        return key_view(row, self._keeper.budgets_of(row.id), self._clock.now())
+        return key_view(row, self._keeper.budgets_of(row.id), self._clock.now(), self._opening()(row))
 
 
 def _which(arrival: Arrival, *, deep: bool = False) -> str:
