@@ -166,7 +166,12 @@ class Page:
         end = time.monotonic() + seconds
         while True:
             # Until the page is there, asking for a part of it is an error.
-            value = self.run(f"(() => {{ try {{ return {condition}; }} catch {{ return null; }} }})()")
+            try:
+                value = self.run(f"(() => {{ try {{ return {condition}; }} catch {{ return null; }} }})()")
+            except AssertionError as error:
+                if "Inspected target navigated" not in str(error):
+                    raise
+                value = None  # it was asked of the page before this one
             if value:
                 return value
             assert time.monotonic() < end, f"never came true: {condition}\n{self.run('document.body?.innerText')}"

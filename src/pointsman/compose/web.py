@@ -113,7 +113,7 @@ def table(house: House, state: HouseState) -> Table:
             "/api/budgets": {"GET": reading.budgets},
             "/api/keys": {"GET": keys.every, "POST": keys.create},
             "/api/spend": {"GET": reading.spend},
-            "/bill": {"GET": reading.bill},
+            "/bill": {"GET": files.behind(reading.bill)},
             "/": {"GET": files.page},
             "": {"GET": files.page},
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+from collections.abc import Sequence
 
 from pointsman.core.money import usd_text
 from pointsman.insight.bill import FIGURES, OTHERS, Bill, BillLine, Spend
@@ -13,33 +14,56 @@ from pointsman.insight.periods import Period, moment_text
 _MONEY = frozenset(("cost", "failed_cost", "hedged_cost", "estimated_cost"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _STYLE = """
-:root { color-scheme: light; }
+:root { color-scheme: light; --ink: #1a1f24; --soft: #57606a; --line: #d8dee4; --paper: #fff; --alarm: #9a3412; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { color-scheme: dark; --ink: #e6e7e9; --soft: #a0a6ae; --line: #343940; --paper: #15171a; --alarm: #ff9a70; }
+}
 * { box-sizing: border-box; }
-body { font: 13px/1.45 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1a1f24; background: #fff;
-  margin: 2.2rem auto; max-width: 74rem; padding: 0 1.5rem; }
+body { font: 13px/1.45 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: var(--ink);
+  background: var(--paper); margin: 2.2rem auto; max-width: 74rem; padding: 0 1.5rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .15rem; letter-spacing: -.01em; }
-p.when { margin: 0 0 1.4rem; color: #57606a; }
-dl { display: flex; flex-wrap: wrap; gap: .8rem 1.7rem; margin: 0 0 1.6rem; padding: .9rem 0; border: solid #1a1f24;
+p.when { margin: 0 0 1.4rem; color: var(--soft); }
+dl { display: flex; flex-wrap: wrap; gap: .8rem 1.7rem; margin: 0 0 1.6rem; padding: .9rem 0; border: solid var(--ink);
   border-width: 2px 0 1px; }
-dt { color: #57606a; font-size: .82rem; }
+dt { color: var(--soft); font-size: .82rem; }
 dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
 dl div.sum dd { font-size: 1.5rem; font-weight: 650; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .32rem .5rem; vertical-align: top; white-space: nowrap; }
-th { font-weight: 600; color: #57606a; border-bottom: 1px solid #1a1f24; font-size: .82rem; vertical-align: bottom; }
-th.name, td.name { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-tbody td { border-bottom: 1px solid #d8dee4; }
-tfoot td { border-top: 2px solid #1a1f24; font-weight: 650; }
-td.alarm { color: #9a3412; font-weight: 600; }
-small { display: block; color: #57606a; font-weight: 400; }
-ul.notes { color: #57606a; padding-left: 1.1rem; margin-top: 1.4rem; }
-footer { margin-top: 1.8rem; color: #57606a; font-size: .82rem; }
+th { font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--ink); font-size: .82rem;
+  vertical-align: bottom; }
+th.name, td.name { text-align: left; }
+td.name { white-space: normal; overflow-wrap: anywhere; }
+tbody td { border-bottom: 1px solid var(--line); }
+tfoot td { border-top: 2px solid var(--ink); font-weight: 650; }
+td.alarm { color: var(--alarm); font-weight: 600; }
+small { display: block; color: var(--soft); font-weight: 400; }
+ul.notes { color: var(--soft); padding-left: 1.1rem; margin-top: 1.4rem; }
+footer { margin-top: 1.8rem; color: var(--soft); font-size: .82rem; }
+.screen { font: inherit; color: var(--soft); background: none; border: 1px solid var(--line); border-radius: 6px;
+  padding: .2rem .65rem; margin-top: .8rem; cursor: pointer; }
+@media screen and (max-width: 64rem) {
+  body { font-size: 14px; margin: 1.1rem auto; padding: 0 .9rem; }
+  h1 { font-size: 1.4rem; line-height: 1.2; }
+  dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .6rem 1rem; }
+  dl div.sum { grid-column: 1 / -1; }
+  table, tbody, tfoot, tr, td { display: block; }
+  thead { display: block; position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  tr { padding: .55rem 0; border-top: 1px solid var(--line); }
+  tbody td, tfoot td { border: 0; padding: .1rem 0; overflow: hidden; }
+  td::before { content: attr(data-of); color: var(--soft); font-weight: 400; float: left; margin-right: 1rem; }
+  td.name { font-weight: 650; text-align: right; }
+  td.name:not([data-of]) { text-align: left; }
+  td.none { display: none; }
+  tfoot tr { border-top: 2px solid var(--ink); }
+}
 @page { size: A4 landscape; margin: 14mm 12mm; }
 @media print {
   body { margin: 0; max-width: none; padding: 0; font-size: 10.5px; }
   thead { display: table-header-group; }
   tfoot { display: table-row-group; }
   tr, dl div { break-inside: avoid; }
+  .screen { display: none; }
 }
 """
 
@@ -67,7 +91,7 @@ def page(bill: Bill, *, title: str = "Bill for language models", made: int = 0) 
             _summary(bill.total),
             f"<table><thead><tr>{names}{head}<th>Unpriced</th><th>Estimated</th><th>Cost</th></tr></thead>",
             "<tbody>",
-            *(_row(line, len(bill.by)) for line in bill.lines),
+            *(_row(line, bill.by) for line in bill.lines),
             "</tbody>",
             _foot(bill),
             "</table>",
@@ -127,33 +151,47 @@ def _summary(total: Spend) -> str:
     return f"<dl>{''.join(cells)}</dl>"
 
 
-def _row(line: BillLine, names: int) -> str:
+def _row(line: BillLine, by: Sequence[str]) -> str:
     if line.labels[0] == OTHERS:
-        cells = f'<td class="name" colspan="{names}">{OTHERS}</td>'
+        cells = f'<td class="name" colspan="{len(by)}">{OTHERS}</td>'
     else:
-        cells = "".join(f'<td class="name">{html.escape(one) or "-"}</td>' for one in line.labels)
+        named = zip(by, line.labels, strict=True)
+        cells = "".join(_cell(name.capitalize(), html.escape(one), "name") for name, one in named)
     return f"<tr>{cells}{_cells(line.spend)}</tr>"
 
 
 def _cells(spend: Spend) -> str:
-    unpriced = f'<td class="alarm">{spend.unpriced:,}</td>' if spend.unpriced else "<td>-</td>"
     nothing_else = spend.unpriced and spend.unpriced + spend.failed + spend.hedged >= spend.attempts and not spend.cost
-    cost = '<td class="alarm">unpriced</td>' if nothing_else else f"<td>{dollars(spend.cost)}</td>"
     cached = f"<small>{spend.cache_read:,} from cache</small>" if spend.cache_read else ""
     written = spend.cache_write + spend.cache_write_1h
     cached += f"<small>{written:,} to cache</small>" if written else ""
     thought = f"<small>{spend.reasoning:,} reasoning</small>" if spend.reasoning else ""
-    return (
-        f"<td>{spend.calls:,}</td><td>{spend.attempts:,}</td><td>{spend.input:,}{cached}</td>"
-        f"<td>{spend.output:,}{thought}</td>{_part(spend.failed, spend.failed_cost)}"
-        f"{_part(spend.hedged, spend.hedged_cost)}{unpriced}{_part(spend.estimated, spend.estimated_cost)}{cost}"
+    return "".join(
+        (
+            _cell("Calls", f"{spend.calls:,}"),
+            _cell("Attempts", f"{spend.attempts:,}"),
+            _cell("Input", f"{spend.input:,}{cached}"),
+            _cell("Output", f"{spend.output:,}{thought}"),
+            _part("Failed", spend.failed, spend.failed_cost),
+            _part("Hedged", spend.hedged, spend.hedged_cost),
+            _cell("Unpriced", f"{spend.unpriced:,}", "alarm") if spend.unpriced else _cell("Unpriced"),
+            _part("Estimated", spend.estimated, spend.estimated_cost),
+            _cell("Cost", "unpriced", "alarm") if nothing_else else _cell("Cost", dollars(spend.cost)),
+        )
     )
 
 
-def _part(count: int, cost: int) -> str:
+def _cell(of: str, shown: str = "", kind: str = "") -> str:
+    """A figure, with what it is of: on a narrow screen each has a line of its own, and those of nothing have none."""
+    kind = kind or ("" if shown else "none")
+    said = f' class="{kind}"' if kind else ""
+    return f'<td{said} data-of="{of}">{shown or "-"}</td>'
+
+
+def _part(of: str, count: int, cost: int) -> str:
     if not count:
-        return "<td>-</td>"
-    return f"<td>{count:,}{f'<small>{dollars(cost)}</small>' if cost else ''}</td>"
+        return _cell(of)
+    return _cell(of, f"{count:,}{f'<small>{dollars(cost)}</small>' if cost else ''}")
 
 
 def _foot(bill: Bill) -> str:

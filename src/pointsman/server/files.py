@@ -6,8 +6,9 @@ import hashlib
 from importlib import resources
 
 from pointsman.core.call import Arrival
-from pointsman.core.errors import NotFound
+from pointsman.core.errors import InvalidKey, MissingKey, NotFound
 from pointsman.core.ports import Headers, Reply
+from pointsman.server.table import Handler
 
 _TYPES = {
     ".html": b"text/html; charset=utf-8",
@@ -26,9 +27,13 @@ _POLICY = (
     (b"cache-control", b"no-cache"),
 )
 
+_PAGE = b"text/html"
+_DOOR = "door.html"
+_KEPT = (b"etag", b"cache-control")
+
 
 class Files:
-    """Handlers of `/` and `/static/…`."""
+    """Handlers of `/` and `/static/…`, and the form for a key before pages that take one."""
 
     def __init__(self, package: str, root: str = "") -> None:
         self._root = root
@@ -52,6 +57,21 @@ class Files:
     async def static(self, arrival: Arrival, reply: Reply) -> None:
         """`GET /static/{name}`."""
         await self._send(arrival.path.rpartition("/")[2], arrival, reply)
+
+    def behind(self, handler: Handler) -> Handler:
+        """A handler of a page that takes a key: browsers cannot send one by themselves, and are given a form for it."""
+
+        async def handle(arrival: Arrival, reply: Reply) -> None:
+            try:
+                await handler(arrival, reply)
+            except (MissingKey, InvalidKey) as error:
+                if _PAGE not in arrival.lookup.get(b"accept", b""):
+                    raise
+                headers, body, _ = self._files[_DOOR]
+                fresh = [one for one in headers if one[0] not in _KEPT]
+                await reply.whole(error.status, (*fresh, (b"cache-control", b"no-store")), body)
+
+        return handle
 
     async def _send(self, name: str, arrival: Arrival, reply: Reply) -> None:
         found = self._files.get(name)

@@ -15,9 +15,16 @@ export const forgetKey = () => sessionStorage.removeItem(STORED);
 export async function get(path, query = {}) {
   const url = new URL(`api/${path}`, base);
   for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
+  return JSON.parse(await asked(url), exact);
+}
+
+/** The text of a page; throws as `get`. Asked for as JSON is, so that a refusal comes in words and not as a page. */
+export const page = (url) => asked(url);
+
+async function asked(url) {
   const headers = key() ? { authorization: `Bearer ${key()}` } : {};
   const [answer, text] = await fetched(url, headers);
-  if (answer.ok) return JSON.parse(text, exact);
+  if (answer.ok) return text;
   const said = message(text) || `The gateway answered ${answer.status}`;
   throw answer.status === 401 ? new KeyNeeded(said) : new Error(said);
 }
