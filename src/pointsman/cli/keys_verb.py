@@ -48,7 +48,7 @@ def command() -> None:
     help=described(
         "Make a key called NAME; its secret is shown once. Team and project are fixed then; the rest can be edited.",
         "pointsman keys create ci --expires 90d",
-        "pointsman keys create app --team search --allow auto,anthropic/* --budget 5usd/day --budget 60rpm",
+        "pointsman keys create app --team search --allow 'auto,anthropic/*' --budget 5usd/day --budget 60rpm",
         "pointsman keys create prometheus --role metrics",
     ),
 )
