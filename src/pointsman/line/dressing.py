@@ -6,16 +6,15 @@ It is done for each attempt, so that after a failure the next model gets its own
 from __future__ import annotations
 
 from pointsman.core.plan import Step
-from pointsman.line.parts import Call
 from pointsman.wire.forms import asks_json, judged
 from pointsman.wire.passage import Passages
 from pointsman.wire.port import Passage
 from pointsman.wire.trip import Incoming
 
 
-def dressed(passages: Passages, call: Call, step: Step) -> tuple[Passage, Incoming]:
-    """The way to a step's model, and the request in its words."""
-    caller, incoming, template = call.dialect.name, call.incoming, step.model.template
+def dressed(passages: Passages, caller: str, incoming: Incoming, step: Step) -> tuple[Passage, Incoming]:
+    """The way to a step's model from a caller's dialect, and the request in its words."""
+    template = step.model.template
     if template is None:
         return passages.between(caller, step.dialect), incoming
     way = passages.between(caller, step.dialect, tidy=template.unfence and judged(incoming))

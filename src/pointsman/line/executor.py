@@ -39,7 +39,7 @@ from pointsman.line.reserve import Reserved
 from pointsman.line.trail import Ended, Note, Trail
 from pointsman.line.words import in_our_terms
 from pointsman.wire.told import Standing
-from pointsman.wire.trip import NO_FILES, Trip
+from pointsman.wire.trip import NO_FILES, Incoming, Trip
 
 _NO_TIME = 1_000_000
 """Nanoseconds; with less than that left of the caller's own limit nobody is asked any more."""
@@ -255,9 +255,10 @@ class Hunt(msgspec.Struct, eq=False):
         """
         parts, call, model = self.parts, self.call, step.model
         told, untold = (call, ()) if call.turn is None else call.turn.told(call, step)
+        incoming = told.incoming
         if call.reserved is not None:
-            told = await self._covered(call.reserved, told, step)
-        way, incoming = dressed(parts.passages, told, step)
+            incoming = await self._covered(call.reserved, incoming, step)
+        way, incoming = dressed(parts.passages, call.dialect.name, incoming, step)
         if self._onward is not None:
             standing, spent = self._onward
             way = parts.passages.onward(call.dialect.name, step.dialect, standing, spent=spent)
@@ -272,18 +273,18 @@ class Hunt(msgspec.Struct, eq=False):
         request = parts.sender.prepare(model, outgoing, call.arrival, self._limits(step), step.key)
         return Asking(model, way, trip, request)
 
-    async def _covered(self, reserved: Reserved, told: Call, step: Step) -> Call:
-        """The call with the bounds that what is held for it was counted with. Raises as `Reserved.cover`."""
+    async def _covered(self, reserved: Reserved, incoming: Incoming, step: Step) -> Incoming:
+        """The request with the bounds that what is held for it was counted with. Raises as `Reserved.cover`."""
         attempts = self.trail.attempts
         said = 0 if self._onward is None else len(f"{self._onward[0].text}{self._onward[0].reasoning}".encode())
         at_first = reserved.at_first(step, attempts, said)
         cap = reserved.untold(step) if at_first else await reserved.cover(step, attempts, said)
-        incoming, dialect = told.incoming, self.call.dialect
+        dialect = self.call.dialect
         if cap is not None:
             incoming = dialect.capped(incoming, cap)
         if reserved.usual or reserved.uses:
             incoming = dialect.bounded(incoming, usual=reserved.usual, uses=reserved.uses)
-        return told if incoming is told.incoming else msgspec.structs.replace(told, incoming=incoming)
+        return incoming
 
     def _limits(self, step: Step) -> TimeLimits:
         """What is configured, learned, and left of the caller's own time; the least of them."""

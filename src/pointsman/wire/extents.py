@@ -63,11 +63,14 @@ class Reading(msgspec.Struct):
             self.kept = True
 
 
-def plain(body: bytes) -> bool:
-    """Whether nothing but plain texts can stand in messages, by a look that costs next to nothing."""
+def plain(body: bytes, *, typed: bool = True) -> bool:
+    """Whether nothing but plain texts can stand in messages, by a look that costs next to nothing.
+
+    `typed` False: `"type"` does not stand in them, as somebody has looked.
+    """
     if not body.isascii() or (_BACKSLASH in body and b"\\u" in body):
         return False
-    return _MARK not in body and b'"audio"' not in body
+    return not (typed and _MARK in body) and b'"audio"' not in body
 
 
 def _grown(body: bytes, *, escaped: bool) -> int:

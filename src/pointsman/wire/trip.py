@@ -56,6 +56,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         array: the stream is to be one JSON array, not events.
         details: whether the caller wants to be told what the cost is made of.
         call: the call's id, for dialects that make the ids in an answer of it; empty where there is none.
+        typed: `"type"` may stand in its body, which parts of messages have that are no plain texts.
     """
 
     surface: Surface
@@ -69,6 +70,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     array: bool = False
     details: bool = False
     call: str = ""
+    typed: bool = True
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,12 @@ def extent_of(incoming: Incoming) -> Extent:
     """See `port.Spoken.extent`."""
     fields = incoming.fields
     chat = fields.get("messages")
-    if chat is not None and not incoming.needs.tools and _TELLING.isdisjoint(fields) and plain(bytes(chat)):
+    if (
+        chat is not None
+        and not incoming.needs.tools
+        and _TELLING.isdisjoint(fields)
+        and plain(bytes(chat), typed=incoming.typed)
+    ):
         return OPEN
     reading = Reading()
     reading.text(chat if chat is not None else fields.get("prompt"), _STRANGE)

@@ -95,25 +95,31 @@ def read_request(body: bytes, surface: Surface) -> Incoming:
         fields, details = asked_for(fields)
     model = model_name(fields)
     stream = "stream" in fields and bool(optional(fields, "stream", _FLAG, "true or false"))
-    read = _completion_needs if surface == "completions" else _chat_needs
+    typed = body.find(b'"type"') >= 0
+    needs = (
+        _completion_needs(fields, body, stream)
+        if surface == "completions"
+        else _chat_needs(fields, body, stream, typed=typed)
+    )
     options = optional(fields, "stream_options", _STREAM_OPTIONS, "an object") if stream else None
     return Incoming(
         surface=surface,
         model=model,
         stream=stream,
-        needs=read(fields, body, stream),
+        needs=needs,
         fields=fields,
         shows_usage=details or (options is not None and bool(options.include_usage)),
         details=details,
+        typed=typed,
         user=end_user(fields, "user", "safety_identifier"),
     )
 
 
-def _chat_needs(fields: Fields, body: bytes, stream: bool) -> Needs:
+def _chat_needs(fields: Fields, body: bytes, stream: bool, *, typed: bool) -> Needs:
     count = len(items(fields, "messages", _MESSAGES, "a list of messages"))
     raw = fields["messages"]
     text = len(memoryview(raw))
-    parts = _parts(raw) if body.find(b'"type"') >= 0 else None
+    parts = _parts(raw) if typed else None
     tools = size = abilities = output = 0
     choices = 1
     if not _TELLING.isdisjoint(fields):
