@@ -100,7 +100,7 @@ async def test_a_picture_is_counted_before_it_is_refused_and_one_behind_a_url_is
     assert here.status_code == 200, here.text
     assert there.status_code == 200, "the largest picture has a known bound at this model"
     async with serving(config(sim, "0.04usd", **window)) as served:
-        unknown = [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-123"}}]}]
+        unknown = [{"role": "user", "content": [FILE]}]
         refused = await ask(served, messages=unknown, max_tokens=50)
     assert refused.status_code == 402
     assert "may cost up to $1.005" in refused.json()["error"]["message"]
@@ -116,6 +116,7 @@ async def test_nobody_knows_how_long_an_answer_may_become_so_it_is_told(sim: Sim
         assert "max_tokens" not in sim.journal[-1].json(), "here it is known, and fits"
 
 
+FILE = {"type": "file", "file": {"file_id": "file-123"}}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 FEES = {"price": {"input": 10, "output": 100, "fees": {"web_search": 0.01}}}
 
@@ -172,6 +173,24 @@ async def test_what_has_no_bound_is_refused_by_name(
     if path == "/v1/chat/completions":
         assert refused.json()["error"]["code"] == "unbounded"
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "setting"),
+    [
+        ({"price": None}, {}, "price"),
+        ({"context": None}, {"messages": [{"role": "user", "content": [FILE]}]}, "context"),
+    ],
+)
+async def test_who_is_refused_for_want_of_a_setting_hears_which_and_of_which_model(
+    sim: Simulator, serving: Serving, model: dict[str, Any], body: dict[str, Any], setting: str
+) -> None:
+    async with serving(config(sim, "5usd", **model)) as served:
+        refused = await ask(served, max_tokens=50, **body)
+    assert refused.status_code == 402
+    assert refused.json()["error"]["code"] == "unbounded"
+    assert f"set `{setting}` for `m` under `models` in the configuration" in refused.text
+    assert "or use a key without a hard budget" in refused.text
 
 
 async def test_a_rate_of_tokens_holds_what_is_likely(sim: Simulator, serving: Serving) -> None:

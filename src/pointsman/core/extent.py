@@ -76,12 +76,14 @@ class Most(NamedTuple):
         read: tokens that are read; None likewise.
         written: tokens that are written, if a missing limit is set to what is assumed here.
         why: what has no bound, for people.
+        setting: of the model in the configuration, which would give it one; empty where none would.
     """
 
     usd: int | None
     read: int | None
     written: int
     why: str = ""
+    setting: str = ""
 
 
 def most_of(model: Model, needs: Needs, extent: Extent = PLAIN, *, output: int | None = None) -> Most:
@@ -97,16 +99,16 @@ def most_of(model: Model, needs: Needs, extent: Extent = PLAIN, *, output: int |
     read, written = _read(model, needs, extent), _written(model, needs, extent) if output is None else output
     rates = rates_of(model, needs, extent)
     if rates is None:
-        return Most(None, read, written, "unpriced")
+        return Most(None, read, written, "unpriced", "price")
     if reach.unbounded:
         return Most(None, read, written, f"`{reach.unbounded}` among its own parameters has no bound")
     if extent.uses is None:
         return Most(None, read, written, f"`{extent.tools[0]}` has no bound")
     if read is None:
-        return Most(None, read, written, "its input has no bound")
+        return Most(None, read, written, "its input has no bound", "context")
     fees = _fees(model, extent)
     if isinstance(fees, str):
-        return Most(None, read, written, f"the fee for `{fees}` is unpriced")
+        return Most(None, read, written, f"the fee for `{fees}` is unpriced", f"price.fees.{fees}")
     return Most(-(-(picos(rates, read, written) + fees) // PICOS_PER_NANO), read, written)
 
 

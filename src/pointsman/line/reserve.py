@@ -25,7 +25,7 @@ import msgspec
 from pointsman.core.budget import Account, Group, Hold, Payer
 from pointsman.core.counting import Counted
 from pointsman.core.errors import BudgetExceeded, PointsmanError, RateLimited, StoreUnavailable, Unbounded
-from pointsman.core.extent import PLAIN, Extent
+from pointsman.core.extent import PLAIN, Extent, Most
 from pointsman.core.labels import cut_label
 from pointsman.core.model import Ability
 from pointsman.core.outcome import Attempt
@@ -391,12 +391,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return self.replan(self._funds(), extent, frugal)
         except BudgetExceeded as error:
-            why = unbounded_in(plan, self.needs, extent)
-            if why:
+            unbounded = unbounded_in(plan, self.needs, extent)
+            if unbounded is not None:
                 raise Unbounded(
                     f"A hard budget binds this request, and nobody can say what it costs at most: {error.message}",
-                    hint=f"{plan.steps[0].model.name}: {why}; say it in the configuration (`price`, `price.fees`, "
-                    "`context`), or use a key without a hard budget",
+                    hint=_way_out(plan.steps[0].model.name, unbounded),
                 ) from None
             told = self.purse.refusal(min((one for one in self.group.usd if one.hard), key=_open), None)
             told.message = f"{told.message}; {error.message}"
@@ -435,6 +434,13 @@ def refused(purse: Purse, group: Group, usd: int, tokens: int, likely: int) -> B
     account = purse.lacking(group, usd, tokens, 1, likely) or group.every[0]
     needed = {"usd": usd, "tokens": likely if account.brief else tokens, "requests": 1}
     return purse.refusal(account, needed[account.budget.unit])
+
+
+def _way_out(model: str, unbounded: Most) -> str:
+    """How a request gets a bound, by the name of the model that lacks one."""
+    setting = unbounded.setting
+    said = f"set `{setting}` for `{model}` under `models` in the configuration, or " if setting else ""
+    return f"{model}: {unbounded.why}; {said}use a key without a hard budget"
 
 
 def _open(account: Account) -> int:

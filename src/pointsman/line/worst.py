@@ -13,6 +13,7 @@ from pointsman.core.extent import (
     OVERHEAD_OF_TOOLS,
     PLAIN,
     Extent,
+    Most,
     most_of,
     picos,
     rates_of,
@@ -92,10 +93,10 @@ def _worst_of(steps: Sequence[Step], needs: Needs, extent: Extent) -> Worst:
     return Worst(usd, tokens, min(likely, tokens), bounded)
 
 
-def unbounded_in(plan: Plan, needs: Needs, extent: Extent) -> str:
-    """What has no bound in any step of a plan, for people; empty where one step has one."""
+def unbounded_in(plan: Plan, needs: Needs, extent: Extent) -> Most | None:
+    """What has no bound in the first step of a plan; None where one of its steps has one."""
     mosts = [most_of(step.model, needs, extent) for step in plan.steps]
-    return "" if any(most.usd is not None for most in mosts) else mosts[0].why
+    return None if any(most.usd is not None for most in mosts) else mosts[0]
 
 
 def longest_for(step: Step, needs: Needs, extent: Extent, usd: int | None, tokens: int | None) -> int | None:
