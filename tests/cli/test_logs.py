@@ -298,13 +298,19 @@ def test_estimated_tokens_and_cost_are_marked_in_the_list_and_in_full(invoke, la
     made = make.outcome(
         asked="guess", usage=guess, cost=1_000_000, attempts=[make.attempt(usage=guess, cost=1_000_000)]
     )
-    for one in (made, make.outcome(asked="exact", usage=Usage(input=7, output=5), cost=2_000_000)):
+    known = Usage(input=7, output=5)
+    lost = make.attempt(1, usage=guess, cost=1_000_000, error="outpaced")
+    raced = make.outcome(
+        asked="raced", usage=known, cost=3_000_000, attempts=[lost, make.attempt(2, usage=known, cost=2_000_000)]
+    )
+    for one in (made, raced, make.outcome(asked="exact", usage=known, cost=2_000_000)):
         ledger.record(one)
     assert ledger.flush()
     ledger.close()
     rows = {cells[2]: cells[6:9] for cells in (re.split(r"  +", row) for row in invoke("logs").out.splitlines())}
     assert rows["guess"] == ["≈812", "≈31", "≈$0.001"]
     assert rows["exact"] == ["7", "5", "$0.002"]
+    assert rows["raced"] == ["7", "5", "≈$0.003"], "what lost the race is in its cost, and an estimate"
     text = invoke("logs", made.id).out
     assert "  tokens       812 in, 31 out, estimated\n  cost         ≈$0.001\n" in text
     assert "812 in, 31 out, estimated  ≈$0.001" in text

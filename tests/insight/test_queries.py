@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from pointsman.core.clock import SystemClock
 from pointsman.core.errors import StoreUnavailable
+from pointsman.core.usage import Usage
 from pointsman.insight.answers import Filters, to_json
 from pointsman.insight.queries import Questions
 from pointsman.store.database import open_database
@@ -264,6 +265,26 @@ def test_totals_add_up_and_say_what_they_leave_out(store_url, ask, make):
     assert totals.by_provider["acme"].unpriced == 1
     assert totals.by_route["auto"].calls == 6
     assert json.loads(to_json(totals))["all"]["cost"] == everything.cost
+
+
+def test_what_lost_a_race_is_an_estimate_in_the_cost_of_its_call_in_lists_and_in_totals(store_url, ask, make):
+    guess = Usage(input=12, estimated=True)
+    lost = make.attempt(1, usage=guess, cost=30, error="outpaced")
+    hedged = make.outcome(cost=100, attempts=(lost, make.attempt(2, cost=70)))
+    cut = make.attempt(1, usage=guess, cost=5, error="upstream_cut")
+    whole = make.outcome(usage=guess, cost=12, attempts=(cut, make.attempt(2, usage=guess, cost=7)))
+    alone = make.outcome(usage=guess, cost=9, attempts=(make.attempt(usage=guess, cost=9),))
+    unpriced = make.outcome(cost=None, attempts=(lost, make.attempt(2, cost=None)))
+    fill(store_url, [hedged, whole, alone, unpriced, make.outcome(cost=1)])
+    all_of_it = ask.totals().all
+    assert (all_of_it.cost, all_of_it.estimated, all_of_it.estimated_cost) == (122, 3, 30 + 12 + 9)
+    expected = {hedged.id: 30, whole.id: 12, alone.id: 9, unpriced.id: 0}
+    listed = {one.id: one.estimated_cost for one in ask.calls() if one.id in expected}
+    came = {one.id: one.estimated_cost for one in ask.written(0).calls if one.id in expected}
+    assert listed == came == expected
+    detail = ask.call(hedged.id)
+    assert detail is not None
+    assert detail.call.estimated_cost == 30
 
 
 def test_totals_of_nothing_are_nothing(store_url, ask):

@@ -39,7 +39,7 @@ def row(call: CallRow) -> tuple[str, ...]:
         figures.seconds(call.duration),
         "-" if usage is None else _about(usage) + str(usage.input),
         "-" if usage is None else _about(usage) + str(usage.output),
-        _cost(call.cost, usage, answered=call.status == "ok"),
+        _cost(call.cost, usage, about=_rough(call), answered=call.status == "ok"),
         call.id[:_SHORT_ID] if people else call.id,
     )
 
@@ -56,7 +56,7 @@ def head(found: CallDetail) -> Iterator[str]:
         ("error", plain(f"{call.error}: {call.detail}") if call.error else ""),
         ("time", _times(call.duration, call.first_byte) + f", {figures.seconds(call.overhead)} of it in the gateway"),
         ("tokens", _tokens(call.usage)),
-        ("cost", _cost(call.cost, _roughest(found), answered=call.status == "ok").removeprefix("-")),
+        ("cost", _cost(call.cost, call.usage, about=_rough(call), answered=call.status == "ok").removeprefix("-")),
         ("finish", plain(call.finish)),
         ("answer id", plain(call.answer_id)),
         ("key", plain(call.key)),
@@ -85,9 +85,9 @@ def whole(found: CallDetail) -> Iterator[str]:
             yield plain(text.decode("utf-8", "replace"))
 
 
-def _roughest(found: CallDetail) -> Usage | None:
-    """What the cost of a call stands on: where that of one attempt is estimated, so is the sum."""
-    return next((one.usage for one in found.attempts if one.usage and one.usage.estimated), found.call.usage)
+def _rough(call: CallRow) -> str:
+    """The mark of its cost: where that of one attempt is estimated, so is the sum."""
+    return "≈" if call.estimated_cost else _about(call.usage)
 
 
 def _decided(decision: Decision, dialect: str) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _attempt(attempt: AttemptRow) -> str:
         _times(attempt.duration, attempt.first_byte),
     ]
     if attempt.usage is not None:
-        parts += [_tokens(attempt.usage), _cost(attempt.cost, attempt.usage)]
+        parts += [_tokens(attempt.usage), _cost(attempt.cost, attempt.usage, about=_about(attempt.usage))]
     if attempt.form:
         parts.append("JSON" if attempt.form == "ok" else paint("broken JSON", "yellow"))
     if attempt.error:
@@ -157,11 +157,11 @@ def _tokens(usage: Usage | None) -> str:
     return f"{usage.input} in, {usage.output} out{more}" + (", estimated" if usage.estimated else "")
 
 
-def _cost(nanos: int | None, usage: Usage | None, *, answered: bool = True) -> str:
+def _cost(nanos: int | None, usage: Usage | None, *, about: str, answered: bool = True) -> str:
     """What it cost; where nothing was answered there is nothing to price."""
     if nanos is None:
         return "-" if usage is None and not answered else figures.cost(None)
-    return _about(usage) + figures.cost(nanos)
+    return about + figures.cost(nanos)
 
 
 def _about(usage: Usage | None) -> str:

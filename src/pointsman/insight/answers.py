@@ -46,7 +46,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     """A call in a list. Times in nanoseconds, cost in nano-dollars; `provider` and `model` are empty if none answered.
 
-    `usage` is None where it is unknown, `cost` where there is no price.
+    `usage` is None where it is unknown, `cost` where there is no price. `estimated_cost` is the part of `cost` that
+    stands on tokens counted by us, those of attempts that were called off included.
     """
 
     id: str
@@ -76,6 +77,7 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     team: str = ""
     project: str = ""
+    estimated_cost: int = 0
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,8 +170,8 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
         input_tokens: cached ones included; `cached_tokens` are those read from a cache.
         cost: nano-dollars of the calls that have a price.
         unpriced: calls that used tokens, or were answered, and have no cost: their money is not in `cost`.
-        estimated, estimated_cost: calls whose tokens we counted because their provider states none, and the
-            nano-dollars of these; a part of `calls` and `cost`.
+        estimated, estimated_cost: calls of which tokens were counted by us, because a provider states none or an
+            attempt was called off, and the nano-dollars that stand on these; a part of `calls` and `cost`.
         attempts: requests to providers.
         duration, first_byte: of calls that were answered.
     """

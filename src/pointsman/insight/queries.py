@@ -41,6 +41,8 @@ _BILL_SECONDS = 60  # a year of a busy gateway
 _RECONCILE_SECONDS = 600
 MOST_BUCKETS = 1_000
 _LAST_OF_ALPHABET = "z"
+_WHOLE = select(calls, summing.ESTIMATED_COST.label("estimated_cost"))
+"""A call with what of its cost its attempts say is estimated."""
 
 
 class Questions:
@@ -67,7 +69,7 @@ class Questions:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        query = select(calls).order_by(calls.c.id.desc()).limit(max(1, min(limit, MOST_ROWS)))
+        query = _WHOLE.order_by(calls.c.id.desc()).limit(max(1, min(limit, MOST_ROWS)))
         query = query.where(*conditions(filters or Filters()))
         if before_id:
             query = query.where(calls.c.id < before_id)
@@ -100,7 +102,8 @@ class Questions:
             gap = after > newest or after < oldest - 1
             begin = oldest - 1 if gap else after
             query = (
-                select(tables.written.c.place, calls)
+                _WHOLE.add_columns(tables.written.c.place)
+                .select_from(tables.written)
                 .join(calls, calls.c.id == tables.written.c.call_id)
                 .where(tables.written.c.place > begin, tables.written.c.place <= newest)
                 .where(*conditions(filters or Filters()))
@@ -118,7 +121,7 @@ class Questions:
 
     def call(self, call_id: str) -> CallDetail | None:
         """One call in full, by its id; None if there is none."""
-        return self._detail(select(calls).where(calls.c.id == call_id))
+        return self._detail(_WHOLE.where(calls.c.id == call_id))
 
     def by_answer_id(self, answer_id: str, since: int = 0) -> CallDetail | None:
         """The newest call whose answer carried this id; None if there is none.
@@ -131,7 +134,7 @@ class Questions:
             return None
         same = calls.c.answer_id == clip(answer_id)
         where = conditions(Filters(since=since))
-        return self._detail(select(calls).where(same, *where).order_by(calls.c.id.desc()).limit(1))
+        return self._detail(_WHOLE.where(same, *where).order_by(calls.c.id.desc()).limit(1))
 
     def totals(self, since: int = 0, key: str = "") -> Totals:
         """Sums over the calls since a moment (nanoseconds since the epoch), over all and by name; of one key."""

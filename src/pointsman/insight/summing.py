@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Text, case, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Text, case, cast, func, literal, literal_column, select
 from sqlalchemy.engine import Connection, RowMapping
 
 from pointsman.core.clock import encode_id
@@ -29,7 +29,20 @@ _THEIRS = calls.c.surface != "check"
 """Calls of callers. The gateway's own cost money, which counts, but nobody waited for them."""
 _UNPRICED = calls.c.cost_nanousd.is_(None) & ((calls.c.status == "ok") | calls.c.input_tokens.is_not(None))
 """Calls whose money is in no sum: also those that were cancelled or stand on a failure after tokens were used."""
-_ESTIMATED = calls.c.usage_estimated.is_(True)
+_MANY = calls.c.cost_nanousd.is_not(None) & (calls.c.attempts > 1)
+_THEIR_ATTEMPTS = attempts.c.usage_estimated.is_(True) & (attempts.c.call_id == calls.c.id)
+"""Estimated ones; a call's own mark is that of its answer alone, and those that lost a race are in its cost too."""
+ESTIMATED_COST = case(
+    (_MANY, select(func.coalesce(func.sum(attempts.c.cost_nanousd), 0)).where(_THEIR_ATTEMPTS).scalar_subquery()),
+    (calls.c.usage_estimated.is_(True), func.coalesce(calls.c.cost_nanousd, 0)),
+    else_=0,
+)
+"""Nano-dollars of a call's cost that stand on tokens counted by us, whichever of its attempts they are of."""
+_ESTIMATED = case(
+    (calls.c.usage_estimated.is_(True), 1),
+    (_MANY, case((select(literal(1)).where(_THEIR_ATTEMPTS, attempts.c.cost_nanousd > 0).exists(), 1), else_=0)),
+    else_=0,
+)
 Where = Sequence[ColumnElement[bool]]
 
 
@@ -146,8 +159,8 @@ def _sums_query(where: Where) -> Any:
         "reasoning_tokens": func.coalesce(func.sum(calls.c.reasoning_tokens), 0),
         "cost": func.coalesce(func.sum(calls.c.cost_nanousd), 0),
         "unpriced": func.sum(case((_UNPRICED, 1), else_=0)),
-        "estimated": func.sum(case((_ESTIMATED, 1), else_=0)),
-        "estimated_cost": func.coalesce(func.sum(case((_ESTIMATED, calls.c.cost_nanousd), else_=0)), 0),
+        "estimated": func.sum(_ESTIMATED),
+        "estimated_cost": func.sum(ESTIMATED_COST),
         "attempts": func.sum(calls.c.attempts),
     }
     names = [calls.c[name] for name in _NAMES]

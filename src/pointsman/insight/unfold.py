@@ -18,7 +18,7 @@ _MORE = msgspec.json.Decoder(MoreUsage)
 
 
 def call_row(row: Row) -> CallRow:
-    """A row of `calls`."""
+    """A row of `calls`, with its `estimated_cost`."""
     return CallRow(
         id=row["id"],
         started=row["started_ns"],
@@ -47,6 +47,7 @@ def call_row(row: Row) -> CallRow:
         user=row["end_user"],
         team=row["team"] or "",
         project=row["project"] or "",
+        estimated_cost=int(row["estimated_cost"]),
     )
 
 

@@ -88,8 +88,8 @@ export function moment(nanos) {
 /** What a call or attempt cost, in words that never take unpriced for free; of a call also by its `attempts`. */
 export function cost(row, attempts = []) {
   if (row.cost !== null) {
-    const about = [row, ...attempts].some((one) => one.usage?.estimated) ? "≈" : "";
-    const why = about ? ", on tokens counted here: the provider stated none" : " in full";
+    const about = row.estimated_cost || [row, ...attempts].some((one) => one.usage?.estimated) ? "≈" : "";
+    const why = about ? ", some on tokens counted here: a provider stated none" : " in full";
     return { text: about + money(row.cost), title: exactMoney(row.cost) + why };
   }
   if (row.usage !== null) return { text: "unpriced", title: "No price is known for this model" };
