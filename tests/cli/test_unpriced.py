@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import re
 import socket
 import time
 
@@ -113,3 +116,50 @@ def test_in_models_and_prices(invoke, gate):
 def test_when_asked(invoke, gate):
     assert "unpriced" in invoke("ask", "hi", "-m", "bare", "--config", str(gate.config)).err
     assert "$0" in invoke("ask", "hi", "-m", "free", "--config", str(gate.config)).err
+
+
+@pytest.fixture(scope="module")
+def passed():
+    """Passed through unread: a whole answer, one that its caller left, one that broke, one that was refused."""
+    with running(one_model(name="sim-1", pace={"events_per_second": 20})) as sim:
+        lab = {"dialect": "openai-chat", "base_url": sim.base_url, "api_key_env": ""}
+        with harness.gateway({"providers": {"lab": lab}}) as gate:
+            path, body = "/passthrough/lab/chat/completions", {**QUESTION, "model": "sim-1", "stream": True}
+            gate.post(path, {**body, "max_tokens": 2})
+            text = json.dumps(body)
+            head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(text)}\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", gate.port)) as sock:
+                sock.sendall((head + text).encode())
+                assert sock.recv(4096)
+            sim.inject("cut_reset", times=1)
+            with contextlib.suppress(http.client.HTTPException, ConnectionError):
+                gate.post(path, body)
+            gate.post("/passthrough/lab/nothing", {})
+            for _ in range(100):
+                if len(gate.json("/api/calls")["calls"]) == 4:
+                    break
+                time.sleep(0.05)
+            yield gate
+
+
+def test_what_was_passed_through_is_unpriced_everywhere_however_it_ended(invoke, passed):
+    calls = {one["status"]: one for one in passed.json("/api/calls")["calls"]}
+    assert {status: one["unpriced"] for status, one in calls.items()} == {
+        "ok": True, "cancelled": True, "failed": True, "refused": False
+    }  # fmt: skip
+    config = ("--config", str(passed.config))
+    rows = {row.split()[2]: row.split() for row in invoke("logs", *config).out.splitlines()[1:]}
+    assert {status: row[-2] for status, row in rows.items()} == {
+        "ok": "unpriced", "cancelled": "unpriced", "failed": "unpriced", "refused": "-"
+    }  # fmt: skip
+    for status in ("ok", "cancelled", "failed"):
+        whole = invoke("logs", calls[status]["id"], *config).out
+        assert re.search(r"^  cost +unpriced$", whole, re.MULTILINE)
+        assert re.search(r"^  1\. .*  unpriced\b", whole, re.MULTILINE), "the attempt too"
+        parts = invoke("explain", calls[status]["id"], *config).out
+        assert "unknown" not in parts
+        assert re.search(r"^ *total +unpriced$", parts, re.MULTILINE)
+    spend = json.loads(invoke("bill", "--json", *config).out)["total"]
+    assert (spend["attempts"], spend["unpriced"], spend["unknown"]) == (4, 3, 0)
+    assert passed.json("/api/totals")["all"]["unpriced"] == 3
+    assert 'gw_unpriced_calls_total{provider="lab",model="lab/*"} 3' in passed.get("/metrics")[2].decode()

@@ -39,7 +39,7 @@ def row(call: CallRow) -> tuple[str, ...]:
         figures.seconds(call.duration),
         "-" if usage is None else _about(usage) + str(usage.input),
         "-" if usage is None else _about(usage) + str(usage.output),
-        _cost(call.cost, usage, about=_rough(call), answered=call.status == "ok"),
+        _cost_of(call),
         call.id[:_SHORT_ID] if people else call.id,
     )
 
@@ -56,7 +56,7 @@ def head(found: CallDetail) -> Iterator[str]:
         ("error", plain(f"{call.error}: {call.detail}") if call.error else ""),
         ("time", _times(call.duration, call.first_byte) + f", {figures.seconds(call.overhead)} of it in the gateway"),
         ("tokens", _tokens(call.usage)),
-        ("cost", _cost(call.cost, call.usage, about=_rough(call), answered=call.status == "ok").removeprefix("-")),
+        ("cost", _cost_of(call).removeprefix("-")),
         ("finish", plain(call.finish)),
         ("answer id", plain(call.answer_id)),
         ("key", plain(call.key)),
@@ -113,7 +113,9 @@ def _attempt(attempt: AttemptRow) -> str:
         _times(attempt.duration, attempt.first_byte),
     ]
     if attempt.usage is not None:
-        parts += [_tokens(attempt.usage), _cost(attempt.cost, attempt.usage, about=_about(attempt.usage))]
+        parts += [_tokens(attempt.usage), _about(attempt.usage) + figures.cost(attempt.cost)]
+    elif attempt.bill.state == "unpriced":
+        parts.append(figures.cost(None))
     if attempt.form:
         parts.append("JSON" if attempt.form == "ok" else paint("broken JSON", "yellow"))
     if attempt.error:
@@ -157,11 +159,11 @@ def _tokens(usage: Usage | None) -> str:
     return f"{usage.input} in, {usage.output} out{more}" + (", estimated" if usage.estimated else "")
 
 
-def _cost(nanos: int | None, usage: Usage | None, *, about: str, answered: bool = True) -> str:
+def _cost_of(call: CallRow) -> str:
     """What it cost; where nothing was answered there is nothing to price."""
-    if nanos is None:
-        return "-" if usage is None and not answered else figures.cost(None)
-    return about + figures.cost(nanos)
+    if call.cost is None:
+        return figures.cost(None) if call.unpriced else "-"
+    return _rough(call) + figures.cost(call.cost)
 
 
 def _about(usage: Usage | None) -> str:

@@ -47,7 +47,8 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     """A call in a list. Times in nanoseconds, cost in nano-dollars; `provider` and `model` are empty if none answered.
 
     `usage` is None where it is unknown, `cost` where there is no price. `estimated_cost` is the part of `cost` that
-    stands on tokens counted by us, those of attempts that were called off included.
+    stands on tokens counted by us, those of attempts that were called off included. `unpriced`: it was answered or used
+    tokens, or may have, and has no cost; without that no `cost` means that nothing was billed that is known.
     """
 
     id: str
@@ -78,6 +79,7 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     team: str = ""
     project: str = ""
     estimated_cost: int = 0
+    unpriced: bool = False
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, not_, select
 from sqlalchemy.engine import Connection
 
 from pointsman.core.clock import encode_id
@@ -37,8 +37,8 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
         failed: ended with an error, and `failed_cost` what they cost nevertheless.
         hedged: called off because another of the same call was quicker; likewise.
         estimated: with tokens counted by us, and `estimated_cost` their part of the cost.
-        unpriced: brought an answer and have no cost, because no price or no usage is known. Their cost is not 0, it is
-            unknown, and stands in no sum.
+        unpriced: brought an answer and have no cost, because no price or no usage is known, or were passed through and
+            ended early. Their cost is not 0, it is unknown, and stands in no sum.
         unknown: ended with an error, and whether they cost anything is not known.
         input: tokens, cached ones included; the kinds behind it are parts of it, those behind `output` of that.
         cost: of all attempts that have one.
@@ -204,14 +204,15 @@ def _figures() -> dict[str, ColumnElement[Any]]:
     hedged = tried.error == Outpaced.code
     failed = and_(tried.error != "", tried.error != Outpaced.code)
     free, estimated = tried.cost_nanousd.is_(None), tried.usage_estimated.is_(True)
+    told = (tried.error == "") | tried.input_tokens.is_not(None) | (calls.c.surface == "passthrough")
     sums: dict[str, ColumnElement[Any]] = {
         "calls": _count(tried.number == calls.c.attempts),
         "attempts": func.count(),
         "failed": _count(failed),
         "hedged": _count(hedged),
         "estimated": _count(estimated),
-        "unpriced": _count(and_(free, (tried.error == "") | tried.input_tokens.is_not(None))),
-        "unknown": _count(and_(free, tried.error != "", tried.input_tokens.is_(None))),
+        "unpriced": _count(and_(free, told)),
+        "unknown": _count(and_(free, not_(told))),
     }
     sums.update({kind: func.coalesce(func.sum(tried[f"{kind}_tokens"]), 0) for kind in _KINDS})
     cost = func.coalesce(tried.cost_nanousd, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
 from sqlalchemy.engine import Connection
 
 from pointsman.core.budget import Budget
@@ -41,8 +41,10 @@ _BILL_SECONDS = 60  # a year of a busy gateway
 _RECONCILE_SECONDS = 600
 MOST_BUCKETS = 1_000
 _LAST_OF_ALPHABET = "z"
-_WHOLE = select(calls, summing.ESTIMATED_COST.label("estimated_cost"))
-"""A call with what of its cost its attempts say is estimated."""
+_WHOLE = select(
+    calls, summing.ESTIMATED_COST.label("estimated_cost"), case((summing.UNPRICED, 1), else_=0).label("unpriced")
+)
+"""A call with what its attempts say of its cost."""
 
 
 class Questions:
@@ -192,7 +194,7 @@ class Questions:
             content = connection.execute(select(contents).where(contents.c.call_id == row["id"])).mappings().first()
             return CallDetail(
                 call=call_row(row),
-                attempts=tuple([attempt_row(one, billed.get(one["price_digest"])) for one in rows]),
+                attempts=tuple([attempt_row(one, billed.get(one["price_digest"]), row["surface"]) for one in rows]),
                 decision=decision(row, _plan(connection, row["plan_digest"])),
                 needs=needs_of(row),
                 request=None if content is None else content["request"],

@@ -27,8 +27,12 @@ _STATUSES: tuple[str, ...] = get_args(Status)
 _NAMES = ("route", "model", "provider")
 _THEIRS = calls.c.surface != "check"
 """Calls of callers. The gateway's own cost money, which counts, but nobody waited for them."""
-_UNPRICED = calls.c.cost_nanousd.is_(None) & ((calls.c.status == "ok") | calls.c.input_tokens.is_not(None))
-"""Calls whose money is in no sum: also those that were cancelled or stand on a failure after tokens were used."""
+_UNREAD = (calls.c.surface == "passthrough") & (
+    select(literal(1)).where(attempts.c.call_id == calls.c.id, attempts.c.cost_nanousd.is_(None)).exists()
+)
+UNPRICED = calls.c.cost_nanousd.is_(None) & ((calls.c.status == "ok") | calls.c.input_tokens.is_not(None) | _UNREAD)
+"""Calls whose money is in no sum: also those that were cancelled or stand on a failure after tokens were used, or that
+were passed through, where nobody sees whether any were."""
 _MANY = calls.c.cost_nanousd.is_not(None) & (calls.c.attempts > 1)
 _THEIR_ATTEMPTS = attempts.c.usage_estimated.is_(True) & (attempts.c.call_id == calls.c.id)
 """Estimated ones; a call's own mark is that of its answer alone, and those that lost a race are in its cost too."""
@@ -78,7 +82,7 @@ def series(connection: Connection, span: tuple[int, int], buckets: int, where: W
             func.sum(case((_THEIRS & (calls.c.status == "failed"), 1), else_=0)).label("failed"),
             func.coalesce(func.sum(calls.c.input_tokens + calls.c.output_tokens), 0).label("tokens"),
             func.coalesce(func.sum(calls.c.cost_nanousd), 0).label("cost"),
-            func.sum(case((_UNPRICED, 1), else_=0)).label("unpriced"),
+            func.sum(case((UNPRICED, 1), else_=0)).label("unpriced"),
         )
         .where(*where)
         .group_by(literal_column("place"))
@@ -158,7 +162,7 @@ def _sums_query(where: Where) -> Any:
         "output_tokens": func.coalesce(func.sum(calls.c.output_tokens), 0),
         "reasoning_tokens": func.coalesce(func.sum(calls.c.reasoning_tokens), 0),
         "cost": func.coalesce(func.sum(calls.c.cost_nanousd), 0),
-        "unpriced": func.sum(case((_UNPRICED, 1), else_=0)),
+        "unpriced": func.sum(case((UNPRICED, 1), else_=0)),
         "estimated": func.sum(_ESTIMATED),
         "estimated_cost": func.sum(ESTIMATED_COST),
         "attempts": func.sum(calls.c.attempts),

@@ -18,7 +18,7 @@ _MORE = msgspec.json.Decoder(MoreUsage)
 
 
 def call_row(row: Row) -> CallRow:
-    """A row of `calls`, with its `estimated_cost`."""
+    """A row of `calls`, with its `estimated_cost` and whether it is `unpriced`."""
     return CallRow(
         id=row["id"],
         started=row["started_ns"],
@@ -48,13 +48,15 @@ def call_row(row: Row) -> CallRow:
         team=row["team"] or "",
         project=row["project"] or "",
         estimated_cost=int(row["estimated_cost"]),
+        unpriced=bool(row["unpriced"]),
     )
 
 
-def attempt_row(row: Row, price: Price | None) -> AttemptRow:
-    """A row of `attempts`, with the price that it names."""
+def attempt_row(row: Row, price: Price | None, surface: str) -> AttemptRow:
+    """A row of `attempts`, with the price that it names; of a call to this surface."""
     usage = usage_of(row)
-    bill = billed(price, usage, row["started_ns"], row["cost_nanousd"], failed=bool(row["error"]))
+    failed = bool(row["error"]) and surface != "passthrough"  # what is passed through tells its use at no end
+    bill = billed(price, usage, row["started_ns"], row["cost_nanousd"], failed=failed)
     cost_details, unpriced = parts_of(bill)
     return AttemptRow(
         number=row["number"],

@@ -25,6 +25,7 @@ from pointsman.core.errors import (
     PointsmanError,
     Stopping,
     Unbounded,
+    UpstreamError,
     UpstreamRefused,
 )
 from pointsman.core.model import Model, Provider
@@ -245,7 +246,11 @@ class OpaqueLine:
             await reply.whole(status, headers, error_body(await response.read(), request.headers))
         else:
             meter = self._meter(request, response)
-            await self._stream(response, status, headers, reply, meter)
+            try:
+                await self._stream(response, status, headers, reply, meter)
+            except UpstreamError as error:  # what came until then may be billed
+                run.trail.finish(Ended(status=status), error=error)
+                raise
             if meter is not None:
                 self._book(run, meter, response)
         if status >= 400:

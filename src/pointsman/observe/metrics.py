@@ -284,7 +284,7 @@ class Metrics:
             self._attempt(attempt)
         if attempts:
             usage = outcome.usage
-            if outcome.cost is None and (usage is not None or outcome.status == "ok"):
+            if outcome.cost is None and (usage is not None or outcome.status == "ok" or _unread(outcome)):
                 self.unpriced.add((attempts[-1].provider, attempts[-1].model))
             if usage is not None and usage.estimated:
                 self.estimated.add((attempts[-1].provider, attempts[-1].model))
@@ -358,6 +358,11 @@ class Metrics:
         for name, (text, read) in gauges.items():
             out += [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {_number(read())}"]
         return ("\n".join(out) + "\n").encode()
+
+
+def _unread(outcome: Outcome) -> bool:
+    """Whether it was passed through and ended early: nobody saw what it used until then."""
+    return outcome.surface == "passthrough" and outcome.attempts[-1].cost is None
 
 
 def _opened(known: dict[Labels, _Series], kind: Labels, tally: _Series) -> _Series:

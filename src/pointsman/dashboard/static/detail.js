@@ -108,8 +108,9 @@ function tried(attempts) {
 }
 
 function attempted(one) {
-  const nothing = one.error && !one.cost && !one.usage;
-  const price = nothing ? { text: "–", title: "Nothing billed that is known" } : cost({ ...one, status: "ok" });
+  const unpriced = one.bill.state === "unpriced";
+  const nothing = one.error && !one.cost && !one.usage && !unpriced;
+  const price = nothing ? { text: "–", title: "Nothing billed that is known" } : cost({ ...one, unpriced });
   return el(
     "tr",
     {},

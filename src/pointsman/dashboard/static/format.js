@@ -93,7 +93,7 @@ export function cost(row, attempts = []) {
     return { text: about + money(row.cost), title: exactMoney(row.cost) + why };
   }
   if (row.usage !== null) return { text: "unpriced", title: "No price is known for this model" };
-  if (row.status === "ok") return { text: "unpriced", title: "What was used is not known here, and so not what it cost" };
+  if (row.unpriced) return { text: "unpriced", title: "What was used is not known here, and so not what it cost" };
   return { text: "–", title: "Nothing was billed that is known" };
 }
 
