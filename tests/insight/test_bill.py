@@ -14,7 +14,7 @@ from pointsman.core.clock import SystemClock
 from pointsman.core.errors import InvalidRequest
 from pointsman.core.usage import Usage
 from pointsman.insight.bill import EVERY, FIGURES, OTHERS, Bill, Spend, tags_of, wanted
-from pointsman.insight.bill_page import page, rows_csv
+from pointsman.insight.bill_page import notes, page, rows_csv
 from pointsman.insight.periods import DAY_NS, Period
 from pointsman.insight.queries import Questions
 from pointsman.store.database import open_database
@@ -131,6 +131,25 @@ def test_every_figure_is_the_sum_over_attempts_and_parts_add_up_by_every_name(st
         assert [line.spend.cost for line in found.lines] == sorted(
             (one.spend.cost for one in found.lines), reverse=True
         )
+
+
+def test_who_ended_an_attempt_is_told_apart(store_url, ask, make):
+    ends = {"failed": "upstream_cut", "left": "caller_gone", "stopped": "stopping", "hedged": "outpaced"}
+    costs = {name: 10**at for at, name in enumerate(ends)}
+    made = [make.attempt(error=code, cost=costs[name]) for name, code in ends.items()]
+    made += [make.attempt(error="internal_error", cost=0), make.attempt(error="of_an_older_version", cost=0)]
+    refused = make.outcome(now=NOON, status="refused", error="budget_exceeded", cost=None, attempts=())
+    fill(store_url, [refused, *(make.outcome(now=NOON, attempts=(one,)) for one in made), make.outcome(now=NOON)])
+    found = ask.bill(DAY, ["provider"])
+    total = found.total
+    assert (total.attempts, total.failed, total.left, total.stopped, total.hedged) == (7, 2, 1, 2, 1)
+    assert {name: getattr(total, f"{name}_cost") for name in ends} == costs
+    assert found.refused == 1, "it cost nothing, and is in no line"
+    said = "\n".join(notes(found))
+    assert "1 attempts were left by their caller: $0.00000001 of the total" in said
+    assert "2 attempts were ended by the gateway, not by their provider" in said
+    assert "1 calls were refused here before a provider was asked" in said
+    assert "<th>Provider failed</th><th>Caller left</th><th>Stopped here</th>" in page(found)
 
 
 def test_what_is_beyond_the_limit_is_one_line_and_the_sum_stays_exact(store_url, ask, make):

@@ -25,11 +25,27 @@ from pointsman.cli.terminal import (
 if TYPE_CHECKING:
     from pointsman.insight.bill import Bill, Spend
 
-_HEAD = ("CALLS", "ATTEMPTS", "IN", "CACHED", "OUT", "FAILED", "HEDGED", "ESTIMATED", "UNPRICED", "COST")
+_HEAD = (
+    "CALLS",
+    "ATTEMPTS",
+    "IN",
+    "CACHED",
+    "OUT",
+    "FAILED",
+    "LEFT",
+    "STOPPED",
+    "HEDGED",
+    "ESTIMATED",
+    "UNPRICED",
+    "COST",
+)
+_AT = {name: place for place, name in enumerate(_HEAD)}
+_SPARE = ("CACHED", "STOPPED", "HEDGED", "ESTIMATED", "LEFT", "ATTEMPTS", "IN")
 _HELP = described(
     "Show what was spent in a period, over all providers: calls, attempts, tokens and money by provider and model, or "
-    "by key, team, project, user, session, route, tag. Failed, hedged and estimated attempts are in the cost and in "
-    "columns of their own; unpriced ones are counted, never 0. Times are in UTC.",
+    "by key, team, project, user, session, route, tag. Attempts that brought no whole answer are in the cost and in "
+    "columns by who ended them: FAILED (the provider), LEFT (the caller), STOPPED (the gateway), HEDGED "
+    "(another was quicker). So are ESTIMATED ones; UNPRICED ones are counted, never 0. Times are in UTC.",
     "pointsman bill --period last-month --by team,model",
     "pointsman bill --period 2026-11 --html november.html",
 )
@@ -97,6 +113,8 @@ def _print(found: Bill) -> None:
     shown = Period(found.start, found.end).shown
     if not found.total.attempts:
         say(f"nothing was asked of any provider in {shown}")
+        for note in notes(found):
+            say_hint(note)
         return
     say(f"{shown}, UTC")
     width = len(found.by)
@@ -107,15 +125,16 @@ def _print(found: Bill) -> None:
         (*(one.upper() for one in found.by), *_HEAD),
         rows,
         right=frozenset(range(first, first + len(_HEAD))),
-        keep=frozenset({first + len(_HEAD) - 1}),
-        spare=(first + 3, first + 6, first + 7, first + 1, first + 2),
+        keep=frozenset({first + _AT["COST"]}),
+        spare=tuple(first + _AT[name] for name in _SPARE),
     )
     for note in notes(found):
         say_warning(note) if note.startswith(f"{found.total.unpriced:,} attempts are unpriced") else say_hint(note)
 
 
 def _figures(spend: Spend) -> tuple[str, ...]:
-    from pointsman.insight.bill_page import dollars
+    from pointsman.insight.bill import ENDED
+    from pointsman.insight.bill_page import dollars, unpriced_alone
 
     unpriced = paint(f"{spend.unpriced:,}", "yellow") if spend.unpriced else "-"
     return (
@@ -124,11 +143,10 @@ def _figures(spend: Spend) -> tuple[str, ...]:
         f"{spend.input:,}",
         f"{spend.cache_read:,}",
         f"{spend.output:,}",
-        _part(spend.failed, spend.failed_cost),
-        _part(spend.hedged, spend.hedged_cost),
+        *(_part(getattr(spend, name), getattr(spend, f"{name}_cost")) for name in ENDED),
         _part(spend.estimated, spend.estimated_cost, "≈"),
         unpriced,
-        "unpriced" if spend.unpriced and not spend.cost else dollars(spend.cost),
+        "unpriced" if unpriced_alone(spend) else dollars(spend.cost),
     )
 
 

@@ -67,6 +67,11 @@ def forget_frames(error: BaseException) -> None:
         last = earlier
 
 
+def codes(error: type[PointsmanError]) -> frozenset[str]:
+    """The codes of an error and of all below it in the tree."""
+    return frozenset((error.code,)).union(*(codes(one) for one in error.__subclasses__()))
+
+
 class PointsmanError(Exception):
     """Root of the tree; never raised itself."""
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, 
 from sqlalchemy.engine import Connection
 
 from pointsman.core.clock import encode_id
-from pointsman.core.errors import InvalidRequest, Outpaced
+from pointsman.core.errors import CallerError, CallerGone, GatewayError, InvalidRequest, Outpaced, codes
 from pointsman.insight.periods import Period
 from pointsman.store.tables import attempts, calls, keys
 
@@ -25,6 +25,8 @@ OTHERS = "(others)"
 _RANDOM_BITS = 80
 _SLACK_NS = 1_000_000_000  # an id is made a little before its call's time is noted
 _TAGS_AT_ONCE = 100_000
+_OURS = sorted((codes(CallerError) | codes(GatewayError)) - {CallerGone.code})
+"""Attempts that were ended by nobody else. A code that is not known (any more) counts as the provider's failure."""
 _KINDS = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "input_audio", "output_audio")
 
 
@@ -33,9 +35,13 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         calls: each counts once, where its last attempt is.
-        attempts: requests to providers; `failed`, `hedged`, `estimated` and `unpriced` are some of them.
-        failed: ended with an error, and `failed_cost` what they cost nevertheless.
-        hedged: called off because another of the same call was quicker; likewise.
+        attempts: requests to providers; all that follow are some of them. Of those that brought no whole answer each is
+            one of `failed`, `left`, `stopped` and `hedged`, by who ended it.
+        failed: the provider: it could not be reached, refused, or broke off. `failed_cost` is what they cost
+            nevertheless, as of the next three.
+        left: the caller, who went away before the end.
+        stopped: the gateway, which was being stopped, or has a defect.
+        hedged: the gateway, because another of the same call was quicker.
         estimated: with tokens counted by us, and `estimated_cost` their part of the cost.
         unpriced: brought an answer and have no cost, because no price or no usage is known, or were passed through and
             ended early. Their cost is not 0, it is unknown, and stands in no sum.
@@ -47,6 +53,8 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     attempts: int = 0
     failed: int = 0
+    left: int = 0
+    stopped: int = 0
     hedged: int = 0
     estimated: int = 0
     unpriced: int = 0
@@ -61,6 +69,8 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
     output_audio: int = 0
     cost: int = 0
     failed_cost: int = 0
+    left_cost: int = 0
+    stopped_cost: int = 0
     hedged_cost: int = 0
     estimated_cost: int = 0
 
@@ -72,6 +82,8 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FIGURES: tuple[str, ...] = Spend.__struct_fields__
+ENDED = ("failed", "left", "stopped", "hedged")
+"""Who ended attempts that brought no whole answer; each has a cost, as `failed_cost`."""
 
 
 class BillLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +107,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
         total: of every attempt in the period, each once.
         overlapping: lines are by tag, and calls with several tags are in several of them: they add up to more.
         others: how many lines were put together in the last one.
+        refused: calls that were refused here before any provider was asked: they cost nothing, and are in no line.
     """
 
     start: int
@@ -104,6 +117,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     total: Spend
     overlapping: bool = False
     others: int = 0
+    refused: int = 0
 
 
 def bill(connection: Connection, period: Period, by: Sequence[By], *, key: str = "", limit: int = MOST_LINES) -> Bill:
@@ -140,6 +154,7 @@ def bill(connection: Connection, period: Period, by: Sequence[By], *, key: str =
         total=total,
         overlapping="tag" in by,
         others=others,
+        refused=_refused(connection, where),
     )
 
 
@@ -178,6 +193,11 @@ def _within(period: Period, key: str) -> list[ColumnElement[bool]]:
     return [*found, calls.c.key_id == key] if key else found
 
 
+def _refused(connection: Connection, where: Sequence[ColumnElement[bool]]) -> int:
+    query = select(func.count()).where(*where, calls.c.status == "refused", calls.c.attempts == 0)
+    return int(connection.execute(query).scalar() or 0)
+
+
 def _query(by: Iterable[By], where: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """Sums over attempts, grouped by names."""
     names = [_name(one).label(f"by_{one}") for one in by]
@@ -201,15 +221,18 @@ def _name(by: By) -> ColumnElement[Any]:
 
 def _figures() -> dict[str, ColumnElement[Any]]:
     tried = attempts.c
-    hedged = tried.error == Outpaced.code
-    failed = and_(tried.error != "", tried.error != Outpaced.code)
+    ended = {
+        "failed": and_(tried.error != "", tried.error.not_in([Outpaced.code, CallerGone.code, *_OURS])),
+        "left": tried.error == CallerGone.code,
+        "stopped": tried.error.in_(_OURS),
+        "hedged": tried.error == Outpaced.code,
+    }
     free, estimated = tried.cost_nanousd.is_(None), tried.usage_estimated.is_(True)
     told = (tried.error == "") | tried.input_tokens.is_not(None) | (calls.c.surface == "passthrough")
     sums: dict[str, ColumnElement[Any]] = {
         "calls": _count(tried.number == calls.c.attempts),
         "attempts": func.count(),
-        "failed": _count(failed),
-        "hedged": _count(hedged),
+        **{name: _count(which) for name, which in ended.items()},
         "estimated": _count(estimated),
         "unpriced": _count(and_(free, told)),
         "unknown": _count(and_(free, not_(told))),
@@ -217,7 +240,7 @@ def _figures() -> dict[str, ColumnElement[Any]]:
     sums.update({kind: func.coalesce(func.sum(tried[f"{kind}_tokens"]), 0) for kind in _KINDS})
     cost = func.coalesce(tried.cost_nanousd, 0)
     sums["cost"] = func.coalesce(func.sum(cost), 0)
-    for name, which in (("failed", failed), ("hedged", hedged), ("estimated", estimated)):
+    for name, which in (*ended.items(), ("estimated", estimated)):
         sums[f"{name}_cost"] = func.coalesce(func.sum(case((which, cost), else_=0)), 0)
     return sums
 

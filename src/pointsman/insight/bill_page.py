@@ -8,10 +8,12 @@ import io
 from collections.abc import Sequence
 
 from pointsman.core.money import usd_text
-from pointsman.insight.bill import FIGURES, OTHERS, Bill, BillLine, Spend
+from pointsman.insight.bill import ENDED, FIGURES, OTHERS, Bill, BillLine, Spend
 from pointsman.insight.periods import Period, moment_text
 
-_MONEY = frozenset(("cost", "failed_cost", "hedged_cost", "estimated_cost"))
+_MONEY = frozenset(name for name in FIGURES if name == "cost" or name.endswith("_cost"))
+_ENDED = {"failed": "Provider failed", "left": "Caller left", "stopped": "Stopped here", "hedged": "Hedged"}
+_HEAD = ("Calls", "Attempts", "Input", "Output", *_ENDED.values(), "Unpriced", "Estimated", "Cost")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _STYLE = """
 :root { color-scheme: light; --ink: #1a1f24; --soft: #57606a; --line: #d8dee4; --paper: #fff; --alarm: #9a3412; }
@@ -77,7 +79,7 @@ def page(bill: Bill, *, title: str = "Bill for language models", made: int = 0) 
         made: when it was made, nanoseconds since the epoch; 0 says nothing.
     """
     names = "".join(f'<th class="name">{html.escape(one.capitalize())}</th>' for one in bill.by)
-    head = "<th>Calls</th><th>Attempts</th><th>Input</th><th>Output</th><th>Failed</th><th>Hedged</th>"
+    head = "".join(f"<th>{one}</th>" for one in _HEAD)
     shown = Period(bill.start, bill.end).shown
     return "\n".join(
         (
@@ -89,7 +91,7 @@ def page(bill: Bill, *, title: str = "Bill for language models", made: int = 0) 
             f"<h1>{html.escape(title)}</h1>",
             f'<p class="when">{shown}, UTC · all providers, in US dollars</p>',
             _summary(bill.total),
-            f"<table><thead><tr>{names}{head}<th>Unpriced</th><th>Estimated</th><th>Cost</th></tr></thead>",
+            f"<table><thead><tr>{names}{head}</tr></thead>",
             "<tbody>",
             *(_row(line, bill.by) for line in bill.lines),
             "</tbody>",
@@ -144,7 +146,7 @@ def _summary(total: Spend) -> str:
         ("Input tokens", f"{total.input:,}", ""),
         ("Output tokens", f"{total.output:,}", ""),
         ("Of it estimated", dollars(total.estimated_cost), ""),
-        ("Failed and hedged", dollars(total.failed_cost + total.hedged_cost), ""),
+        ("Without a whole answer", dollars(sum(getattr(total, f"{name}_cost") for name in ENDED)), ""),
         ("Unpriced attempts", f"{total.unpriced:,}", ""),
     ]
     cells = (f'<div class="{kind}"><dt>{name}</dt><dd>{value}</dd></div>' for name, value, kind in parts)
@@ -161,7 +163,6 @@ def _row(line: BillLine, by: Sequence[str]) -> str:
 
 
 def _cells(spend: Spend) -> str:
-    nothing_else = spend.unpriced and spend.unpriced + spend.failed + spend.hedged >= spend.attempts and not spend.cost
     cached = f"<small>{spend.cache_read:,} from cache</small>" if spend.cache_read else ""
     written = spend.cache_write + spend.cache_write_1h
     cached += f"<small>{written:,} to cache</small>" if written else ""
@@ -172,13 +173,18 @@ def _cells(spend: Spend) -> str:
             _cell("Attempts", f"{spend.attempts:,}"),
             _cell("Input", f"{spend.input:,}{cached}"),
             _cell("Output", f"{spend.output:,}{thought}"),
-            _part("Failed", spend.failed, spend.failed_cost),
-            _part("Hedged", spend.hedged, spend.hedged_cost),
+            *(_part(_ENDED[name], getattr(spend, name), getattr(spend, f"{name}_cost")) for name in ENDED),
             _cell("Unpriced", f"{spend.unpriced:,}", "alarm") if spend.unpriced else _cell("Unpriced"),
-            _part("Estimated", spend.estimated, spend.estimated_cost),
-            _cell("Cost", "unpriced", "alarm") if nothing_else else _cell("Cost", dollars(spend.cost)),
+            _part("Estimated", spend.estimated, spend.estimated_cost, "≈"),
+            _cell("Cost", "unpriced", "alarm") if unpriced_alone(spend) else _cell("Cost", dollars(spend.cost)),
         )
     )
+
+
+def unpriced_alone(spend: Spend) -> bool:
+    """Whether all that was answered is unpriced, so that a sum would say 0 for what nobody knows."""
+    ended = sum(getattr(spend, name) for name in ENDED)
+    return bool(spend.unpriced) and spend.unpriced + ended >= spend.attempts and not spend.cost
 
 
 def _cell(of: str, shown: str = "", kind: str = "") -> str:
@@ -188,10 +194,10 @@ def _cell(of: str, shown: str = "", kind: str = "") -> str:
     return f'<td{said} data-of="{of}">{shown or "-"}</td>'
 
 
-def _part(of: str, count: int, cost: int) -> str:
+def _part(of: str, count: int, cost: int, mark: str = "") -> str:
     if not count:
         return _cell(of)
-    return _cell(of, f"{count:,}{f'<small>{dollars(cost)}</small>' if cost else ''}")
+    return _cell(of, f"{count:,}{f'<small>{mark}{dollars(cost)}</small>' if cost else ''}")
 
 
 def _foot(bill: Bill) -> str:
@@ -206,6 +212,15 @@ def notes(bill: Bill) -> list[str]:
             f"{total.unpriced:,} attempts are unpriced: no price or no usage is known. What they cost is unknown "
             "and in no sum."
         )
+    if total.left:
+        found.append(f"{total.left:,} attempts were left by their caller: {dollars(total.left_cost)} of the total.")
+    if total.stopped:
+        found.append(
+            f"{total.stopped:,} attempts were ended by the gateway, not by their provider: "
+            f"{dollars(total.stopped_cost)} of the total."
+        )
+    if bill.refused:
+        found.append(f"{bill.refused:,} calls were refused here before a provider was asked: they cost nothing.")
     if total.unknown:
         found.append(f"{total.unknown:,} attempts ended before it was known whether they cost anything.")
     if total.estimated:
@@ -224,6 +239,6 @@ def _notes(bill: Bill) -> str:
     said = [
         *notes(bill),
         "Costs are the gateway's own, from its prices; pointsman reconcile compares them with the provider's export.",
-        "Cost holds failed and hedged attempts and estimates; their columns say how much of it they are.",
+        "Cost holds attempts that brought no whole answer, and estimates; their columns say how much of it they are.",
     ]
     return f'<ul class="notes">{"".join(f"<li>{html.escape(one)}</li>" for one in said)}</ul>'
