@@ -14,6 +14,7 @@ import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 import harness
+from pointsman.observe.merging import merge
 from pointsman.observe.metrics import Metrics
 from pointsman.testing import Script, SimModel, SimProvider, Simulator
 
@@ -139,6 +140,22 @@ async def test_metrics_and_ledger_agree(sim: Simulator, serving: Any) -> None:
     assert Decimal(str(round(total(found, "gw_cost_usd_total"), 9))) == Decimal(totals.all.cost) / 10**9
     for model, sums in totals.by_model.items():
         assert total(found, "gw_tokens_total", model=model, type="output") == sums.output_tokens
+
+
+def test_money_is_written_to_the_digit_by_one_process_and_by_several(make: Any) -> None:
+    metrics = Metrics()
+    for cost in (100_000_000, 200_000_000, 1, 9_000_000_000_000_000):
+        metrics.record(make.outcome(attempts=(make.attempt(cost=cost),)))
+    own = metrics.render({})
+    series = b'gw_cost_usd_total{provider="openai",model="small"} '
+    assert series + b"9000000.300000001\n" in own
+    small = Metrics()
+    small.record(make.outcome(attempts=(make.attempt(cost=200_000_000),)))
+    assert series + b"9000000.500000001\n" in merge([own, small.render({})])
+    tiny = Metrics()
+    tiny.record(make.outcome(attempts=(make.attempt(cost=10),)))
+    assert series + b"0.00000001\n" in tiny.render({})
+    assert series + b"0.00000002\n" in merge([tiny.render({})] * 2)
 
 
 def test_invented_names_make_no_series_without_end(make: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 _LOWEST = ("gw_ledger_up",)
 _HIGHEST = ("gw_breaker_state{", "gw_loop_lag_seconds")
@@ -12,7 +13,7 @@ _LASTING_GAUGES = frozenset({"gw_ledger_dropped_rows"})  # only ever rises, like
 
 def merge(expositions: Iterable[bytes]) -> bytes:
     """Merge Prometheus texts of the same metrics; series that only some have are kept."""
-    values: dict[str, float] = {}
+    values: dict[str, Decimal] = {}
     shown: dict[str, None] = {}
     for text in expositions:
         for line in text.decode().splitlines():
@@ -20,14 +21,14 @@ def merge(expositions: Iterable[bytes]) -> bytes:
                 shown.setdefault(line)
                 continue
             series, _, number = line.rpartition(" ")
-            value = float(number)
+            value = Decimal(number)  # as money is written: sums in binary would have digits of their own
             values[series] = _both(series, values[series], value) if series in values else value
             shown.setdefault(series)
     lines = [entry if entry.startswith("#") else f"{entry} {_number(values[entry])}" for entry in _by_family(shown)]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _both(series: str, one: float, other: float) -> float:
+def _both(series: str, one: Decimal, other: Decimal) -> Decimal:
     """The value of a series in two processes."""
     if series.startswith(_LOWEST):
         return min(one, other)
@@ -61,5 +62,5 @@ def _by_family(shown: Iterable[str]) -> list[str]:
     return [line for lines in families.values() for line in lines]
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+def _number(value: Decimal) -> str:
+    return str(int(value)) if value == int(value) else f"{value.normalize():f}"

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from pointsman.core.failure import State, Target
 from pointsman.core.health import Transition
+from pointsman.core.money import usd_text
 from pointsman.core.outcome import Attempt, Outcome
 
 _MAX_SERIES = 2_000
@@ -111,10 +112,13 @@ class _Family(Generic[_Series]):
 
 
 class Counter:
-    """One counter family; a sum per label set."""
+    """One counter family; a sum per label set, which `write` makes text."""
 
-    def __init__(self, names: Names, name: str, text: str, labels: tuple[str, ...]) -> None:
+    def __init__(
+        self, names: Names, name: str, text: str, labels: tuple[str, ...], write: Callable[[float], str] | None = None
+    ) -> None:
         self.name, self.text, self.labels = name, text, labels
+        self._write = write or _number
         self._series = _Family(names, labels, Sum)
 
     def at(self, labels: Labels) -> Sum:
@@ -127,8 +131,8 @@ class Counter:
 
     def lines(self) -> list[str]:
         """The family as text."""
-        head = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} counter"]
-        return head + [f"{self.name}{_braces(self.labels, key)} {_number(s.value)}" for key, s in self._series.items()]
+        head, write = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} counter"], self._write
+        return head + [f"{self.name}{_braces(self.labels, key)} {write(s.value)}" for key, s in self._series.items()]
 
 
 class Gauge:
@@ -211,7 +215,9 @@ class Metrics:
             ("provider", "model", "error"),
         )
         self.tokens = Counter(names, "gw_tokens_total", "Tokens by kind.", ("provider", "model", "type"))
-        self.cost = Counter(names, "gw_cost_usd_total", "US dollars spent, priced models only.", ("provider", "model"))
+        self.cost = Counter(  # in nano-dollars: sums of dollars in binary would not be what the ledger has
+            names, "gw_cost_usd_total", "US dollars spent, priced models only.", ("provider", "model"), _dollars
+        )
         self.unpriced = Counter(
             names, "gw_unpriced_calls_total", "Calls that used tokens whose cost is unknown.", ("provider", "model")
         )
@@ -316,7 +322,7 @@ class Metrics:
         if attempt.cost:
             if tally.cost is None:
                 tally.cost = self.cost.at((provider, model))
-            tally.cost.value += attempt.cost * _NANO
+            tally.cost.value += attempt.cost
 
     def transition(self, transition: Transition) -> None:
         """Count one change of health."""
@@ -391,6 +397,10 @@ def _escape(text: str) -> str:
 
 def _spelt(found: re.Match[str]) -> str:
     return f"\\\\u{ord(found[0]):04x}"
+
+
+def _dollars(nanos: float) -> str:
+    return usd_text(int(nanos))
 
 
 def _number(value: float) -> str:
