@@ -230,6 +230,10 @@ def test_csv_adds_up_to_its_last_row_and_runs_no_formula(made):
     costs = [row[head.index("cost_usd")] for row in rows]
     assert f"{sum(map(_nanos, costs))}" == f"{_nanos(last[head.index('cost_usd')])}"
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))]
+    at = [head.index(name) for name in ("start", "end")]
+    assert {tuple(row[place] for place in at) for row in (*rows, last)} == {
+        ("2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z")
+    }
     dear = next(row for row in rows if row[0] == "dear")
     assert (dear[head.index("unpriced")], dear[head.index("attempts")]) == ("1", "1")
 

@@ -88,12 +88,13 @@ def _details(found: Reconciliation, when: str) -> Details:
         "provider": found.provider,
         "period": when,
         "of": found.of,
-        "drift": round(found.drift, 6),
-        "gross": round(found.gross, 6),
         "tolerance": found.tolerance,
         "there": figure(found.there, found.of),
         "here": figure(found.here, found.of),
         "differences": len(found.findings) + found.unnamed,
     }
+    for name, share in (("drift", found.drift), ("gross", found.gross)):
+        if share is not None:
+            details[name] = round(share, 6)
     part = worst(found)
     return details if part is None else {**details, "model": part.name}

@@ -106,15 +106,21 @@ def page(bill: Bill, *, title: str = "Bill for language models", made: int = 0) 
 
 
 def rows_csv(bill: Bill) -> str:
-    """CSV with a head, a row a line and a last row `total`; money in US dollars, exact; unpriced calls are counted."""
+    """CSV with a head, a row a line and a last row `total`; money in US dollars, exact; unpriced calls are counted.
+
+    Columns are called as in JSON, money with `_usd` behind; `start` and `end` (not included) are ISO 8601 in UTC.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*bill.by, *_shown(bill), *(f"{name}_usd" if name in _MONEY else name for name in FIGURES)))
+    period = [moment_text(at).replace(" ", "T") for at in (bill.start, bill.end)]
+    writer.writerow(
+        (*bill.by, *_shown(bill), *(f"{name}_usd" if name in _MONEY else name for name in FIGURES), "start", "end")
+    )
     for line in bill.lines:
         labels = (line.labels[bill.by.index("key")],) if "key" in bill.by else ()
         names = line.labels if line.labels[0] == OTHERS else line.names
-        writer.writerow((*map(_harmless, (*names, *labels)), *_figures(line.spend)))
-    writer.writerow(("total", *("" for _ in (*bill.by, *_shown(bill))[1:]), *_figures(bill.total)))
+        writer.writerow((*map(_harmless, (*names, *labels)), *_figures(line.spend), *period))
+    writer.writerow(("total", *("" for _ in (*bill.by, *_shown(bill))[1:]), *_figures(bill.total), *period))
     return out.getvalue()
 
 

@@ -344,11 +344,24 @@ def test_marks_at_the_beginning_and_other_encodings(path, texts):
     for data in (
         text.encode("utf-8-sig"),
         text.encode("utf-16"),
+        text.encode("utf-16-le"),
+        text.encode("utf-16-be"),
         text.replace(",", ";").encode(),
         text.replace(",", "\t").encode(),
     ):
         style = Style(decimal=".")
         assert read(path, data, style=style) == plain
+
+
+def test_what_is_no_text_is_said_to_be_none_and_how_to_save_it(path):
+    for data in (
+        b"date,cost\n2026-11-01,\0\n",
+        "date,cost\n".encode("utf-32-le"),
+        "date".encode("utf-16-le") + b"\xd8",
+    ):
+        with pytest.raises(InvalidRequest, match="this is no text in UTF-") as refused:
+            read(path, data)
+        assert "save it as UTF-8" in refused.value.hint
 
 
 def test_a_long_export_is_read_line_by_line(path):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from invoices import DAY, HOUR, NANO, START
 
+from pointsman.compose.drift import drift_alert
 from pointsman.core.clock import SystemClock
 from pointsman.core.errors import InvalidRequest
 from pointsman.core.usage import Usage
@@ -22,6 +23,7 @@ from pointsman.insight.reconcile.names import Models, fold
 from pointsman.insight.reconcile.reading import Export
 from pointsman.insight.reconcile.reconciling import Ask
 from pointsman.insight.reconcile.rows import Style
+from pointsman.insight.reconcile.words import verdict
 from pointsman.store.ledger import Ledger
 from pointsman.store.settings import LedgerSettings
 
@@ -137,6 +139,18 @@ def test_what_cancels_out_over_the_month_is_an_alarm_all_the_same(fill, compare)
     found = compare(table(*rows), columns=MAP)
     assert (found.drift, found.alarm) == (0.0, True)
     assert found.gross == pytest.approx(1 / 3)
+
+
+def test_what_only_the_ledger_has_is_new_and_no_infinite_share(fill, compare):
+    fill({"started": START}, {"started": START + DAY})
+    nothing = compare(table((START // NANO, "m-1", 0, 0, "0.00")), columns=MAP, period=Period(START, START + DAY))
+    assert (nothing.drift, nothing.gross, nothing.alarm) == (None, None, True)
+    said = verdict(nothing)
+    assert said == "new, for the export has nothing (there -, here $0.001)"
+    alert = drift_alert(nothing, None, START)
+    assert alert is not None
+    assert "inf" not in alert.summary
+    assert alert.details.get("drift") is None
 
 
 def test_the_tolerance_is_the_askers(fill, compare):

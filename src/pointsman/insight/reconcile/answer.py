@@ -66,7 +66,8 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         paired: of `matched`, requests whose ids differ and that were found by model, tokens and time.
         findings: in order of time, at most 10,000; `unnamed` more are counted and not named.
         of: what drift is of: money where the export has any, else tokens, else requests.
-        drift: what the export has more than the ledger, as a share of the export.
+        drift: what the export has more than the ledger, as a share of the export; None where the ledger has something
+            and the export nothing, as `gross`.
         gross: differences in both directions added up, as the same share: what cancels out in `drift` does not here.
         alarm: one of both is above `tolerance`.
         notes: what else has to be known.
@@ -95,8 +96,8 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     here: Figures
     there: Figures
     of: Literal["money", "tokens", "requests"]
-    drift: float
-    gross: float
+    drift: float | None
+    gross: float | None
     tolerance: float
     alarm: bool
     notes: tuple[str, ...]

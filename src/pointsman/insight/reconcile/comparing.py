@@ -158,8 +158,8 @@ class Judge:
         return not self.differs(here, there)
 
 
-def drift(part: Decimal, whole: Decimal) -> float:
-    """A share of the export's sum; all of it where the export has nothing and the ledger something."""
+def drift(part: Decimal, whole: Decimal) -> float | None:
+    """A share of the export's sum; None where the export has nothing and the ledger something: no share says that."""
     if not part:
         return 0.0
-    return float(part / whole) if whole else float("inf") if part > 0 else float("-inf")
+    return float(part / whole) if whole else None

@@ -144,7 +144,7 @@ class _Run:
             drift=net,
             gross=gross,
             tolerance=limit,
-            alarm=abs(net) > limit or gross > limit,
+            alarm=any(share is None or abs(share) > limit for share in (net, gross)),
             notes=tuple(self._notes()),
             by_day=tally.parts("day"),
             by_model=tally.parts("model"),

@@ -12,10 +12,9 @@ from pointsman.insight.reconcile.figures import EXACT
 def verdict(found: Reconciliation) -> str:
     """How far both sides drift apart."""
     here, there = figure(found.here, found.of), figure(found.there, found.of)
-    return (
-        f"{100 * found.drift:+.3f} % of {found.of} (there {there}, here {here}), "
-        f"differences add up to {100 * found.gross:.3f} %"
-    )
+    net = "new, for the export has nothing" if found.drift is None else f"{100 * found.drift:+.3f} % of {found.of}"
+    gross = "" if found.gross is None else f", differences add up to {100 * found.gross:.3f} %"
+    return f"{net} (there {there}, here {here}){gross}"
 
 
 def figure(figures: Figures | None, of: str) -> str:
