@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pointsman.config.decode import Decoder
+from pointsman.config.hours import minutes, overlapping
 from pointsman.config.names import MODEL_NAME, PROVIDER_NAME, carried, did_you_mean, find_model
 from pointsman.config.problems import KeyPath, Mark, Problems
 from pointsman.config.schema import AlertChannel, Budget, Config, Key, Model, Provider, Route
@@ -158,6 +159,16 @@ class CrossCheck:
             hint = "the name at the provider is the entry's own `model`" if key == "model" else "take it out"
             self._add((*path, "params", key), "comes with each request and cannot have a default", hint)
         self._base(name, model)
+        if model.price is not None:
+            self._hours((*path, "price", "hours"), model.price.hours)
+
+    def _hours(self, path: KeyPath, hours: Iterable[str]) -> None:
+        """Each minute of the day has one price at most: of two that hold, nobody would know which is billed."""
+        for span in hours:
+            if minutes(span) is None:
+                self._add((*path, span), "ends when it begins, and so never holds", "a whole day is `00:00-24:00`")
+        for earlier, later in overlapping(hours):
+            self._add((*path, later), f"`{later}` overlaps `{earlier}`", "let one end where the other begins")
 
     def _base(self, name: str, model: Model) -> None:
         seen = {name}

@@ -196,7 +196,8 @@ class Price(_Section, frozen=True, kw_only=True):
         Meta(description="Prices of requests with more than so many input tokens: `200000: {input: 6, output: 22.5}`."),
     ] = {}
     hours: Annotated[
-        dict[Hours, PriceKinds], Meta(description='Prices of certain hours in UTC: `"16:30-00:30": {input: 0.1}`.')
+        dict[Hours, PriceKinds],
+        Meta(description='Prices of certain hours in UTC, none twice: `"16:30-00:30": {input: 0.1}`.'),
     ] = {}
     services: Annotated[
         dict[PieceName, ServicePrice],

@@ -168,7 +168,7 @@ TokenCount = Annotated[
 Hours = Annotated[
     str,
     Meta(
-        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
         extra={"type": "hours", "expects": 'hours in UTC such as "01:00-04:30"', "hint": "put them in quotes"},
     ),
 ]
