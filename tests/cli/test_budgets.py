@@ -52,10 +52,10 @@ async def test_what_is_spent_is_shown_by_verb_and_path(serving: Serving, tmp_pat
             alone = {"x-pointsman-retries": "0"}
             broken = await client.post("/v1/chat/completions", json={**body, "user": ""}, headers=alone)
         async with serving(path) as served, httpx2.AsyncClient(base_url=served.url) as client:
-            over_http = (await client.get("/api/budgets")).json()["budgets"]
+            over_http = (await client.get("/api/budgets")).json()
     printed = json.loads(said(path, "--json"))
     assert printed == over_http
-    everybody, anna, route, team = printed
+    everybody, anna, route, team = printed["budgets"]
     assert broken.status_code == 502
     doubt = everybody["doubt"]
     assert doubt >= 9 * 10_000, "all that it may have written"
@@ -63,9 +63,9 @@ async def test_what_is_spent_is_shown_by_verb_and_path(serving: Serving, tmp_pat
     with sqlite3.connect(tmp_path / "ledger.db") as database:  # as a process that was killed leaves it
         database.execute("UPDATE allowances SET granted = granted + 7 WHERE account LIKE '%organisation%'")
     said(path, "release", "--yes")
-    assert json.loads(said(path, "--json"))[0]["held"] == 7
+    assert json.loads(said(path, "--json"))["budgets"][0]["held"] == 7
     said(path, "release", "--yes", "--leases")
-    everybody = json.loads(said(path, "--json"))[0]
+    everybody = json.loads(said(path, "--json"))["budgets"][0]
     assert everybody["doubt"] == 0
     assert (everybody["spent"], everybody["held"], everybody["left"]) == (cost, 0, 5_000_000_000 - cost)
     assert (anna["whose"], anna["spent"], anna["resets"]) == ("anna", cost, None)

@@ -33,7 +33,9 @@ def test_a_key_with_all_that_it_can_have(invoke: Any, lab: Any) -> None:
     people = invoke("keys", "show", value["prefix"]).out
     assert "5usd/day, 100usd/month" in people
     assert "role      admin" in people
-    budgets = {(one["scope"], one["whose"], one["limit"]) for one in json.loads(invoke("budgets", "--json").out)}
+    budgets = {
+        (one["scope"], one["whose"], one["limit"]) for one in json.loads(invoke("budgets", "--json").out)["budgets"]
+    }
     assert budgets == {("key", "app", 5_000_000_000), ("key", "app", 100_000_000_000)}
 
 

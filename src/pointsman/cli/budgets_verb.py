@@ -47,7 +47,7 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> None:
     with closing(house.questions()) as questions:
         found = questions.budgets(house.budgets(), time.time_ns())
     if as_json:
-        print_json(found)
+        print_json({"budgets": found})  # as GET /api/budgets answers
     elif not found:
         say("no budgets")
         say_hint("`budgets: [{limit: 5usd/day}]` in the configuration limits what all may spend together")
