@@ -44,19 +44,27 @@ class Sums:
         self.place: tuple[str, int] = ("", 0)
 
     def add(self, other: Sums) -> None:
-        """Another's figures on top."""
-        for name in COUNTS:
-            more = getattr(other, name)
-            if more is not None:
-                setattr(self, name, (getattr(self, name) or 0) + more)
+        """Another's figures on top; each by its name, for this is done several times a row."""
+        if other.requests is not None:
+            self.requests = (self.requests or 0) + other.requests
+        if other.input is not None:
+            self.input = (self.input or 0) + other.input
+        if other.cache_read is not None:
+            self.cache_read = (self.cache_read or 0) + other.cache_read
+        if other.cache_write is not None:
+            self.cache_write = (self.cache_write or 0) + other.cache_write
+        if other.output is not None:
+            self.output = (self.output or 0) + other.output
         if other.cost is not None:
             self.cost = EXACT.add(self.cost or _NONE, other.cost)
         self.rows += other.rows
         self.unpriced += other.unpriced
         self.unknown += other.unknown
         self.estimated += other.estimated
-        self.kinds |= other.kinds
-        self.place = self.place if self.place[0] else other.place
+        if other.kinds:
+            self.kinds |= other.kinds
+        if not self.place[0]:
+            self.place = other.place
 
     @property
     def tokens(self) -> int:

@@ -20,7 +20,12 @@ _SIGN = "[+\u2212-]?"
 _CURRENCY = r"(?:US\$|USD|\$)?"
 _AMOUNT = re.compile(rf"({_SIGN})\s*{_CURRENCY}\s*({_SIGN})\s*(.*?)\s*{_CURRENCY}", re.IGNORECASE)
 _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_USUAL = re.compile(r"\d{1,12}(?:\.\d{1,40})?", re.ASCII)
+"""What nearly all amounts look like; it has one reading and is within all bounds."""
+_USUAL_DIGITS = 17
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*", re.ASCII)
+_UTC = re.compile(r"\s*(?:UTC|GMT)$", re.IGNORECASE)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIRST, _LAST = 0, 7_258_118_400  # seconds of 1970 and 2200
 _MILLIS = 100_000_000_000  # beyond that an epoch is in milliseconds: as seconds it would be the year 5138
 _EARLIEST = 1_000_000_000  # as seconds, September 2001; what is smaller is no epoch but a year, a date, an hour
@@ -41,6 +46,8 @@ def money(value: Any, decimal: str = "") -> Decimal:
     Raises:
         Unreadable: it is no amount, another currency's, one with two readings, or beyond all bounds.
     """
+    if isinstance(value, str) and decimal != "," and _USUAL.fullmatch(value):
+        return Decimal(value)
     if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
         return _bounded(Decimal(value), str(value))
     if not isinstance(value, str):
@@ -69,6 +76,8 @@ def count(value: Any) -> int:
         Unreadable: it is none, negative, has two readings, or is beyond all bounds.
     """
     if isinstance(value, str):
+        if len(value) <= _USUAL_DIGITS and value.isascii() and value.isdigit():
+            return int(value)
         text = _SPACES.sub("", value.strip())
         grouped = _GROUPED.fullmatch(text)
         if (
@@ -116,10 +125,10 @@ def _moment(value: Any, zone: dt.tzinfo) -> int:
     if isinstance(value, str):
         text = value.strip()
         if not _PLAIN.fullmatch(text) or len(text) > 30 or is_date(text):
-            text = re.sub(r"\s*(?:UTC|GMT)$", "+00:00", text, flags=re.IGNORECASE)
+            text = _UTC.sub("+00:00", text)
             when = dt.datetime.fromisoformat(text)
             when = when if when.tzinfo else when.replace(tzinfo=zone)
-            since = when - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+            since = when - _EPOCH
             return _inside(since.days * 86_400 + since.seconds, value) * NANO + since.microseconds * 1_000
         value = Decimal(text)
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):

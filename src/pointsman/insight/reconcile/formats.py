@@ -209,6 +209,7 @@ def openrouter(row: Row) -> Iterator[Line]:
 
 def generic(columns: Mapping[str, str]) -> Reader:
     """A reader of any other table, by which column each field is in."""
+    known = frozenset(columns.values())
 
     def read(row: Row) -> Iterator[Line]:
         single = row.text(columns["id"]) if "id" in columns else ""
@@ -226,7 +227,6 @@ def generic(columns: Mapping[str, str]) -> Reader:
         if cost is not None and "currency" in columns:
             _dollars(row, row.text(columns["currency"]))
         said = row.text(columns["kind"]) if "kind" in columns else ""
-        known = set(columns.values())
         rest = "" if single else "\x1f".join(row.text(name) for name in row.fields if name not in known)
         yield Line(
             file=row.place.file,

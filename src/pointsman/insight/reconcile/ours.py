@@ -144,17 +144,9 @@ def _count(which: ColumnElement[bool]) -> ColumnElement[Any]:
 
 def _sums(row: Any) -> Sums:
     sums = Sums()
-    for name in (
-        "rows",
-        "requests",
-        "input",
-        "cache_read",
-        "cache_write",
-        "output",
-        "unpriced",
-        "unknown",
-        "estimated",
-    ):
-        setattr(sums, name, int(row[name]))
+    sums.rows, sums.requests = int(row["rows"]), int(row["requests"])
+    sums.input, sums.output = int(row["input"]), int(row["output"])
+    sums.cache_read, sums.cache_write = int(row["cache_read"]), int(row["cache_write"])
+    sums.unpriced, sums.unknown, sums.estimated = int(row["unpriced"]), int(row["unknown"]), int(row["estimated"])
     sums.cost = dollars(int(row["nanos"] or 0))
     return sums

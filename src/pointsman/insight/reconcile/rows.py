@@ -47,7 +47,8 @@ class Row:
             if value not in (None, ""):
                 if isinstance(value, (dict, list)):
                     raise bad(self.place.at(name), "a text has to be here")
-                return _CONTROL.sub("\ufffd", str(value).strip()[:_MOST_CHARS])
+                text = str(value).strip()[:_MOST_CHARS]
+                return text if text.isprintable() else _CONTROL.sub("\ufffd", text)
         return ""
 
     def count(self, *names: str) -> int | None:

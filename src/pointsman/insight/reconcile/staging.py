@@ -24,8 +24,17 @@ CREATE TABLE left_here (
     cache_write INTEGER, output INTEGER, cost INTEGER, estimated INTEGER
 );
 """
+_AT_ONCE = 500
+_COUNTS = ("requests", "input", "cache_read", "cache_write", "output")
 _FIELDS = (
     'n, file, line, start, "end", model, "key", id, kind, requests, input, cache_read, cache_write, output, cost, again'
+)
+
+
+_TAKE = f"INSERT INTO lines ({_FIELDS}) VALUES ({','.join('?' * 16)})"  # noqa: S608 - our own names
+_MEET = (
+    "UPDATE lines SET met = 1 WHERE n = "  # noqa: S608 - likewise
+    f"(SELECT n FROM lines WHERE id = ? AND id <> '' AND again = 0 AND met = 0 LIMIT 1) RETURNING {_FIELDS}"
 )
 
 
@@ -75,6 +84,7 @@ class Staged:
         self.start, self.end = 1 << 63, 0
         self.says: set[str] = set()
         self.odd: Line | None = None
+        self._taken: list[tuple[Any, ...]] = []
         self.files: list[str] = []
         self.format = ""
         self.more = False
@@ -89,30 +99,32 @@ class Staged:
         self.start, self.end = min(self.start, line.start), max(self.end, line.end + single)
         self.longest = max(self.longest, line.end - line.start)
         figures = (line.requests, line.input, line.cache_read, line.cache_write, line.output)
-        names = ("requests", "input", "cache_read", "cache_write", "output")
-        self.says.update(name for name, value in zip(names, figures, strict=True) if value is not None)
-        self.says.update(
-            name for name, value in (("cost", line.cost), ("model", line.model), ("key", line.key)) if value
-        )
+        says = self.says
+        for name, value in zip(_COUNTS, figures, strict=True):
+            if value is not None:
+                says.add(name)
+        if line.model:
+            says.add("model")
+        if line.key:
+            says.add("key")
         if line.cost is not None:
-            self.says.add("cost")
+            says.add("cost")
             self.finest = min(self.finest, int(line.cost.as_tuple().exponent))
         cost = None if line.cost is None else str(line.cost)
         sort = (
             (line.id,) if single else (line.start, line.end, line.model, line.key, line.kind, line.also, *figures, cost)
         )
-        mark = "\x1e".join(str(part) for part in sort)
-        found = self._one("SELECT n FROM marks WHERE mark = ?", (mark,))
-        again = found[0] if found else 0
-        if not again:
-            self._database.execute("INSERT INTO marks VALUES (?, ?)", (mark, self.rows))
+        mark, again = "\x1e".join([str(part) for part in sort]), 0
+        if not self._database.execute("INSERT OR IGNORE INTO marks VALUES (?, ?)", (mark, self.rows)).rowcount:
+            again = self._one("SELECT n FROM marks WHERE mark = ?", (mark,))[0]
         place = (self.rows, line.file, line.line, line.start, line.end, line.model, line.key, line.id, line.kind)
-        marks = ",".join("?" * 16)
-        insert = f"INSERT INTO lines ({_FIELDS}) VALUES ({marks})"  # noqa: S608 - our own names
-        self._database.execute(insert, (*place, *figures, cost, again))
+        self._taken.append((*place, *figures, cost, again))
+        if len(self._taken) >= _AT_ONCE:
+            self._write()
 
     def ready(self) -> None:
         """All are taken: what looks them up is built."""
+        self._write()
         self._database.execute("CREATE INDEX by_start ON lines (start)")
         self._database.execute("CREATE INDEX by_id ON lines (id) WHERE id <> '' AND again = 0")
 
@@ -132,9 +144,8 @@ class Staged:
 
     def by_id(self, wanted: str) -> Kept | None:
         """The line of a single request, marked as met."""
-        query = f"SELECT {_FIELDS} FROM lines WHERE id = ? AND id <> '' AND again = 0 AND met = 0"  # noqa: S608
-        row = self._one(query, (wanted,))
-        return self._met(row)
+        row = self._one(_MEET, (wanted,))
+        return None if row is None else _kept(row)
 
     def leave(self, left: tuple[Any, ...]) -> None:
         """Keep an attempt for which there is no line of its id: the fields of `Left` behind `n`."""
@@ -168,6 +179,10 @@ class Staged:
     def close(self) -> None:
         """Let go of it; nothing is left."""
         self._database.close()
+
+    def _write(self) -> None:
+        self._database.executemany(_TAKE, self._taken)
+        self._taken.clear()
 
     def _met(self, row: Any) -> Kept | None:
         if row is None:

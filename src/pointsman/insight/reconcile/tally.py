@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
-from pointsman.insight.periods import moment_text
+from pointsman.insight.periods import DAY_NS, moment_text
 from pointsman.insight.reconcile.answer import Finding, Part
 from pointsman.insight.reconcile.comparing import VERDICTS, Judge, Sums, Verdict, told
 from pointsman.insight.reconcile.figures import EXACT
 
 MOST_FINDINGS = 10_000
 _MOST_PARTS = 20_000
+
+
+@lru_cache(maxsize=1_024)
+def _day(number: int) -> str:
+    """A day since the epoch, as its ISO date."""
+    return moment_text(number * DAY_NS)[:10]
 
 
 class Pair:
@@ -97,7 +104,7 @@ class Tally:
         here, there = pair.both
         self.here.add(here)
         self.there.add(there)
-        tabs = [self._tab("day", moment_text(pair.start)[:10]), self._tab("model", pair.model)]
+        tabs = [self._tab("day", _day(pair.start // DAY_NS)), self._tab("model", pair.model)]
         tabs.append(self._tab("key", pair.key))
         for tab in tabs:
             tab.here.add(here)
@@ -125,7 +132,7 @@ class Tally:
             return
         if not self.judge.cancels(before[1].both, newest[1].both):
             return
-        earlier = [self._tab("day", moment_text(before[1].start)[:10]), *tabs[1:]]
+        earlier = [self._tab("day", _day(before[1].start // DAY_NS)), *tabs[1:]]
         for index, (verdict, pair), where in ((at, before, earlier), (len(self._findings) - 1, newest, tabs)):
             self._findings[index] = ("border", pair)
             self._count(verdict, where, -1)
@@ -143,9 +150,10 @@ class Tally:
 
     def _tab(self, by: str, name: str) -> _Tab:
         tabs = self._tabs[by]
-        if name not in tabs:
-            name = name if len(tabs) < _MOST_PARTS else "(others)"
-        return tabs.setdefault(name, _Tab())
+        found = tabs.get(name)
+        if found is None:
+            found = tabs.setdefault(name if len(tabs) < _MOST_PARTS else "(others)", _Tab())
+        return found
 
     def _told(self, verdict: Verdict, pair: Pair) -> Finding:
         here, there = pair.both
