@@ -65,6 +65,24 @@ def test_the_providers_own_arithmetic_matches_to_the_nano_dollar(answers, comman
     assert "ok: drift is" in said.err
 
 
+def test_how_far_it_is_stands_on_a_terminal_alone_and_is_gone_in_the_end(answers, invoke, folder, monkeypatch):
+    at = dt.datetime.fromtimestamp(time.time(), tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    rows = "".join(f"{at},small,{number},1,0.01\n" for number in range(1_100))
+    path = folder / "invoice.csv"
+    path.write_text(f"time,model,input,output,cost\n{rows}", encoding="utf-8")
+    ask = ("reconcile", str(path), "--provider", "lab", "--format", "csv", "--top", "0")
+    piped = invoke(*ask).err
+    assert "\r" not in piped
+    assert "1,000" not in piped
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    seen = invoke(*ask).err
+    assert "\r\x1b[K500 rows read" in seen
+    assert "\r\x1b[K500 of 1,100 rows compared" in seen
+    assert "rows compared" not in seen.rpartition("\r\x1b[K")[2], "nothing of it is left"
+    assert "rows read" not in invoke(*ask, "--json").err
+
+
 def test_each_wrong_row_is_named_and_the_exit_code_says_it(answers, command, folder):
     rows = activity(answers, {7: "1.5"})
     gone, twice, wrong = rows.pop(3)[0], rows[10][0], rows[6][0]

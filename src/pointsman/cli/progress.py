@@ -18,6 +18,11 @@ _NARROWEST = 10
 _WORDS = 44  # what stands around the bar
 
 
+def _watched() -> bool:
+    """Whether standard error is a terminal on which a line can be written anew."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 class Progress:
     """Called with what is being done, how many bytes are done and how many there are.
 
@@ -27,7 +32,7 @@ class Progress:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._bar = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._bar = _watched()
         self._shown = 0.0
         self._said: tuple[str, int] = ("", -1)
 
@@ -66,3 +71,33 @@ class Progress:
         if (doing, step) != self._said:
             self._said = (doing, step)
             say(f"{self._name}: {doing}, {percent} % of {figures.size(total)}")
+
+
+class Counting:
+    """Called with what is done with rows, how many are and how many there are (0: not known); only on a terminal.
+
+    Args:
+        quiet: nothing is shown there either.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._shows = _watched() and not quiet
+        self._shown = 0.0
+        self._said = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __call__(self, done: str, count: int, total: int) -> None:
+        """Show it, if it is time."""
+        now = time.monotonic()
+        if self._shows and (done != self._said or now - self._shown >= _EVERY_SECONDS):
+            self._shown, self._said = now, done
+            whole = f" of {total:,}" if total else ""
+            sys.stderr.write(f"\r\x1b[K{count:,}{whole} rows {done}")
+            sys.stderr.flush()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pointsman.cli.exports import Against, Reading, against_options, reading_options
+from pointsman.cli.progress import Counting
 from pointsman.cli.terminal import (
     config_option,
     described,
@@ -57,8 +58,8 @@ def command(reading: Reading, against: Against, top: int, alert: bool, config: P
     try:
         ask = against.ask(time.time_ns())
         house = build(config)
-        with closing(house.questions()) as questions:
-            found = questions.reconcile(exports, ask)
+        with closing(house.questions()) as questions, Counting(quiet=as_json) as counting:
+            found = questions.reconcile(exports, ask, counting)
     except InvalidRequest as error:
         say_error(error.message, error.hint)
         raise click.exceptions.Exit(UNUSABLE) from None

@@ -27,7 +27,7 @@ from pointsman.insight.budgets import BudgetUse, budgets_in_use
 from pointsman.insight.periods import Period
 from pointsman.insight.reconcile.answer import Reconciliation
 from pointsman.insight.reconcile.reading import Export
-from pointsman.insight.reconcile.reconciling import Ask, read, reconcile
+from pointsman.insight.reconcile.reconciling import Ask, Progress, read, reconcile, to_nobody
 from pointsman.insight.recount import prices_of
 from pointsman.insight.reliability import reliability
 from pointsman.insight.unfold import attempt_row, call_row, decision, needs_of
@@ -174,10 +174,10 @@ class Questions:
         with self._reader.connect(_BILL_SECONDS) as connection:
             return bill(connection, period, by, key=key, limit=limit)
 
-    def reconcile(self, exports: Iterable[Export], ask: Ask) -> Reconciliation:
+    def reconcile(self, exports: Iterable[Export], ask: Ask, progress: Progress = to_nobody) -> Reconciliation:
         """What exports of a provider say, compared with what the ledger has; see `insight.reconcile`."""
-        with read(exports) as staged, self._reader.connect(_RECONCILE_SECONDS) as connection:
-            return reconcile(connection, staged, ask)
+        with read(exports, progress) as staged, self._reader.connect(_RECONCILE_SECONDS) as connection:
+            return reconcile(connection, staged, ask, progress)
 
     def close(self) -> None:
         """Let go of the store."""

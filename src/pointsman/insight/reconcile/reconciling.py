@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from itertools import groupby
@@ -26,6 +26,9 @@ from pointsman.insight.reconcile.tally import Pair, Tally
 SKEW_NS = 120 * NANO
 """Two clocks, and the time between a request's beginning here and its note there, differ by less than this."""
 
+Progress = Callable[[str, int, int], None]
+"""Is told what is done (`read`, `compared`), of how many rows, and of how many there are; 0 is not known yet."""
+_EVERY = 500
 _WIDTHS = (60 * NANO, 3_600 * NANO, DAY_NS)
 _Bucket = tuple[int, str, str, Sums]
 _Side = tuple[int, list[_Bucket], list[Kept]]
@@ -52,8 +55,12 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: Decimal = Decimal("0.01")
 
 
+def to_nobody(doing: str, done: int, total: int) -> None:
+    """Nobody wants to know how far it is."""
+
+
 @contextmanager
-def read(exports: Iterable[Export]) -> Iterator[Staged]:
+def read(exports: Iterable[Export], progress: Progress = to_nobody) -> Iterator[Staged]:
     """Every line of some exports of one provider, staged; before the ledger is even opened.
 
     Raises:
@@ -64,6 +71,8 @@ def read(exports: Iterable[Export]) -> Iterator[Staged]:
             staged.files.append(file.name)
             for line in file.lines():
                 staged.take(line)
+                if not staged.rows % _EVERY:
+                    progress("read", staged.rows, 0)
             staged.format = staged.format or file.format or "csv"
             staged.more = staged.more or file.more
         if staged.odd is not None:
@@ -73,7 +82,7 @@ def read(exports: Iterable[Export]) -> Iterator[Staged]:
         yield staged
 
 
-def reconcile(connection: Connection, staged: Staged, ask: Ask) -> Reconciliation:
+def reconcile(connection: Connection, staged: Staged, ask: Ask, progress: Progress = to_nobody) -> Reconciliation:
     """Compare what was read with the ledger.
 
     Raises:
@@ -86,13 +95,15 @@ def reconcile(connection: Connection, staged: Staged, ask: Ask) -> Reconciliatio
             raise InvalidRequest(f"there is nothing in {names} to compare", hint=hint)
         staged.says.add("cost")
         staged.longest = DAY_NS
-    return _Run(connection, staged, ask).answer()
+    return _Run(connection, staged, ask, progress).answer()
 
 
 class _Run:
     """One comparison."""
 
-    def __init__(self, connection: Connection, staged: Staged, ask: Ask) -> None:
+    def __init__(self, connection: Connection, staged: Staged, ask: Ask, progress: Progress) -> None:
+        self.progress = progress
+        self.compared = 0
         self.connection = connection
         self.staged = staged
         self.ask = ask
@@ -204,6 +215,7 @@ class _Run:
         """Each attempt looks its line up; what is left on both sides is paired by tokens and time, then told."""
         near = self.whose._replace(start=max(0, self.whose.start - SKEW_NS), end=self.whose.end + SKEW_NS)
         for one in ours.one_by_one(self.connection, near):
+            self._count()
             kept = self.staged.by_id(one.answer) if one.answer else None
             if kept is not None and self._counts(kept.line):
                 self._see_both(kept, one.sums, one.call, one.key)
@@ -245,7 +257,16 @@ class _Run:
 
     def _lines(self) -> Iterator[Kept]:
         """Lines that are to be compared; the others are counted."""
-        return (kept for kept in self.staged.in_order() if self._counts(kept.line, say=True))
+        for kept in self.staged.in_order():
+            self._count()
+            if self._counts(kept.line, say=True):
+                yield kept
+
+    def _count(self) -> None:
+        """One more is compared."""
+        self.compared += 1
+        if not self.compared % _EVERY:
+            self.progress("compared", self.compared, self.staged.rows)
 
     def _counts(self, line: Line, *, say: bool = False) -> bool:
         """Whether a line lies in the stretch, and is of a key that was named, if any was."""
