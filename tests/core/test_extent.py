@@ -108,7 +108,7 @@ def test_a_models_own_parameters_are_in_the_bound() -> None:
     needs = msgspec.structs.replace(NEEDS, output_tokens=0)
     assert most_of(said(max_tokens=5_000), needs).written == 5_000
     assert most_of(said(speed="fast"), NEEDS).usd == PLAIN_USD * 3
-    assert most_of(said(n=3), NEEDS) == (None, 2_024, 100, "`n` among its own parameters has no bound")
+    assert most_of(said(n=3), NEEDS)[:4] == (None, 2_024, 100, "`n` among its own parameters has no bound")
     assert most_of(priced(refused_params=frozenset({"max_tokens", "max_completion_tokens"})), NEEDS).written == 100
     deaf = priced(refused_params=frozenset({"max_tokens", "max_completion_tokens"}), max_output=900)
     assert most_of(deaf, NEEDS).written == 900, "it is not told the limit of the request"
