@@ -33,7 +33,7 @@ dl div.sum dd { font-size: 1.5rem; font-weight: 650; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .32rem .5rem; vertical-align: top; white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--ink); font-size: .82rem;
-  vertical-align: bottom; }
+  vertical-align: bottom; white-space: normal; }
 th.name, td.name { text-align: left; }
 td.name { white-space: normal; overflow-wrap: anywhere; }
 tbody td { border-bottom: 1px solid var(--line); }
