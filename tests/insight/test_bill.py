@@ -146,9 +146,9 @@ def test_who_ended_an_attempt_is_told_apart(store_url, ask, make):
     assert {name: getattr(total, f"{name}_cost") for name in ends} == costs
     assert found.refused == 1, "it cost nothing, and is in no line"
     said = "\n".join(notes(found))
-    assert "1 attempts were left by their caller: $0.00000001 of the total" in said
-    assert "2 attempts were ended by the gateway, not by their provider" in said
-    assert "1 calls were refused here before a provider was asked" in said
+    assert "1 attempt was left by the caller: $0.00000001 of the total" in said
+    assert "2 attempts were ended by the gateway, not by the provider" in said
+    assert "1 call was refused here before a provider was asked" in said
     assert "<th>Provider failed</th><th>Caller left</th><th>Stopped here</th>" in page(found)
 
 

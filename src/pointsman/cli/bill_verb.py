@@ -129,7 +129,7 @@ def _print(found: Bill) -> None:
         spare=tuple(first + _AT[name] for name in _SPARE),
     )
     for note in notes(found):
-        say_warning(note) if note.startswith(f"{found.total.unpriced:,} attempts are unpriced") else say_hint(note)
+        say_warning(note) if " unpriced: " in note else say_hint(note)
 
 
 def _figures(spend: Spend) -> tuple[str, ...]:

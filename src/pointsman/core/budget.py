@@ -179,7 +179,7 @@ class Account:
     the store knows. `left` is what the store could still grant when it was last asked. `limit` is the budget's amount
     as it was last looked at. `back` is what is no longer leased here and the store still has to hear of; below 0 it is
     what was used as leased while the store was away. `doubt` is how much of what is not told yet is booked and in no
-    bill. `whose` is the subject, as `Budget.whose` names it.
+    bill. `whose` is the subject, as `Budget.whose` names it; `ends` is `end` as it is told, once it was.
 
     No struct, whose fields take longer to set; `held` follows from the others, as each call sets what is here.
 
@@ -205,6 +205,7 @@ class Account:
     back: int = 0
     whose: tuple[str, ...] = ()
     doubt: int = 0
+    ends: bytes = b""
 
     @property
     def held(self) -> int:

@@ -210,30 +210,31 @@ def _foot(bill: Bill) -> str:
     return f'<tfoot><tr><td class="name" colspan="{len(bill.by)}">Total</td>{_cells(bill.total)}</tr></tfoot>'
 
 
+def _some(count: int, one: str, several: str) -> str:
+    return f"1 {one}" if count == 1 else f"{count:,} {several}"
+
+
 def notes(bill: Bill) -> list[str]:
     """What a reader of the bill has to know, where it is so."""
     total, found = bill.total, []
     if total.unpriced:
-        found.append(
-            f"{total.unpriced:,} attempts are unpriced: no price or no usage is known. What they cost is unknown "
-            "and in no sum."
-        )
+        unpriced = _some(total.unpriced, "attempt is", "attempts are")
+        found.append(f"{unpriced} unpriced: no price or no usage is known. That cost is unknown and in no sum.")
     if total.left:
-        found.append(f"{total.left:,} attempts were left by their caller: {dollars(total.left_cost)} of the total.")
+        left = _some(total.left, "attempt was", "attempts were")
+        found.append(f"{left} left by the caller: {dollars(total.left_cost)} of the total.")
     if total.stopped:
-        found.append(
-            f"{total.stopped:,} attempts were ended by the gateway, not by their provider: "
-            f"{dollars(total.stopped_cost)} of the total."
-        )
+        stopped, cost = _some(total.stopped, "attempt was", "attempts were"), dollars(total.stopped_cost)
+        found.append(f"{stopped} ended by the gateway, not by the provider: {cost} of the total.")
     if bill.refused:
-        found.append(f"{bill.refused:,} calls were refused here before a provider was asked: they cost nothing.")
+        refused = _some(bill.refused, "call was", "calls were")
+        found.append(f"{refused} refused here before a provider was asked, which costs nothing.")
     if total.unknown:
-        found.append(f"{total.unknown:,} attempts ended before it was known whether they cost anything.")
+        unknown = _some(total.unknown, "attempt", "attempts")
+        found.append(f"{unknown} ended before it was known whether that costs anything.")
     if total.estimated:
-        found.append(
-            f"{total.estimated:,} attempts are estimated, because their provider sent no usage: "
-            f"{dollars(total.estimated_cost)} of the total."
-        )
+        estimated, cost = _some(total.estimated, "attempt is", "attempts are"), dollars(total.estimated_cost)
+        found.append(f"{estimated} estimated, because the provider sent no usage: {cost} of the total.")
     if bill.overlapping:
         found.append("Calls with several tags are in several lines, so lines add up to more than the total.")
     if bill.others:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 
 from pointsman.core.budget import Account, Group
 from pointsman.core.dialects import MESSAGES
@@ -23,12 +22,10 @@ _TOKENS_OF_MESSAGES = (
     b"anthropic-ratelimit-tokens-remaining",
     b"anthropic-ratelimit-tokens-reset",
 )
+_USUAL, _OF_MESSAGES = (_REQUESTS, _TOKENS), (_REQUESTS_OF_MESSAGES, _TOKENS_OF_MESSAGES)
 _NAMES = {
     (messages, requests, tokens): frozenset((*of_requests * requests, *of_tokens * tokens))
-    for messages, of_requests, of_tokens in (
-        (False, _REQUESTS, _TOKENS),
-        (True, _REQUESTS_OF_MESSAGES, _TOKENS_OF_MESSAGES),
-    )
+    for messages, (of_requests, of_tokens) in ((False, _USUAL), (True, _OF_MESSAGES))
     for requests in (False, True)
     for tokens in (False, True)
 }
@@ -49,10 +46,16 @@ def rates(group: Group, now: int, dialect: str) -> list[tuple[bytes, bytes]]:
                 least = left
         headers.append((b"x-pointsman-budget-left-usd", usd_line(least) if least and least > 0 else b"0"))
     messages = dialect == MESSAGES
-    if group.requests:
-        headers += _rate(_REQUESTS_OF_MESSAGES if messages else _REQUESTS, group.requests, now, messages=messages)
-    if group.tokens:
-        headers += _rate(_TOKENS_OF_MESSAGES if messages else _TOKENS, group.tokens, now, messages=messages)
+    requests, tokens = _OF_MESSAGES if messages else _USUAL
+    for accounts, names in ((group.requests, requests), (group.tokens, tokens)):
+        if not accounts:
+            continue
+        one = accounts[0] if len(accounts) == 1 else min(accounts, key=_open)
+        left, budget = one.free + one.left, one.budget
+        headers.append((names[0], budget.digits))
+        headers.append((names[1], b"%d" % left if left > 0 else b"0"))
+        if budget.period != "total":  # which never begins anew
+            headers.append((names[2], _moment(one) if messages else _seconds(one.end - now)))
     return headers
 
 
@@ -61,19 +64,16 @@ def names_for(group: Group, dialect: str) -> frozenset[bytes]:
     return _NAMES[dialect == MESSAGES, bool(group.requests), bool(group.tokens)]
 
 
-def _rate(names: _Names, accounts: Sequence[Account], now: int, *, messages: bool) -> list[tuple[bytes, bytes]]:
-    one = accounts[0] if len(accounts) == 1 else min(accounts, key=_open)
-    left, budget = one.free + one.left, one.budget
-    lines = [(names[0], budget.digits), (names[1], b"%d" % left if left > 0 else b"0")]
-    if budget.period == "total":  # which never begins anew
-        return lines
-    if messages:
-        ends = dt.datetime.fromtimestamp(one.end // _NANO, tz=dt.UTC)
-        lines.append((names[2], ends.strftime("%Y-%m-%dT%H:%M:%SZ").encode()))
-    else:
-        seconds = -((now - one.end) // _NANO)
-        lines.append((names[2], b"%ds" % seconds if seconds > 0 else b"0s"))
-    return lines
+def _seconds(left: int) -> bytes:
+    return b"%ds" % (-(-left // _NANO)) if left > 0 else b"0s"
+
+
+def _moment(account: Account) -> bytes:
+    """When its period ends, as Anthropic writes it; the same in every call."""
+    if not account.ends:
+        ends = dt.datetime.fromtimestamp(account.end // _NANO, tz=dt.UTC)
+        account.ends = ends.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    return account.ends
 
 
 def _open(account: Account) -> int:

@@ -23,6 +23,7 @@ from pointsman.core.money import PICOS_PER_NANO
 from pointsman.core.plan import Needs, Plan, Step
 from pointsman.core.price import Rates
 
+_ALMOST_A_NANO = PICOS_PER_NANO - 1
 _OTHERS = FILES | int(Ability.EMBEDDINGS)
 
 
@@ -73,7 +74,7 @@ def quickly(plan: Plan, needs: Needs, extent: Extent) -> tuple[int, int, int, bo
         if read + written > tokens:  # noqa: PLR1730 - as said
             tokens = read + written
     likely = needs.input_tokens + most_written
-    return -(-usd // PICOS_PER_NANO), tokens, likely if likely < tokens else tokens, True  # noqa: FURB136 - as said
+    return (usd + _ALMOST_A_NANO) // PICOS_PER_NANO, tokens, likely if likely < tokens else tokens, True  # noqa: FURB136 - as said
 
 
 def worst_of_step(step: Step, needs: Needs, extent: Extent) -> Worst:
