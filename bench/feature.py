@@ -71,6 +71,11 @@ FEATURES: dict[str, Feature] = {
         Side(dialect="anthropic-messages"),
         Side(),
     ),
+    "budget": Feature(
+        "every call is held in a budget of everybody and in one of its key",
+        Side({"budgets": [{"limit": "1000000usd/month"}, {"each": "key", "limit": "100000usd/day"}]}),
+        Side(),
+    ),
     "budgets": Feature(
         "every call is held in budgets of everybody, its key and its route, and counted to two limits of a rate",
         Side(
