@@ -92,7 +92,13 @@ def ours(one: object) -> str:
 
 @pytest.mark.parametrize(
     ("fault", "everywhere"),
-    [("", False), *((fault, False) for fault in FAULTS), *((fault, True) for fault in EVERYWHERE)],
+    [
+        ("", False),
+        ("cut_reset", False),
+        ("stall", True),
+        *(pytest.param(fault, False, marks=pytest.mark.slow) for fault in FAULTS if fault != "cut_reset"),
+        *(pytest.param(fault, True, marks=pytest.mark.slow) for fault in EVERYWHERE if fault != "stall"),
+    ],
 )
 async def test_nothing_of_a_call_is_left_when_it_is_over(serving: Any, fault: str, everywhere: bool) -> None:
     async with Simulator(script(fault, everywhere=everywhere)) as sim, serving(configured(sim)) as served:

@@ -175,6 +175,7 @@ def broken_off(up: Running) -> None:
         up.post("/v1/chat/completions", {**BODY, "messages": LONG, "stream": True})
 
 
+@pytest.mark.slow
 def test_while_one_worker_serves_the_others_are_tried_again(tmp_path: Path) -> None:
     leaf = trustme.CA().issue_cert("127.0.0.1")
     leaf.private_key_pem.write_to_path(tmp_path / "key.pem")

@@ -55,6 +55,7 @@ def test_workers_share_a_port_a_ledger_and_their_metrics_and_the_dead_are_replac
             assert not any(Path(f"/proc/{pid}").exists() for pid in pids), "no worker outlives its parent"
 
 
+@pytest.mark.slow
 def test_a_worker_that_starts_after_the_store_was_deleted_demands_a_key_as_the_others_do() -> None:
     with running(Script(providers=(SimProvider(name="one", models=(SimModel(name="small-1"),)),))) as sim:
         config = {
