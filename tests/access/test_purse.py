@@ -400,6 +400,35 @@ async def test_leases_in_the_store_add_up_to_the_limit_and_no_more(store_url: st
         vault.close()
 
 
+async def test_leases_released_under_a_server_that_runs_are_found_again_and_booked_once(store_url: str) -> None:
+    """It goes on spending what it has: that is no more there for others, and no more than it was."""
+    clock = SetClock()
+    budget, payer = Budget(scope="organisation", amount=100, period="day"), Payer()
+    mine, others = Allowances(store_url, clock), Allowances(store_url, clock)
+    running = purse(mine, clock, budget)
+    hold = await held(running, found(running, payer), 60)
+    await asyncio.to_thread(others.release, leases=True)
+    running.settle(hold, 60, 0, 1)
+    await asyncio.to_thread(running.give_back)
+
+    class Past:
+        def every(self, _scope: str, _begin: int) -> dict[tuple[str, ...], tuple[int, int, int]]:
+            return {(): (60, 0, 0)}  # as the ledger has it
+
+        def of(self, scope: str, whose: tuple[str, ...], begin: int) -> tuple[int, int, int]:
+            return self.every(scope, begin)[whose]
+
+    next_one = Purse(others, clock, Past())
+    next_one.configure("test", [budget])
+    accounts = found(next_one, payer)
+    await next_one.fund(accounts, 41, 0)
+    assert next_one.take(accounts, 41) is None
+    await held(next_one, accounts, 40)
+    assert others.spent(accounts.every[0].id, window("day", clock.now())[0]) == (100, 60)
+    for vault in (mine, others):
+        vault.close()
+
+
 def test_any_name_of_a_user_can_be_stored(store_url: str) -> None:
     clock = SetClock()
     vault = Allowances(store_url, clock)

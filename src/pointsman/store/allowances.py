@@ -23,7 +23,7 @@ _NEW = (
     "INSERT INTO allowances (account, begin_ns, end_ns, granted, spent) VALUES (?, ?, ?, 0, 0) "
     "ON CONFLICT (account, begin_ns) DO NOTHING"
 )
-_LOOK = "SELECT granted FROM allowances WHERE account = ? AND begin_ns = ?"
+_LOOK = "SELECT granted, spent FROM allowances WHERE account = ? AND begin_ns = ?"
 _GRANT = "UPDATE allowances SET granted = granted + ? WHERE account = ? AND begin_ns = ?"
 _KNOWN = "UPDATE allowances SET granted = granted + ?, spent = spent + ? WHERE account = ? AND begin_ns = ?"
 _SETTLE = (
@@ -55,7 +55,8 @@ class Allowances:
     def lease(self, wanted: Sequence[Wanted], part: int) -> list[Granted]:
         """Grant what is wanted, all in one transaction; see `Wanted.grant`.
 
-        Where less was granted of an account than the ledger has of it (`known`), its budget came late, or was away:
+        What was spent was granted, whatever became of its leases; else others would get it once more. Where less was
+        granted of an account than the ledger has of it (`known`), its budget came late, or was away:
         what is lacking counts as granted and spent. (What others use now is granted already, and never counted twice.)
 
         Raises:
@@ -144,7 +145,10 @@ def _granted(database: Database, one: Wanted, part: int) -> Granted:
     where = (one.account, one.begin)
     database.run(database.sql(_NEW), (one.account, one.begin, one.end))
     lock = " FOR UPDATE" if database.engine == "postgresql" else ""
-    granted = int(database.rows(_LOOK + lock, where)[0][0])
+    granted, spent = (int(value) for value in database.rows(_LOOK + lock, where)[0])
+    if granted < spent:  # leases were released under a server that spent them all the same
+        database.run(database.sql(_GRANT), (spent - granted, *where))
+        granted = spent
     if granted < one.known:
         late = one.known - granted
         database.run(database.sql(_KNOWN), (late, late, *where))
