@@ -110,6 +110,21 @@ async def test_near_the_limit_a_route_goes_on_with_a_cheaper_model(sim: Simulato
     assert answer.headers["x-pointsman-model"] == "cheap"
 
 
+async def test_a_dear_fallback_does_not_take_what_is_left_from_others(sim: Simulator, serving: Serving) -> None:
+    """The longest answers of `cheap` are a tenth of a cent each; one of `dear`, which follows it, is eleven cents."""
+    said = config(sim, {"limit": "0.05usd/day"}, routes={"auto": {"try": ["cheap", "dear"]}})
+    async with serving(said) as served:
+        answers = await asyncio.gather(*(ask(served, model="auto", max_tokens=None) for _ in range(10)))
+        sim.inject("unavailable", provider="two", times=5)
+        fallen = await ask(served, model="auto", max_tokens=None)
+        told = sim.journal[-1].json()
+        used = await spent(served)
+    assert [answer.status_code for answer in answers] == [200] * 10
+    assert fallen.headers["x-pointsman-model"] == "dear"
+    assert 256 <= told["max_tokens"] < 500, "what follows is told what fits by then"
+    assert used[1] == 0
+
+
 async def test_beyond_the_soft_limit_the_cheapest_is_asked_first(sim: Simulator, serving: Serving) -> None:
     async with serving(config(sim, {"limit": "0.2usd/day", "soft": 0.001})) as served:
         first = await ask(served, model="auto")

@@ -137,6 +137,8 @@ class Reserved(msgspec.Struct, eq=False):
         self.active = (*self.active, (step, worst))  # before any waiting: who is asked meanwhile has to see it
         if await self._raised(_sum(before, worst)):
             return self.untold(step)
+        if not self.needs.output_tokens:
+            await self._raised(self._within_reach(_sum(before, worst)))
         cap = self._cap(step, extent, before)
         if cap is None:
             self.ended(step)
@@ -218,6 +220,13 @@ class Reserved(msgspec.Struct, eq=False):
         except StoreUnavailable:
             return False  # this attempt is not made; the call goes on with those that are held
         return self._more(worst)
+
+    def _within_reach(self, worst: Worst) -> Worst:
+        """As much of it as can be had: an answer that is told its length does with less."""
+        hold = self.hold
+        usd = min([worst.usd, *(hold.usd + one.open for one in hold.group.usd if one.hard)])
+        there = [(hold.brief if one.brief else hold.tokens) + one.open for one in hold.group.tokens if one.hard]
+        return Worst(usd, min([worst.tokens, *there]), min([worst.likely, *there]))
 
     def _more(self, worst: Worst) -> bool:
         hold = self.hold
@@ -406,10 +415,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return min((one.open for one in self.group.usd if one.hard), default=None)
 
     def _affordable(self, plan: Plan, extent: Extent) -> tuple[int, int, int]:
-        """What is to be held for a plan within what is left: where the length of an answer can be set, no more."""
+        """What is to be held for a plan within what is left: where the length of an answer can be set, no more.
+
+        Where that does for the first step's longest answer, no more than that: were all that is left held for what may
+        follow, no other call would have anything. What follows is held for when it is asked, see `Reserved.cover`.
+        """
         usd, tokens, likely, _ = worst_of_plan(plan, self.needs, extent)
         if self.needs.output_tokens:
             return usd, tokens, likely
+        first = worst_of_step(plan.steps[0], self.needs, extent)
+        if first.bounded and not self._beyond(first):
+            return first.usd, first.tokens, first.likely
         usd = min([usd, *(one.open for one in self.group.usd if one.hard)])
         over = [(likely if one.brief else tokens) - one.open for one in self.group.tokens if one.hard]
         cut = max([0, *over])
