@@ -42,6 +42,8 @@ def test_a_limit_is_read_as_people_write_it(text: str, meant: tuple[int, str, st
         ("five dollars", "write it like"),
         ("-5usd/day", "write it like"),
         ("0usd/day", "above 0"),
+        ("99999999999999usd/day", "must be below 4611686018.427387904 usd: "),
+        ("99999999999999999999tpm", "must be below 4,611,686,018,427,387,904 tokens: "),
         ("5usd/fortnight", "one of minute, hour, day"),
         ("$5 tokens/day", "both dollars and tokens"),
         ("1.5 requests/minute", "finer than one of the requests"),

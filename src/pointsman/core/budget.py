@@ -336,5 +336,6 @@ def _amount(found: re.Match[str], unit: Unit, text: str) -> int:
     if not amount:
         raise ValueError(f"a limit must be above 0: {text!r}; to block a key, revoke it")
     if not amount < _MOST:
-        raise ValueError(f"a limit must be above 0 and below {usd_text(_MOST)} dollars or {_MOST} {unit}: {text!r}")
+        most = usd_text(_MOST) if unit == "usd" else f"{_MOST:,}"
+        raise ValueError(f"a limit must be below {most} {unit}: {text!r}")
     return int(amount)
