@@ -147,6 +147,18 @@ def test_keys_are_revoked_by_id_prefix_or_name_and_doubt_is_told(ring, store_url
     assert two.row.id in [row.id for row in ring.list()]
 
 
+def test_a_name_is_not_what_another_key_is_found_by(ring):
+    row = ring.create("app").row
+    for name, why in (
+        (row.id, "the id of the key 'app'"),
+        (row.prefix, "the beginning of the key"),
+        ("file:ci", "file:"),
+    ):
+        with pytest.raises(InvalidRequest, match=why):
+            ring.create(name)
+    assert ring.find(row.prefix) == row
+
+
 def test_of_many_keys_of_one_name_ten_are_listed(ring, store_url):
     ids = [ring.create(f"k{at}").row.id for at in range(13)]
     database = open_database(locate(store_url))  # as in stores from before that was refused

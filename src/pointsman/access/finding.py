@@ -65,10 +65,17 @@ def demand_name(text: str, param: str) -> None:
 def demand_free(name: str, rows: Iterable[KeyRow], now: int) -> None:
     """Refuse a name that an active key has: a budget for a key goes by its name, and would be there for each of them.
 
+    So is what another key is found by, its id or its beginning: who names it would mean either of the two.
+
     Raises:
         InvalidRequest: one has it at `now` (nanoseconds since the epoch), or stands in the configuration by it.
     """
+    if name.startswith(FILE_IDS):
+        raise InvalidRequest(f"{FILE_IDS}… is how keys in the configuration are called", param="name", hint=_OTHER_NAME)
     for row in rows:
+        if name in (row.id, row.prefix) and row.active(now):
+            what = "id" if name == row.id else "beginning"
+            raise InvalidRequest(f"{name!r} is the {what} of the key {row.name!r}", param="name", hint=_OTHER_NAME)
         if row.name == name and row.id.startswith(FILE_IDS):
             raise InvalidRequest(f"A key called {name!r} stands in the configuration", param="name", hint=_OTHER_NAME)
         if row.name == name and row.active(now):
