@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import yaml
 
+import harness
 from pointsman.testing import Script, SimModel, SimProvider, Simulator
 
 Serving = Callable[..., AbstractAsyncContextManager[Any]]
@@ -76,3 +77,20 @@ async def test_what_is_spent_is_shown_by_verb_and_path(serving: Serving, tmp_pat
     assert table[2].split()[:5] == ["each", "user", "anna", "$1", "in"]
     assert "100 requests an hour" in table[3]
     assert "$1 a day (soft)" in table[4]
+
+
+def test_leases_are_not_released_under_a_running_gateway_and_nothing_is_asked_where_there_is_nothing() -> None:
+    def release(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pointsman", "budgets", "--config", str(path), "release", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30, cwd=path.parent)
+
+    with harness.gateway({"budgets": [{"limit": "1usd/day"}]}) as up:
+        said = yaml.safe_load(up.config.read_text(encoding="utf-8"))
+        named = up.config.parent / "named.yaml"
+        named.write_text(yaml.safe_dump({**said, "server": {"port": up.port}}), encoding="utf-8")
+        refused, free = release(named, "--leases", "--yes"), release(named)
+    assert refused.returncode == 1
+    assert f"a gateway listens on port {up.port}" in refused.stderr
+    assert "hint: stop it first" in refused.stderr
+    assert free.returncode == 0
+    assert "nothing is in doubt" in free.stdout + free.stderr

@@ -93,10 +93,27 @@ def release(context: click.Context, config: Path | None, leases: bool, yes: bool
     from pointsman.compose import build
 
     house = build(config or (context.parent.params["config"] if context.parent is not None else None))
-    if not yes:
-        if leases:
-            say("No server may run at this store. Calls that were under way when one was killed are in no bill here.")
-        click.confirm("Has the provider not billed what is given back?", abort=True, err=True)
     with closing(house.pieces.key_store), closing(house.pieces.allowances) as allowances:
+        if leases:
+            _demand_stopped(house.loaded.config.server.port)
+        if not allowances.releasable(leases=leases):
+            say(f"nothing is in doubt{' or held' if leases else ''}")
+            return
+        if not yes:
+            if leases:
+                say("No server may run at this store. Calls that were under way when one was killed may be in no bill.")
+            click.confirm("Has the provider not billed what is given back?", abort=True, err=True)
         allowances.release(leases=leases)
-    say("given back; running servers see it when they next ask the store")
+    say("given back" if leases else "given back; running servers see it when they next ask the store")
+
+
+def _demand_stopped(port: int) -> None:
+    """Refuse while a server runs here: it would go on spending what others are granted meanwhile."""
+    from pointsman.cli.ports import holder
+    from pointsman.core.errors import InvalidRequest
+
+    running = holder(port)
+    if running is not None and running.ours:
+        raise InvalidRequest(
+            f"a gateway listens on port {port}: {running}", hint="stop it first, and any other at this store"
+        )

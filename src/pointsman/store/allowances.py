@@ -32,6 +32,8 @@ _SETTLE = (
 )
 _RELEASE = "UPDATE allowances SET granted = granted - doubt, spent = spent - doubt, doubt = 0 WHERE doubt <> 0"
 _UNLEASE = "UPDATE allowances SET granted = spent WHERE granted > spent"
+_DOUBTED = "SELECT count(*) FROM allowances WHERE doubt <> 0"
+_LEASED = f"{_DOUBTED} OR granted > spent"
 _FORGET = "DELETE FROM allowances WHERE end_ns < ?"
 
 
@@ -94,6 +96,15 @@ class Allowances:
 
         with self._lock:
             return self._link.use(work)
+
+    def releasable(self, *, leases: bool = False) -> int:
+        """Of how many accounts `release` would give something back.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        with self._lock:
+            return int(self._link.use(lambda database: database.rows(_LEASED if leases else _DOUBTED))[0][0])
 
     def release(self, *, leases: bool = False) -> None:
         """Give back what is booked in doubt, of all accounts; with `leases` also what is leased and not spent.
