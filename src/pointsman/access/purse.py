@@ -208,16 +208,16 @@ class Purse:
         Raises:
             StoreUnavailable: what is left of a budget cannot be known.
         """
-        taken = self.take(group, usd, tokens, likely) if group.asked else None
+        if group.asked and (taken := self.take(group, usd, tokens, likely)) is not None:
+            return taken
         for _ in range(_TRIES):
-            if taken is not None:
-                break
             await self.fund(group, usd, tokens, 1, likely)
-            taken = self.take(group, usd, tokens, likely)
+            if (taken := self.take(group, usd, tokens, likely)) is not None:
+                return taken
             lacking = self.lacking(group, usd, tokens, 1, likely)
-            if lacking is not None and not lacking.left:
-                break
-        return taken
+            if lacking is None or not lacking.left:
+                return None
+        return None
 
     def _brief(self, group: Group, tokens: int, likely: int) -> int:
         """What is held in limits by the minute or hour: what is likely, as long as not too much is at risk."""
@@ -291,7 +291,8 @@ class Purse:
                     wants.append(Want(account, amount, await self._known(account, now)))
                 except (StoreUnavailable, TimeoutError) as error:
                     self._without_store(account, error)
-        await self._lease(wants)
+        if wants:
+            await self._lease(wants)
         group.asked = True
 
     async def _lease(self, wants: list[Want]) -> None:
