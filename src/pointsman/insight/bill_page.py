@@ -220,21 +220,19 @@ def notes(bill: Bill) -> list[str]:
     if total.unpriced:
         unpriced = _some(total.unpriced, "attempt is", "attempts are")
         found.append(f"{unpriced} unpriced: no price or no usage is known. That cost is unknown and in no sum.")
-    if total.left:
-        left = _some(total.left, "attempt was", "attempts were")
-        found.append(f"{left} left by the caller: {dollars(total.left_cost)} of the total.")
-    if total.stopped:
-        stopped, cost = _some(total.stopped, "attempt was", "attempts were"), dollars(total.stopped_cost)
-        found.append(f"{stopped} ended by the gateway, not by the provider: {cost} of the total.")
+    for count, what, cost in (
+        (total.left, "left by the caller", total.left_cost),
+        (total.stopped, "ended by the gateway, not by the provider", total.stopped_cost),
+        (total.estimated, "estimated, because the provider sent no usage", total.estimated_cost),
+    ):
+        if count:
+            found.append(f"{_some(count, 'attempt was', 'attempts were')} {what}: {dollars(cost)} of the total.")
     if bill.refused:
         refused = _some(bill.refused, "call was", "calls were")
         found.append(f"{refused} refused here before a provider was asked, which costs nothing.")
     if total.unknown:
         unknown = _some(total.unknown, "attempt", "attempts")
         found.append(f"{unknown} ended before it was known whether that costs anything.")
-    if total.estimated:
-        estimated, cost = _some(total.estimated, "attempt is", "attempts are"), dollars(total.estimated_cost)
-        found.append(f"{estimated} estimated, because the provider sent no usage: {cost} of the total.")
     if bill.overlapping:
         found.append("Calls with several tags are in several lines, so lines add up to more than the total.")
     if bill.others:
