@@ -1,7 +1,8 @@
 """The end user whom a request names.
 
 Budgets, bills and the deletion of data go by that name, so nothing but a text is taken for one: a number that counted
-as no name would be booked for nobody in silence. Vendors refuse it, too.
+as no name would be booked for nobody in silence. OpenAI and Anthropic have these fields as strings (the types of
+their clients, openai and anthropic for Python).
 """
 
 from __future__ import annotations
