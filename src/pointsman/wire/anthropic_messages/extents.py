@@ -19,6 +19,9 @@ from pointsman.wire.raw import Fields, dump, list_of, object_of, text_in
 from pointsman.wire.trip import Incoming
 
 _MOST_ROUNDS = 10
+"""Iterations of a request with tools that run there, by default: `pause_turn` in the reference of the Messages API
+(https://docs.anthropic.com/en/api/messages, as others quote it, 2026-11-28). One may use several tools at once; eleven
+were measured, which is the first and ten more. Fees are not counted by it: what is billed has to say `max_uses`."""
 _TELLING = frozenset(
     {
         "service_tier",
